@@ -1,0 +1,59 @@
+"""A gateway was called, or deliberately not called, for one attempt. Version 2; version 1 told the price as text."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from watchword.events import topics
+from watchword.events.verification import OpenEnum, VerificationEvent
+
+
+class AttemptResult(OpenEnum):
+    """The state the attempt came to."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    DEFERRED = "deferred"
+    SKIPPED_LATE = "skipped_late"
+    UNKNOWN = "unknown"
+
+
+class AttemptMade(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """`outcome` is the gateway's answer as one of the nine classes; `price_micros` counts millionths of
+    `currency`; `latency_ms` runs from request to answer; `segments` counts SMS parts."""
+
+    NAME: ClassVar[str] = "attempt-made"
+    MAJOR: ClassVar[int] = 2
+    TOPIC: ClassVar[str] = topics.LIFECYCLE
+
+    attempt_id: UUID
+    send_no: int
+    try_no: int
+    result: AttemptResult
+    outcome: str = ""
+    account: str = ""
+    gateway: str = ""
+    route_reason: str = ""
+    client_ref: str = ""
+    provider_id: str = ""
+    raw_code: str = ""
+    encoding: str = ""
+    segments: int = 0
+    price_micros: int = 0
+    currency: str = ""
+    latency_ms: int = 0
+    possible_duplicate: bool = False
+
+
+def from_v1(event: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 told the price as text such as "0.0075 USD"; version 2 counts micros. An unreadable or missing
+    price reads as unknown, 0, which is what version 1 meant by leaving it out."""
+    newer = {name: value for name, value in event.items() if name != "price"}
+    amount, _, currency = str(event.get("price", "")).partition(" ")
+    whole, _, fraction = amount.partition(".")
+    if currency and (whole + fraction).isascii() and (whole + fraction).isdigit():
+        newer["price_micros"] = int(whole or "0") * 1_000_000 + int((fraction + "000000")[:6])
+        newer["currency"] = currency
+    return newer
+
+
+UPCASTERS = {1: from_v1}

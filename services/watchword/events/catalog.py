@@ -1,0 +1,90 @@
+"""Every event the pipeline knows, by its wire name, and how a value of any published version is read."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from watchword.events import attempt_made
+from watchword.events.attempt_made import AttemptMade
+from watchword.events.callback_delivered import CallbackDelivered
+from watchword.events.code_checked import CodeChecked
+from watchword.events.code_issued import CodeIssued
+from watchword.events.receipt_received import ReceiptReceived
+from watchword.events.receipt_recorded import ReceiptRecorded
+from watchword.events.resend_requested import ResendRequested
+from watchword.events.risk_level_set import RiskLevelSet
+from watchword.events.send_requested import SendRequested
+from watchword.events.signal_observed import SignalObserved
+from watchword.events.verification_assessed import VerificationAssessed
+from watchword.events.verification_ended import VerificationEnded
+from watchword.events.verification_refused import VerificationRefused
+from watchword.events.verification_requested import VerificationRequested
+from watchword.events.verification_submitted import VerificationSubmitted
+from watchword.kernel.event import Event
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+EVENTS: tuple[type[Event], ...] = (
+    VerificationSubmitted,
+    VerificationRequested,
+    ResendRequested,
+    VerificationRefused,
+    SignalObserved,
+    RiskLevelSet,
+    VerificationAssessed,
+    CodeIssued,
+    SendRequested,
+    AttemptMade,
+    ReceiptReceived,
+    ReceiptRecorded,
+    CodeChecked,
+    VerificationEnded,
+    CallbackDelivered,
+)
+UPCASTERS: Mapping[type[Event], Mapping[int, Upcaster]] = {AttemptMade: attempt_made.UPCASTERS}
+
+_BY_NAME = {event.NAME: event for event in EVENTS}
+_DECODERS = {event: msgspec.json.Decoder(event) for event in EVENTS}
+
+
+class UnreadableEvent(ValueError):
+    """The value cannot be read as the event its type names. The message says why and holds no value."""
+
+
+def event_class(wire_type: str) -> tuple[type[Event], int]:
+    """The class and the major version that a `ce_type` such as `otp.code-issued.v1` names.
+
+    Raises UnreadableEvent for a name nobody knows or a major that is newer than this reader.
+    """
+    name, _, major_text = wire_type.removeprefix("otp.").rpartition(".v")
+    known = _BY_NAME.get(name)
+    if known is None or not wire_type.startswith("otp.") or not (major_text.isascii() and major_text.isdigit()):
+        raise UnreadableEvent("unknown event type")
+    major = int(major_text)
+    if not 1 <= major <= known.MAJOR:
+        raise UnreadableEvent(f"version {major} of {name} is not known to this reader")
+    return known, major
+
+
+def decode(wire_type: str, value: bytes | None) -> Event:
+    """The event in `value`, in its newest version. Raises UnreadableEvent."""
+    known, major = event_class(wire_type)
+    try:
+        if major == known.MAJOR:
+            return _DECODERS[known].decode(value or b"")
+        return upcast(known, major, msgspec.json.decode(value or b"", type=dict[str, Any]))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableEvent(_without_values(error)) from error
+
+
+def upcast(known: type[Event], major: int, value: dict[str, Any]) -> Event:
+    """The newest version of an event whose decoded value has version `major`. Raises msgspec.ValidationError."""
+    for version in range(major, known.MAJOR):
+        value = UPCASTERS[known][version](value)
+    return msgspec.convert(value, known)
+
+
+def _without_values(error: Exception) -> str:
+    """What msgspec says of the shape; its messages name types and paths, and quote enum values only."""
+    return str(error)[:200]

@@ -1,0 +1,27 @@
+"""A code was submitted and counted."""
+
+from typing import ClassVar
+
+from watchword.events import topics
+from watchword.events.verification import OpenEnum, VerificationEvent
+
+
+class CheckResult(OpenEnum):
+    """The answer the platform got."""
+
+    APPROVED = "approved"
+    WRONG = "wrong"
+    LOCKED = "locked"
+    BINDING_MISMATCH = "binding_mismatch"
+    UNKNOWN = "unknown"
+
+
+class CodeChecked(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """`check_no` counts the checks of the verification from 1; `checks_left` is what remains after it."""
+
+    NAME: ClassVar[str] = "code-checked"
+    TOPIC: ClassVar[str] = topics.LIFECYCLE
+
+    result: CheckResult
+    check_no: int
+    checks_left: int

@@ -1,0 +1,28 @@
+"""One attempt is to be made: dispatch chooses the account, claims the attempt and calls the gateway."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from watchword.events import topics
+from watchword.events.verification import VerificationEvent
+
+
+class SendRequested(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """`send_deadline` is the moment after which nothing may be sent; `not_before` when a retry is due;
+    `tried` the accounts used for this send so far; `left` how many of its attempts may have left;
+    `recovery` counts how often the attempt's lease ran out."""
+
+    NAME: ClassVar[str] = "send-requested"
+    TOPIC: ClassVar[str] = topics.DISPATCH
+
+    attempt_id: UUID
+    send_no: int
+    try_no: int
+    code_version: int
+    send_deadline: datetime
+    first_try_at: datetime | None = None
+    not_before: datetime | None = None
+    tried: tuple[str, ...] = ()
+    left: int = 0
+    recovery: int = 0

@@ -1,0 +1,77 @@
+"""What every event about a verification says of it, so that each event can be read by itself."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from watchword.kernel.event import Event
+
+
+class OpenEnum(StrEnum):
+    """An enum whose readers meet newer words without failing: what they do not know reads as `unknown`."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "OpenEnum":
+        return cls("unknown")
+
+
+class Signals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the platform claims about the request, with every identifier replaced by a keyed token.
+
+    `form_ms` is the time the user took to fill the form; `trusted` says the platform vouches for the user.
+    """
+
+    ip_token: str = ""
+    ip_net_token: str = ""
+    device_token: str = ""
+    account_token: str = ""
+    platform: str = ""
+    app_version: str = ""
+    ja4: str = ""
+    form_ms: int | None = None
+    trusted: bool = False
+
+
+class VerificationEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The fields shared by all events of a verification.
+
+    `number_token` is a keyed hash of the number under the tenant's key; `range` is its leading digits, the last
+    four dropped, with "+"; `country` is an ISO 3166-1 alpha-2 code, or "001" for non-geographic numbers.
+    """
+
+    verification_id: UUID
+    tenant: str
+    number_token: str
+    country: str
+    range: str
+    purpose: str
+    channel: str
+    policy: str
+    policy_version: int
+    expires_at: datetime
+    number_type: str = ""
+    reference: str = ""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """The shared fields as stored; `fields()` of it starts every event of the verification."""
+
+    verification_id: UUID
+    tenant: str
+    number_token: str
+    country: str
+    range: str
+    purpose: str
+    channel: str
+    policy: str
+    policy_version: int
+    expires_at: datetime
+    number_type: str = ""
+    reference: str = ""
+
+
+def shared(source: "VerificationEvent | Facts") -> dict[str, object]:
+    """The shared fields of `source`, to be spread into another event of the same verification."""
+    return {name: getattr(source, name) for name in Facts.__struct_fields__}

@@ -1,0 +1,47 @@
+"""Fraud looked at one send request and said what should become of it, and why."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from watchword.events import topics
+from watchword.events.risk_level_set import Reason
+from watchword.events.verification import OpenEnum, VerificationEvent
+
+
+class Action(OpenEnum):
+    """What the assessment asks for. An action a reader does not know is treated as `allow`."""
+
+    ALLOW = "allow"
+    DELAY = "delay"
+    CHALLENGE = "challenge"
+    BLOCK = "block"
+    UNKNOWN = "unknown"
+
+
+class Mode(OpenEnum):
+    """`monitor` records what it would have done and allows; `enforce` does it; `timeout` and the policy's open or
+    closed choice stand where no assessment came in time."""
+
+    MONITOR = "monitor"
+    ENFORCE = "enforce"
+    TIMEOUT_OPEN = "timeout_open"
+    TIMEOUT_CLOSED = "timeout_closed"
+    UNKNOWN = "unknown"
+
+
+class VerificationAssessed(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """`action` is what happens, `would` what enforce mode would have done; `score` runs from 0 to 100;
+    `features` holds the values the rules saw, so that the decision can be made again from this event."""
+
+    NAME: ClassVar[str] = "verification-assessed"
+    TOPIC: ClassVar[str] = topics.ASSESSMENTS
+
+    send_no: int
+    action: Action
+    mode: Mode
+    score: int
+    ruleset: str
+    would: Action = Action.ALLOW
+    not_before: datetime | None = None
+    reasons: tuple[Reason, ...] = ()
+    features: dict[str, float] = {}

@@ -1,0 +1,20 @@
+"""Intake accepted a request: the verification exists, and its first send awaits assessment."""
+
+from typing import ClassVar
+
+from watchword.events import topics
+from watchword.events.verification import Signals, VerificationEvent
+
+
+class VerificationRequested(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
+    """`send_no` is always 1; `own_code` says that the platform brought its code, sealed in Postgres."""
+
+    NAME: ClassVar[str] = "verification-requested"
+    TOPIC: ClassVar[str] = topics.REQUESTS
+
+    send_no: int = 1
+    locale: str = ""
+    template: str = ""
+    binding_hash: str = ""
+    own_code: bool = False
+    signals: Signals = Signals()

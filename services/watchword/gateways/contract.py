@@ -1,0 +1,119 @@
+"""The contract of a gateway: four pure functions and what it says of itself.
+
+A gateway turns a message into a request and an answer into an `Outcome`, and a carrier's callback into receipts.
+It opens no socket, reads no clock and never raises on what a provider sends: an answer it does not know is still
+one of the nine classes. One suite (tests/contract/gateways) holds every catalogue entry to this.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from watchword.gateways.outcome import Outcome
+from watchword.kernel.verification import ReceiptState
+
+
+class Resend(StrEnum):
+    """What a gateway offers when it is unknown whether a message left (guarantees.md, section 4)."""
+
+    DEDUPES = "dedupes"  # the same client_ref again is answered with the first message
+    QUERYABLE = "queryable"  # it can be asked whether it has a client_ref
+    BLIND = "blind"  # neither: a resend may be a second message
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One text for one phone. `to` is E.164 with "+"; `client_ref` is the attempt id; `life_s` is what is left
+    of the code's usefulness, to be passed to the provider as validity. Not printable: it holds a code."""
+
+    client_ref: str
+    to: str = field(repr=False)
+    text: str = field(repr=False)
+    sender: str
+    life_s: int
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One contract with one provider: where to call, as whom, how fast. `secrets` never print."""
+
+    id: str
+    gateway: str
+    url: str
+    sender: str = ""
+    per_second: float = 50.0
+    inflight_max: int = 50
+    timeout_ms: int = 5_000
+    on_unknown: str = "resend"
+    price_micros: int = 0
+    currency: str = "USD"
+    options: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request to be made by dispatch. `url` holds no secret; headers may, so they do not print."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """An HTTP request a carrier made to us, as received. `url` is the public one the carrier called."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One delivery report in our words. Either reference may be "" where the carrier does not echo it.
+
+    `provider_time` is what the carrier says, None where it says nothing; it never orders receipts.
+    """
+
+    state: ReceiptState
+    client_ref: str = ""
+    provider_id: str = ""
+    raw_code: str = ""
+    network: str = ""
+    provider_time: datetime | None = None
+
+
+class Gateway(Protocol):
+    """What a module in `gateways/<name>/` provides. `name` is its folder; `resend` its class."""
+
+    name: str
+    resend: Resend
+
+    def encode(self, message: Message, account: Account) -> Request:
+        """The request that sends `message` through `account`."""
+
+    def decode(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """What an HTTP answer means. Total: never raises, whatever the bytes."""
+
+    def receipts(self, callback: Callback) -> list[Receipt]:
+        """The delivery reports in a verified callback, [] where there is none. Raises ValueError on garbage."""
+
+    def verify(self, callback: Callback, account: Account) -> bool:
+        """Whether the callback was made by whoever holds the account's secret."""
+
+
+class QueryableGateway(Gateway, Protocol):
+    """A gateway that can be asked about a message by our own reference."""
+
+    def encode_lookup(self, client_ref: str, account: Account) -> Request:
+        """The request that asks for `client_ref`."""
+
+    def decode_lookup(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome | None:
+        """The outcome of the message if the gateway has it, None if it has never seen it; an answer that tells
+        neither is AMBIGUOUS."""
