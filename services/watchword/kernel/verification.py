@@ -37,14 +37,12 @@ TRANSITIONS: Mapping[State, Mapping[Step, State]] = {
     State.REQUESTED: {
         Step.ISSUE: State.ISSUED,
         Step.BLOCK: State.BLOCKED,
-        Step.FAIL: State.FAILED,
         Step.CANCEL: State.CANCELLED,
         Step.EXPIRE: State.EXPIRED,
     },
     State.ISSUED: {
         Step.APPROVE: State.APPROVED,
         Step.LOCK: State.LOCKED,
-        Step.BLOCK: State.BLOCKED,
         Step.FAIL: State.FAILED,
         Step.CANCEL: State.CANCELLED,
         Step.EXPIRE: State.EXPIRED,

@@ -1,0 +1,62 @@
+-- What codes reads and writes. Every write takes $1 keys and $2 counted events per row first and returns key and
+-- seq of the rows that changed (runtime/acting.py); `moves` lines are held to kernel/verification.py by a test.
+
+-- name: facts
+-- The verifications of a batch, locked in id order until the batch is committed.
+SELECT id AS verification_id, tenant, number_token, country, range, number_type, purpose, channel, policy,
+       policy_version, reference, expires_at, state, created_at, rules, locale, template, binding, binding_hash,
+       signals, own_code, sends_requested, code_version, checks_used
+FROM verifications
+WHERE id = ANY($1::uuid[])
+ORDER BY id
+FOR NO KEY UPDATE
+
+-- name: issue
+-- moves: requested -> issued
+UPDATE verifications AS v
+SET state = 'issued', code_version = t.code_version, own_code = NULL, seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS t (id, counted, code_version)
+WHERE v.id = t.id AND v.state = 'requested'
+RETURNING v.id AS key, v.seq
+
+-- name: send_again
+-- A resend of an issued verification; code_version moves on where the policy rotates.
+UPDATE verifications AS v
+SET code_version = t.code_version, seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS t (id, counted, code_version)
+WHERE v.id = t.id AND v.state = 'issued'
+RETURNING v.id AS key, v.seq
+
+-- name: block
+-- moves: requested -> blocked
+UPDATE verifications AS v
+SET state = 'blocked', end_reason = t.reason, ended_at = clock_timestamp(), due_at = NULL, own_code = NULL,
+    seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::text[]) AS t (id, counted, reason)
+WHERE v.id = t.id AND v.state = 'requested'
+RETURNING v.id AS key, v.seq
+
+-- name: expire
+-- moves: requested, issued -> expired
+UPDATE verifications AS v
+SET state = 'expired', end_reason = t.reason, ended_at = clock_timestamp(), due_at = NULL, own_code = NULL,
+    seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::text[]) AS t (id, counted, reason)
+WHERE v.id = t.id AND v.state IN ('requested', 'issued')
+RETURNING v.id AS key, v.seq
+
+-- name: store_code
+INSERT INTO codes (verification_id, version, mac, pepper_id, sealed)
+SELECT t.id, t.version, t.mac, t.pepper_id, t.sealed
+FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::bytea[], $5::text[], $6::bytea[])
+    AS t (id, counted, version, mac, pepper_id, sealed)
+ON CONFLICT DO NOTHING
+RETURNING verification_id AS key, 0 AS seq
+
+-- name: queue_attempt
+INSERT INTO attempts (id, verification_id, send_no, try_no, code_version, send_deadline)
+SELECT t.id, t.verification_id, t.send_no, 1, t.code_version, t.send_deadline
+FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::smallint[], $5::smallint[], $6::timestamptz[])
+    AS t (id, counted, verification_id, send_no, code_version, send_deadline)
+ON CONFLICT DO NOTHING
+RETURNING id AS key, 0 AS seq

@@ -1,0 +1,135 @@
+"""The shell of codes: reads facts, draws and seals codes beforehand, and leaves the rest to `decide` and the loop."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+
+import asyncpg
+import msgspec
+
+from watchword.codes.decide import CodeFacts, Minted, decide
+from watchword.events import topics
+from watchword.events.code_issued import CodeIssued
+from watchword.events.send_requested import SendRequested
+from watchword.events.verification import Facts, Signals
+from watchword.events.verification_assessed import VerificationAssessed
+from watchword.events.verification_ended import VerificationEnded
+from watchword.kernel.policy import Policy, Resend
+from watchword.kernel.secret import Code
+from watchword.kernel.template import render
+from watchword.kernel.verification import State
+from watchword.runtime import aad
+from watchword.runtime.configuration import Configuration
+from watchword.runtime.keyring import Keyring, Purpose
+from watchword.runtime.loop import Incoming, Loop, Step
+from watchword.runtime.postgres import Connection, statements
+from watchword.runtime.process import Context
+from watchword.runtime.sealing import SealBroken, check_mac, open_sealed, seal
+from watchword.runtime.stop import Service
+
+READS = (topics.ASSESSMENTS,)
+WRITES = (CodeIssued, SendRequested, VerificationEnded)
+KEYS = frozenset({Purpose.PEPPER, Purpose.SENDING, Purpose.HANDOVER})
+
+_SQL = statements("watchword.codes")
+_WRITES_IN_LOCK_ORDER = ("issue", "send_again", "block", "expire", "store_code", "queue_attempt")
+
+
+class SealedMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What codes seals for dispatch: the text to send, and the code by itself for providers that fill templates."""
+
+    text: str
+    code: str
+    template: str
+
+
+async def build(context: Context) -> list[Service]:
+    """The services of this worker, in start order."""
+
+    async def gather(batch: Sequence[Incoming], connection: Connection) -> Mapping[str, CodeFacts]:
+        rows = await connection.fetch(_SQL["facts"], [each.key for each in batch])
+        read = {str(row["verification_id"]): row for row in rows}
+        minter = Minter(context.keyring, context.configuration.current())
+        return {
+            each.key: facts_of(read[each.key], each, minter)
+            for each in batch
+            if each.key in read and isinstance(each.event, VerificationAssessed)
+        }
+
+    step = Step(
+        worker="codes",
+        group="codes",
+        reads=READS,
+        handles=(VerificationAssessed,),
+        gather=gather,
+        decide=decide,
+        statements={name: _SQL[name] for name in _WRITES_IN_LOCK_ORDER},
+    )
+    return [Loop.of(step, context)]
+
+
+def facts_of(row: asyncpg.Record, incoming: Incoming, minter: "Minter") -> CodeFacts:
+    """A verification's row as `decide` sees it, with a code made ready if this event may need one."""
+    about = Facts(**{name: row[name] for name in Facts.__struct_fields__})
+    rules = msgspec.convert(row["rules"], Policy)
+    state = State(row["state"])
+    event = incoming.event
+    assert isinstance(event, VerificationAssessed)
+    needs_code = state is State.REQUESTED or (rules.resend is Resend.ROTATE and event.send_no > 1)
+    return CodeFacts(
+        about=about,
+        state=state,
+        created_at=row["created_at"],
+        rules=rules,
+        code_version=row["code_version"],
+        checks_used=row["checks_used"],
+        signals=msgspec.convert(row["signals"], Signals),
+        minted=minter.mint(row, rules, row["code_version"] + 1) if needs_code else None,
+    )
+
+
+class Minter:
+    """Makes codes ready: draws one or opens the caller's own, takes its MAC, seals its message for dispatch."""
+
+    def __init__(self, keyring: Keyring, configuration: Configuration) -> None:
+        self._keyring = keyring
+        self._configuration = configuration
+
+    def mint(self, row: asyncpg.Record, rules: Policy, version: int) -> Minted | None:
+        """A code for the verification in `row`, None if its template is gone or the caller's code does not open."""
+        template = self._configuration.template(row["tenant"], row["template"] or rules.template)
+        code = self._code(row, rules)
+        if template is None or code is None:
+            return None
+        text = render(template, row["locale"], code, row["binding"], rules.ttl_s)
+        message = msgspec.json.encode(SealedMessage(text=text, code=code.reveal(), template=template.id))
+        tenant, verification = row["tenant"], row["verification_id"]
+        pepper = self._keyring.sealing(Purpose.PEPPER)
+        mac = check_mac(
+            pepper,
+            tenant=tenant,
+            verification=verification,
+            number_token=row["number_token"],
+            purpose=row["purpose"],
+            binding_hash=row["binding_hash"],
+            code=code,
+        )
+        sealed = seal(self._keyring.sealing(Purpose.SENDING), message, aad.message(tenant, verification, version))
+        return Minted(mac, pepper.id, sealed, len(code.reveal()), template.id, row["locale"], bool(row["own_code"]))
+
+    def _code(self, row: asyncpg.Record, rules: Policy) -> Code | None:
+        if row["own_code"] is None:
+            return draw(rules.digits)
+        keys = self._keyring.opening(Purpose.HANDOVER)
+        try:
+            own = open_sealed(keys, row["own_code"], aad.own_code(row["tenant"], row["verification_id"]))
+        except SealBroken:
+            return None
+        return Code(own.decode("ascii"))
+
+
+def draw(digits: int) -> Code:
+    """A code of `digits` digits, every one of the 10^digits equally likely, leading zeros included.
+
+    `secrets.randbelow` rejects instead of folding, so no digit is favoured (ASVS 6.5.3).
+    """
+    return Code(f"{secrets.randbelow(10**digits):0{digits}d}")

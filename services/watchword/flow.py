@@ -1,0 +1,42 @@
+"""THE MAP. Every worker, what it reads, what it tells, what it owns. Tests hold the code, the schemas and the
+database grants to it; deploy files are made from it."""
+
+from dataclasses import dataclass
+
+from watchword.events import topics as t
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One line of the map. `reads` are topics; `writes` event names; `owns` tables it alone inserts into (an
+    attempt is begun by codes and by dispatch); `doors` the HTTP ports it serves; `module` has `build(context)`."""
+
+    name: str
+    module: str
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    owns: tuple[str, ...] = ()
+    doors: tuple[str, ...] = ()
+
+
+RETRY = (t.RETRY_1S, t.RETRY_5S, t.RETRY_15S)
+
+WORKERS = (
+    Worker("intake", "watchword.intake.worker", reads=(t.INBOX, t.RISK_LEVELS),
+           writes=("verification-requested", "resend-requested", "verification-refused", "verification-ended"),
+           owns=("verifications", "latest_verifications", "subjects", "idempotency"), doors=("public",)),
+    Worker("fraud", "watchword.fraud.worker", reads=(t.REQUESTS, t.LIFECYCLE, t.RISK_LEVELS),
+           writes=("verification-assessed", "signal-observed")),
+    Worker("judge", "watchword.fraud.judge", reads=(t.SIGNALS,), writes=("risk-level-set",)),
+    Worker("codes", "watchword.codes.worker", reads=(t.ASSESSMENTS,),
+           writes=("code-issued", "send-requested", "verification-ended"), owns=("codes", "attempts")),
+    Worker("dispatch", "watchword.dispatch.worker", reads=(t.DISPATCH, *RETRY),
+           writes=("attempt-made", "send-requested", "verification-ended"), owns=("attempts",)),
+    Worker("receipts", "watchword.receipts.worker", reads=(t.RECEIPTS,),
+           writes=("receipt-received", "receipt-recorded"), owns=("receipts_parked",), doors=("carriers",)),
+    Worker("checks", "watchword.checks.worker",
+           writes=("code-checked", "verification-ended"), doors=("public",)),
+    Worker("timers", "watchword.timers.worker",
+           writes=("verification-assessed", "send-requested", "attempt-made", "verification-ended")),
+)  # fmt: skip
+BY_NAME = {worker.name: worker for worker in WORKERS}

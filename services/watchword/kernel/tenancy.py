@@ -1,0 +1,68 @@
+"""What a tenant and a route are: documents that `watchword apply` writes and every decision reads.
+
+The field constraints are the whole validation of one document; what ties documents together is checked in
+`runtime.configuration_file`.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from watchword.kernel.document import ANY, Count, Country, CountryOrAny, Document, Name
+
+
+class FraudMode(StrEnum):
+    """Whether an assessment may block (`enforce`) or only tells (`monitor`)."""
+
+    MONITOR = "monitor"
+    ENFORCE = "enforce"
+
+
+class Tenant(Document, frozen=True, kw_only=True):
+    """One platform. `countries` is default-deny: what is not listed is not sent to.
+
+    `sources` are the CloudEvents sources that may publish to the Kafka door as this tenant. Rates count starts;
+    `results_topic` is where its results go, "" for otp.results.
+    """
+
+    id: Name
+    name: Annotated[str, Meta(max_length=100)] = ""
+    countries: list[Country]
+    default_region: Annotated[str, Meta(pattern=r"^([A-Z]{2})?\Z")] = ""
+    sources: list[Annotated[str, Meta(min_length=1, max_length=200)]] = msgspec.field(default_factory=list)
+    fraud_mode: FraudMode = FraudMode.MONITOR
+    requests_per_second: Count = 50
+    requests_burst: Count = 100
+    country_per_hour: Count = 10_000
+    range_per_hour: Count = 300
+    ip_per_hour: Count = 60
+    results_topic: Annotated[str, Meta(pattern=r"^([A-Za-z0-9._-]{1,200})?\Z")] = ""
+
+
+class Route(Document, frozen=True, kw_only=True):
+    """Which accounts serve a destination, best first. `country` and `purpose` may be "*"; `range_prefix` is the
+    beginning of a number range such as "+9198", "" for all."""
+
+    id: Name
+    country: CountryOrAny
+    range_prefix: Annotated[str, Meta(pattern=r"^(\+[0-9]{1,14})?\Z")] = ""
+    purpose: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9_.-]{0,62}|\*)\Z")] = ANY
+    accounts: Annotated[list[Name], Meta(min_length=1, max_length=20)]
+
+    def serves(self, country: str, range_: str, purpose: str) -> bool:
+        """Whether the route is for this destination. `range_` is "+" and the number without its last four digits."""
+        return (
+            self.country in (ANY, country) and range_.startswith(self.range_prefix) and self.purpose in (ANY, purpose)
+        )
+
+
+def most_specific_first(routes: Iterable[Route]) -> tuple[Route, ...]:
+    """Routes in the order they are tried: longer range first, then a named country, then a named purpose, then id."""
+    return tuple(
+        sorted(
+            routes, key=lambda route: (-len(route.range_prefix), route.country == ANY, route.purpose == ANY, route.id)
+        )
+    )

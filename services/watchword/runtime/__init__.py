@@ -1,0 +1,1 @@
+"""The machinery, once: one loop, one way to publish, retry, defer, bury and commit."""

@@ -1,0 +1,131 @@
+"""Requests that arrive together share one transaction: the next batch leaves when the last one is done, no timer.
+
+A lone request goes at once; under load a batch holds whatever came while the previous one was being written.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Overloaded(Exception):
+    """More is waiting than may wait: answer 503 and let the caller come back."""
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[T, R]):
+    item: T
+    keys: frozenset[Hashable]
+    answer: "asyncio.Future[R]"
+
+
+class Coalescer(Generic[T, R]):
+    """Gathers items into batches for `flush`, which answers one result an item, in order.
+
+    Two items that share one of `keys(item)` never share a batch, so each sees what the other did. An exception of
+    `isolates` in a batch is taken apart: every item is tried alone, and only the guilty one gets it.
+    """
+
+    def __init__(
+        self,
+        flush: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        *,
+        keys: Callable[[T], Iterable[Hashable]],
+        batch_max: int = 200,
+        waiting_max: int = 5_000,
+        isolates: tuple[type[Exception], ...] = (),
+        observe: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        self._flush = flush
+        self._keys = keys
+        self._batch_max = batch_max
+        self._waiting_max = waiting_max
+        self._isolates = isolates
+        self._observe = observe
+        self._waiting: deque[_Waiting[T, R]] = deque()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Begin to flush."""
+        self._task = asyncio.create_task(self._run(), name="coalescer")
+
+    async def stop(self) -> None:
+        """Flush all that waits, then end."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+
+    async def submit(self, item: T, *, deadline_s: float) -> R:
+        """The answer to `item`. Raises Overloaded, TimeoutError past `deadline_s`, or what `flush` raised."""
+        if self._stopping or len(self._waiting) >= self._waiting_max:
+            raise Overloaded("too many requests are waiting")
+        waiting = _Waiting[T, R](item, frozenset(self._keys(item)), asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._wake.set()
+        async with asyncio.timeout(deadline_s):
+            return await waiting.answer
+
+    async def _run(self) -> None:
+        while self._waiting or not self._stopping:
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            batch = self._take()
+            if batch:
+                await self._answer(batch)
+
+    def _take(self) -> list[_Waiting[T, R]]:
+        """The oldest items that may share a batch; the others keep their place in line."""
+        batch: list[_Waiting[T, R]] = []
+        passed: list[_Waiting[T, R]] = []
+        taken: set[Hashable] = set()
+        while self._waiting and len(batch) < self._batch_max:
+            waiting = self._waiting.popleft()
+            if waiting.answer.done():
+                continue
+            if taken.isdisjoint(waiting.keys):
+                batch.append(waiting)
+            else:
+                passed.append(waiting)
+            taken |= waiting.keys
+        self._waiting.extendleft(reversed(passed))
+        return batch
+
+    async def _answer(self, batch: list[_Waiting[T, R]]) -> None:
+        self._observe(len(batch))
+        try:
+            results = await self._flush([waiting.item for waiting in batch])
+        except self._isolates as error:
+            await self._isolate(batch, error)
+        except Exception as error:  # noqa: BLE001 - every waiting request must hear of it
+            _fail(batch, error)
+        else:
+            _deliver(batch, results)
+
+    async def _isolate(self, batch: list[_Waiting[T, R]], error: Exception) -> None:
+        if len(batch) == 1:
+            _fail(batch, error)
+            return
+        for waiting in batch:
+            await self._answer([waiting])
+
+
+def _deliver(batch: Iterable[_Waiting[T, R]], results: Iterable[R]) -> None:
+    for waiting, result in zip(batch, results, strict=True):
+        if not waiting.answer.done():
+            waiting.answer.set_result(result)
+
+
+def _fail(batch: Iterable[_Waiting[T, R]], error: Exception) -> None:
+    for waiting in batch:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(error)

@@ -1,0 +1,285 @@
+"""The standard step, once: read, decode, gather, decide, act in one transaction, publish, settle, commit.
+
+Whatever happens between two of these, nothing is lost and a repeat changes nothing (guarantees.md, section 2):
+every write is conditional on its natural key, every event is committed with the change it tells of, and an offset
+is committed only after both. A worker supplies `gather` and `decide`; it never writes a loop of its own.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from watchword.events import envelope as envelopes
+from watchword.events.catalog import UnreadableEvent, decode
+from watchword.events.envelope import Envelope
+from watchword.kernel.event import Event
+from watchword.kernel.verdict import Dead, Done, Later, Verdict
+from watchword.runtime import acting, outbox
+from watchword.runtime.clock import DatabaseClock
+from watchword.runtime.failpoints import reach
+from watchword.runtime.kafka import Publisher, Reader
+from watchword.runtime.outbox import OutboxRow
+from watchword.runtime.postgres import AWAY, Connection, Pool
+from watchword.runtime.telling import Teller
+
+if TYPE_CHECKING:
+    from watchword.runtime.process import Context
+
+log = structlog.get_logger()
+F = TypeVar("F")
+
+BATCH_RECORDS_MAX = 300
+POLL_WAIT_MS = 200
+AWAY_PAUSE_S = 0.5
+BUGS_IN_A_ROW_MAX = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One record that could be read: its event in the newest version, its envelope, and where it lay."""
+
+    event: Event
+    envelope: Envelope
+    key: str
+    partition: TopicPartition
+    offset: int
+    record: Any = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Step(Generic[F]):
+    """What a worker brings to the loop.
+
+    `gather` reads, under lock and in one query per table, the facts of every event in the batch, by `Incoming.key`.
+    `decide` answers one event with a verdict; it is pure and total. `statements` are the worker's conditional
+    writes in the order in which they take locks: verifications, attempts, the rest.
+    """
+
+    worker: str
+    group: str
+    reads: tuple[str, ...]
+    handles: tuple[type[Event], ...]
+    gather: Callable[[Sequence[Incoming], Connection], Awaitable[Mapping[str, F]]]
+    decide: Callable[[Event, F | None, datetime], Verdict]
+    statements: Mapping[str, str]
+    merge: Callable[[Sequence[acting.Told]], Sequence[acting.Told]] | None = None
+    records_max: int = BATCH_RECORDS_MAX
+
+
+class Loop(Generic[F]):
+    """Runs one step for as long as its process lives."""
+
+    def __init__(
+        self, step: Step[F], *, pool: Pool, clock: DatabaseClock, publisher: Publisher, reader: Callable[..., Reader]
+    ) -> None:
+        self._step = step
+        self._pool = pool
+        self._clock = clock
+        self._reader = reader(step.reads, group=step.group, on_revoked=self._drained)
+        self._turning = asyncio.Lock()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._held: dict[TopicPartition, float] = {}
+        self._teller = Teller(step.worker, publisher=publisher, pool=pool)
+        self._bugs_in_a_row = 0
+        self.polled_at = time.monotonic()
+
+    @classmethod
+    def of(cls, step: Step[F], context: "Context") -> "Loop[F]":
+        """The loop of `step` in this process."""
+        return cls(step, pool=context.pool, clock=context.clock, publisher=context.publisher, reader=context.reader)
+
+    async def start(self) -> None:
+        """Join the group and begin. Raises when broker or database cannot be reached."""
+        await self._clock.refresh()
+        await self._reader.start()
+        self._task = asyncio.create_task(self._run(), name=f"loop-{self._step.worker}")
+
+    async def stop(self) -> None:
+        """Finish the batch in hand, commit it, leave the group."""
+        self._stopping = True
+        if self._task is not None:
+            await self._task
+        await self._reader.stop()
+
+    @property
+    def failed(self) -> BaseException | None:
+        """The error that ended the loop, if one did: a bug, which only a restart can mend."""
+        if self._task is None or not self._task.done() or self._task.cancelled():
+            return None
+        return self._task.exception()
+
+    async def _drained(self) -> None:
+        async with self._turning:
+            return
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._release_due()
+            try:
+                records = await self._reader.poll(records_max=self._step.records_max, wait_ms=POLL_WAIT_MS)
+                self.polled_at = time.monotonic()
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.warning("runtime.poll_failed", worker=self._step.worker, error=repr(error))
+                await asyncio.sleep(AWAY_PAUSE_S)
+                continue
+            async with self._turning:
+                await self._turn(records)
+        await self._teller.stop()
+
+    async def _turn(self, records: Sequence[Any]) -> None:
+        if not records:
+            await self._teller.settle_idle()
+            return
+        epoch = self._reader.epoch
+        try:
+            await self._clock.refresh()
+            offsets = await self._process(records)
+        except AWAY as error:
+            log.warning("runtime.database_away", worker=self._step.worker, error=repr(error))
+            self._hold_from(records, AWAY_PAUSE_S)
+            return
+        if await self._reader.commit(offsets, epoch=epoch):
+            reach(f"{self._step.worker}.offsets_committed")
+
+    async def _process(self, records: Sequence[Any]) -> dict[TopicPartition, int]:
+        """Carry out every record that is due; answers the next offset to commit per partition."""
+        offsets = {_partition(record): record.offset + 1 for record in records}
+        incoming, letters = self._read(records)
+        reach(f"{self._step.worker}.decoded")
+        waiting: dict[TopicPartition, int] = {}
+        for batch in rounds(incoming):
+            due = [each for each in batch if each.offset < waiting.get(each.partition, each.offset + 1)]
+            waiting |= await self._carry_out(due, letters)
+            letters = []
+        if letters:
+            waiting |= await self._carry_out([], letters)
+        return offsets | waiting
+
+    async def _carry_out(self, batch: Sequence[Incoming], letters: list[OutboxRow]) -> dict[TopicPartition, int]:
+        """One transaction for `batch`; answers the partitions that must wait, and from which offset."""
+        async with self._pool.acquire(timeout=5) as connection, connection.transaction():
+            facts = await self._step.gather(batch, connection) if batch else {}
+            reach(f"{self._step.worker}.gathered")
+            now = self._clock.now()
+            verdicts = [(each, self._decide(each, facts.get(each.key), now)) for each in batch]
+            waiting = self._hold_later(verdicts, now)
+            carried = [pair for pair in verdicts if pair[0].offset < waiting.get(pair[0].partition, 1 << 62)]
+            rows = await self._act(connection, carried, now)
+            rows += [*letters, *_letters(self._reader, carried)]
+            await outbox.store(connection, rows)
+            settled = await self._teller.settle(connection)
+            reach(f"{self._step.worker}.acted")
+        reach(f"{self._step.worker}.committed")
+        self._teller.forget(settled)
+        await self._teller.tell(rows)
+        return waiting
+
+    async def _act(
+        self, connection: Connection, carried: Sequence[tuple[Incoming, Verdict]], now: datetime
+    ) -> list[OutboxRow]:
+        done = [(_cause(each), verdict) for each, verdict in carried if isinstance(verdict, Done)]
+        told = await acting.write(connection, done, self._step.statements)
+        if self._step.merge is not None:
+            told = list(self._step.merge(told))
+        return [acting.outbox_row(each, self._step.worker, now) for each in told]
+
+    def _read(self, records: Sequence[Any]) -> tuple[list[Incoming], list[OutboxRow]]:
+        """The records this step handles, and a dead letter for each that cannot be read."""
+        incoming: list[Incoming] = []
+        letters: list[OutboxRow] = []
+        for record in records:
+            try:
+                told = envelopes.read(record.headers)
+                event = decode(told.type, record.value)
+            except (UnreadableEvent, ValueError) as error:
+                letters.append(_letter(self._reader, record, ("unreadable", str(error))))
+                continue
+            if isinstance(event, self._step.handles):
+                key = (record.key or b"").decode("utf-8", "replace")
+                incoming.append(Incoming(event, told, key, _partition(record), record.offset, record))
+        return incoming, letters
+
+    def _decide(self, incoming: Incoming, facts: F | None, now: datetime) -> Verdict:
+        """The step's verdict; a decision that raises is a bug, buried with its event, and too many stop the loop."""
+        try:
+            verdict = self._step.decide(incoming.event, facts, now)
+        except Exception as error:
+            self._bugs_in_a_row += 1
+            log.exception("runtime.decision_failed", worker=self._step.worker, event_id=incoming.envelope.id)
+            if self._bugs_in_a_row > BUGS_IN_A_ROW_MAX:
+                raise
+            return Dead("bug", type(error).__name__)
+        self._bugs_in_a_row = 0
+        return verdict
+
+    def _hold_later(self, verdicts: Sequence[tuple[Incoming, Verdict]], now: datetime) -> dict[TopicPartition, int]:
+        """The earliest record per partition whose verdict is Later: the partition waits there."""
+        waiting: dict[TopicPartition, int] = {}
+        for each, verdict in verdicts:
+            if isinstance(verdict, Later) and each.offset < waiting.get(each.partition, 1 << 62):
+                waiting[each.partition] = each.offset
+                self._hold(each.partition, each.offset, (verdict.at - now).total_seconds())
+        return waiting
+
+    def _hold_from(self, records: Iterable[Any], pause_s: float) -> None:
+        first: dict[TopicPartition, int] = {}
+        for record in records:
+            first.setdefault(_partition(record), record.offset)
+        for partition, offset in first.items():
+            self._hold(partition, offset, pause_s)
+
+    def _hold(self, partition: TopicPartition, offset: int, pause_s: float) -> None:
+        self._reader.hold(partition, offset)
+        self._held[partition] = time.monotonic() + max(pause_s, 0.01)
+
+    def _release_due(self) -> None:
+        due = [partition for partition, until in self._held.items() if until <= time.monotonic()]
+        for partition in due:
+            del self._held[partition]
+            self._reader.release(partition)
+
+
+def rounds(batch: Sequence[Incoming]) -> list[list[Incoming]]:
+    """The batch split so that no round holds two events of one key, each key's events in order: the second
+    decides on facts that the first has changed."""
+    split: list[list[Incoming]] = []
+    seen: dict[str, int] = {}
+    for each in batch:
+        index = seen.get(each.key, 0)
+        seen[each.key] = index + 1
+        if index == len(split):
+            split.append([])
+        split[index].append(each)
+    return split
+
+
+def _partition(record: Any) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)
+
+
+def _cause(incoming: Incoming) -> acting.Cause:
+    told = incoming.envelope
+    return acting.Cause(told.id, told.correlation_id, told.traceparent)
+
+
+def _letters(reader: Reader, carried: Sequence[tuple[Incoming, Verdict]]) -> list[OutboxRow]:
+    return [
+        _letter(reader, each.record, (verdict.reason, verdict.detail))
+        for each, verdict in carried
+        if isinstance(verdict, Dead)
+    ]
+
+
+def _letter(reader: Reader, record: Any, reason: tuple[str, str]) -> OutboxRow:
+    headers = [(name, value) for name, value in record.headers if value is not None]
+    position = (record.partition, record.offset)
+    log.warning("runtime.buried", topic=reader.plain(record.topic), reason=reason[0], offset=record.offset)
+    return outbox.dead_row(reader.plain(record.topic), position, record.key, record.value, headers, reason)

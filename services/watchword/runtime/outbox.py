@@ -1,0 +1,138 @@
+"""The outbox: an event is committed with the change it tells of, published at once, then deleted.
+
+Whoever commits a row publishes it; `timers` publishes what stays behind. Deleting on publish is immune to the
+order in which transactions commit, which reading "everything after the last id" is not.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+
+from watchword.events import envelope as envelopes
+from watchword.events import topics
+from watchword.events.envelope import Envelope
+from watchword.events.verification import VerificationEvent
+from watchword.kernel.event import Emit
+from watchword.kernel.ids import event_id
+from watchword.runtime.kafka import Outgoing
+from watchword.runtime.postgres import Connection
+
+INSERT = """
+INSERT INTO outbox (id, topic, key, value, headers)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
+ON CONFLICT (id) DO NOTHING
+"""
+DELETE = "DELETE FROM outbox WHERE id = ANY($1::uuid[])"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """One event, ready to be stored and published. `headers` are name and value, both text."""
+
+    id: UUID
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+    def outgoing(self) -> Outgoing:
+        """The record to publish."""
+        return Outgoing(self.topic, self.key, self.value, self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an event comes from: the worker that tells it, when, and the event that caused it."""
+
+    worker: str
+    now: datetime
+    causation_id: str = ""
+    correlation_id: str = ""
+    traceparent: str = ""
+
+
+def row(emit: Emit, origin: Origin, *, sequence: int) -> OutboxRow:
+    """The outbox row of one emitted event; `sequence` is 0 for one that is not counted."""
+    event = emit.event
+    kind = type(event)
+    identity = event_id(emit.subject, event.NAME, emit.ordinal)
+    key = emit.key or emit.subject
+    about = event if isinstance(event, VerificationEvent) else None
+    told = Envelope(
+        id=str(identity),
+        source=f"/watchword/{origin.worker}",
+        type=envelopes.type_of(kind),
+        time=origin.now,
+        subject=str(about.verification_id) if about else emit.subject,
+        tenant=about.tenant if about else getattr(event, "tenant", ""),
+        sequence=sequence,
+        expires_at=about.expires_at if about else None,
+        correlation_id=origin.correlation_id,
+        causation_id=origin.causation_id,
+        partition_key=key,
+        traceparent=origin.traceparent,
+    )
+    return OutboxRow(
+        id=identity,
+        topic=emit.topic or event.TOPIC,
+        key=key.encode(),
+        value=envelopes.encode(event),
+        headers=tuple(envelopes.headers(kind, told)),
+    )
+
+
+def dead_row(
+    topic: str,
+    position: tuple[int, int],
+    key: bytes | None,
+    value: bytes | None,
+    headers: Iterable[tuple[str, bytes]],
+    reason: tuple[str, str],
+) -> OutboxRow:
+    """The dead letter of one record: key, value and headers untouched, and beside them why and from where.
+
+    `position` is partition and offset, `reason` a stable word and a detail without values.
+    """
+    partition, offset = position
+    word, detail = reason
+    why = (
+        ("wwd_reason", word.encode()),
+        ("wwd_detail", detail.encode()),
+        ("wwd_topic", topic.encode()),
+        ("wwd_partition", str(partition).encode()),
+        ("wwd_offset", str(offset).encode()),
+    )
+    identity = event_id(f"{topic}/{partition}/{offset}", "dead", 0)
+    return OutboxRow(identity, topics.dead(topic), key, value, (*headers, *why))
+
+
+async def store(connection: Connection, rows: Sequence[OutboxRow]) -> None:
+    """Insert rows within the caller's transaction. A row that is there already stays as it is."""
+    if rows:
+        await connection.execute(
+            INSERT,
+            [each.id for each in rows],
+            [each.topic for each in rows],
+            [each.key for each in rows],
+            [each.value for each in rows],
+            [pack(each.headers) for each in rows],
+        )
+
+
+async def settle(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Delete the rows that Kafka has acknowledged."""
+    if ids:
+        await connection.execute(DELETE, ids)
+
+
+def pack(headers: Iterable[tuple[str, bytes]]) -> bytes:
+    """Headers as they are stored: a JSON list of name and value, bytes as Latin-1 so that none is lost."""
+    return orjson.dumps([(name, value.decode("latin-1")) for name, value in headers])
+
+
+def unpack(packed: bytes) -> tuple[tuple[str, bytes], ...]:
+    """The headers that `pack` stored."""
+    return tuple((name, value.encode("latin-1")) for name, value in orjson.loads(packed))
