@@ -1,5 +1,6 @@
 """A gateway was called, or deliberately not called, for one attempt. Version 2; version 1 told the price as text."""
 
+import re
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -44,13 +45,16 @@ class AttemptMade(VerificationEvent, frozen=True, kw_only=True, omit_defaults=Tr
     possible_duplicate: bool = False
 
 
+_DIGITS = re.compile(r"[0-9]{1,15}")
+
+
 def from_v1(event: dict[str, Any]) -> dict[str, Any]:
     """Version 1 told the price as text such as "0.0075 USD"; version 2 counts micros. An unreadable or missing
     price reads as unknown, 0, which is what version 1 meant by leaving it out."""
     newer = {name: value for name, value in event.items() if name != "price"}
     amount, _, currency = str(event.get("price", "")).partition(" ")
     whole, _, fraction = amount.partition(".")
-    if currency and (whole + fraction).isascii() and (whole + fraction).isdigit():
+    if currency and _DIGITS.fullmatch(whole + fraction):
         newer["price_micros"] = int(whole or "0") * 1_000_000 + int((fraction + "000000")[:6])
         newer["currency"] = currency
     return newer

@@ -1,5 +1,6 @@
 """Every event the pipeline knows, by its wire name, and how a value of any published version is read."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,6 +46,7 @@ EVENTS: tuple[type[Event], ...] = (
 UPCASTERS: Mapping[type[Event], Mapping[int, Upcaster]] = {AttemptMade: attempt_made.UPCASTERS}
 
 _BY_NAME = {event.NAME: event for event in EVENTS}
+_MAJOR = re.compile(r"[1-9][0-9]{0,2}")
 _DECODERS = {event: msgspec.json.Decoder(event) for event in EVENTS}
 
 
@@ -59,10 +61,10 @@ def event_class(wire_type: str) -> tuple[type[Event], int]:
     """
     name, _, major_text = wire_type.removeprefix("otp.").rpartition(".v")
     known = _BY_NAME.get(name)
-    if known is None or not wire_type.startswith("otp.") or not (major_text.isascii() and major_text.isdigit()):
+    if known is None or not wire_type.startswith("otp.") or not _MAJOR.fullmatch(major_text):
         raise UnreadableEvent("unknown event type")
     major = int(major_text)
-    if not 1 <= major <= known.MAJOR:
+    if major > known.MAJOR:
         raise UnreadableEvent(f"version {major} of {name} is not known to this reader")
     return known, major
 
@@ -74,7 +76,7 @@ def decode(wire_type: str, value: bytes | None) -> Event:
         if major == known.MAJOR:
             return _DECODERS[known].decode(value or b"")
         return upcast(known, major, msgspec.json.decode(value or b"", type=dict[str, Any]))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableEvent(_without_values(error)) from error
 
 

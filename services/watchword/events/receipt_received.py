@@ -1,10 +1,9 @@
 """A carrier called back. The raw bytes are evidence in a dispute and hold the number, so they travel sealed."""
 
-from datetime import datetime
 from typing import ClassVar
 
 from watchword.events import topics
-from watchword.kernel.event import Event
+from watchword.kernel.event import Event, Instant
 
 
 class ReceiptReceived(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -17,7 +16,7 @@ class ReceiptReceived(Event, frozen=True, kw_only=True, omit_defaults=True):
     receipt_id: str
     account: str
     gateway: str
-    received_at: datetime
+    received_at: Instant
     sealed: str
     client_ref: str = ""
     provider_id: str = ""

@@ -1,11 +1,11 @@
 """A delivery report raised what is known of an accepted attempt."""
 
-from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
 from watchword.events import topics
 from watchword.events.verification import OpenEnum, VerificationEvent
+from watchword.kernel.event import Instant
 
 
 class ReceiptWord(OpenEnum):
@@ -33,5 +33,5 @@ class ReceiptRecorded(VerificationEvent, frozen=True, kw_only=True, omit_default
     provider_id: str = ""
     raw_code: str = ""
     network: str = ""
-    provider_time: datetime | None = None
+    provider_time: Instant | None = None
     lag_ms: int = 0

@@ -1,13 +1,12 @@
 """The judge's newest word on one feature key. The topic is compacted: the last one per key stands."""
 
-from datetime import datetime
 from typing import ClassVar
 
 import msgspec
 
 from watchword.events import topics
 from watchword.events.verification import OpenEnum
-from watchword.kernel.event import Event
+from watchword.kernel.event import Event, Instant
 
 
 class RiskLevel(OpenEnum):
@@ -37,6 +36,6 @@ class RiskLevelSet(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     feature: str
     level: RiskLevel
-    until: datetime
+    until: Instant
     ruleset: str
     reasons: tuple[Reason, ...] = ()

@@ -1,11 +1,11 @@
 """One attempt is to be made: dispatch chooses the account, claims the attempt and calls the gateway."""
 
-from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
 from watchword.events import topics
 from watchword.events.verification import VerificationEvent
+from watchword.kernel.event import Instant
 
 
 class SendRequested(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,9 +20,9 @@ class SendRequested(VerificationEvent, frozen=True, kw_only=True, omit_defaults=
     send_no: int
     try_no: int
     code_version: int
-    send_deadline: datetime
-    first_try_at: datetime | None = None
-    not_before: datetime | None = None
+    send_deadline: Instant
+    first_try_at: Instant | None = None
+    not_before: Instant | None = None
     tried: tuple[str, ...] = ()
     left: int = 0
     recovery: int = 0

@@ -1,13 +1,12 @@
 """What was seen per feature key, gathered over a batch, for the judge to sum up over time."""
 
-from datetime import datetime
 from typing import ClassVar
 
 import msgspec
 
 from watchword.events import topics
 from watchword.events.verification import OpenEnum
-from watchword.kernel.event import Event
+from watchword.kernel.event import Event, Instant
 
 
 class SignalKind(OpenEnum):
@@ -24,7 +23,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     feature: str
     kind: SignalKind
-    at: datetime
+    at: Instant
     signal_id: str
 
 

@@ -1,12 +1,12 @@
 """What every event about a verification says of it, so that each event can be read by itself."""
 
-from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from watchword.kernel.event import Event
+from watchword.kernel.event import Event, Instant
 
 
 class OpenEnum(StrEnum):
@@ -50,7 +50,7 @@ class VerificationEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     channel: str
     policy: str
     policy_version: int
-    expires_at: datetime
+    expires_at: Instant
     number_type: str = ""
     reference: str = ""
 
@@ -67,11 +67,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     policy: str
     policy_version: int
-    expires_at: datetime
+    expires_at: Instant
     number_type: str = ""
     reference: str = ""
 
 
-def shared(source: "VerificationEvent | Facts") -> dict[str, object]:
+def shared(source: "VerificationEvent | Facts") -> dict[str, Any]:
     """The shared fields of `source`, to be spread into another event of the same verification."""
     return {name: getattr(source, name) for name in Facts.__struct_fields__}

@@ -1,11 +1,11 @@
 """Fraud looked at one send request and said what should become of it, and why."""
 
-from datetime import datetime
 from typing import ClassVar
 
 from watchword.events import topics
 from watchword.events.risk_level_set import Reason
 from watchword.events.verification import OpenEnum, VerificationEvent
+from watchword.kernel.event import Instant
 
 
 class Action(OpenEnum):
@@ -42,6 +42,6 @@ class VerificationAssessed(VerificationEvent, frozen=True, kw_only=True, omit_de
     score: int
     ruleset: str
     would: Action = Action.ALLOW
-    not_before: datetime | None = None
+    not_before: Instant | None = None
     reasons: tuple[Reason, ...] = ()
     features: dict[str, float] = {}

@@ -1,11 +1,11 @@
 """The verification reached its one terminal state."""
 
-from datetime import datetime
 from typing import ClassVar
 
 from watchword.events import topics
 from watchword.events.risk_level_set import Reason
 from watchword.events.verification import OpenEnum, Signals, VerificationEvent
+from watchword.kernel.event import Instant
 
 
 class Ending(OpenEnum):
@@ -30,7 +30,7 @@ class VerificationEnded(VerificationEvent, frozen=True, kw_only=True, omit_defau
 
     state: Ending
     reason: str
-    requested_at: datetime
+    requested_at: Instant
     sends_used: int = 0
     checks_used: int = 0
     reasons: tuple[Reason, ...] = ()
