@@ -14,7 +14,7 @@ from watchword.kernel.event import Emit, Event
 from watchword.kernel.ids import attempt_id
 from watchword.kernel.policy import Policy, Resend
 from watchword.kernel.verdict import Dead, Done, Verdict, Write
-from watchword.kernel.verification import State
+from watchword.kernel.verification import LIVE, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class CodeFacts:
     state: State
     created_at: datetime
     rules: Policy
+    sends_issued: int
     code_version: int
     checks_used: int
     signals: Signals
@@ -51,7 +52,7 @@ def decide(event: Event, facts: CodeFacts | None, now: datetime) -> Verdict:
         return Done.unchanged()
     if facts is None:
         return Dead("unknown_verification")
-    if facts.state not in (State.REQUESTED, State.ISSUED):
+    if facts.state not in LIVE or event.send_no <= facts.sends_issued:
         return Done.unchanged()
     if now >= facts.about.expires_at:
         return end(event, facts, Ending.EXPIRED, "expired_before_send")
@@ -130,7 +131,7 @@ def _sending(
     )
     subject = str(verification)
     return (
-        Write(statement, subject, (version,), (*issued, Emit(requested, str(attempt), key=subject))),
+        Write(statement, subject, (version, event.send_no), (*issued, Emit(requested, str(attempt), key=subject))),
         Write("queue_attempt", str(attempt), (verification, event.send_no, version, until)),
     )
 

@@ -5,7 +5,7 @@
 -- The verifications of a batch, locked in id order until the batch is committed.
 SELECT id AS verification_id, tenant, number_token, country, range, number_type, purpose, channel, policy,
        policy_version, reference, expires_at, state, created_at, rules, locale, template, binding, binding_hash,
-       signals, own_code, sends_requested, code_version, checks_used
+       signals, own_code, sends_issued, code_version, checks_used
 FROM verifications
 WHERE id = ANY($1::uuid[])
 ORDER BY id
@@ -14,17 +14,18 @@ FOR NO KEY UPDATE
 -- name: issue
 -- moves: requested -> issued
 UPDATE verifications AS v
-SET state = 'issued', code_version = t.code_version, own_code = NULL, seq = v.seq + t.counted
-FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS t (id, counted, code_version)
+SET state = 'issued', code_version = t.code_version, sends_issued = t.send_no, own_code = NULL,
+    seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::smallint[]) AS t (id, counted, code_version, send_no)
 WHERE v.id = t.id AND v.state = 'requested'
 RETURNING v.id AS key, v.seq
 
 -- name: send_again
--- A resend of an issued verification; code_version moves on where the policy rotates.
+-- A resend of an issued verification, once per send; code_version moves on where the policy rotates.
 UPDATE verifications AS v
-SET code_version = t.code_version, seq = v.seq + t.counted
-FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS t (id, counted, code_version)
-WHERE v.id = t.id AND v.state = 'issued'
+SET code_version = t.code_version, sends_issued = t.send_no, seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::smallint[]) AS t (id, counted, code_version, send_no)
+WHERE v.id = t.id AND v.state = 'issued' AND v.sends_issued < t.send_no
 RETURNING v.id AS key, v.seq
 
 -- name: block

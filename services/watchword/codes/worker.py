@@ -80,6 +80,7 @@ def facts_of(row: asyncpg.Record, incoming: Incoming, minter: "Minter") -> CodeF
         state=state,
         created_at=row["created_at"],
         rules=rules,
+        sends_issued=row["sends_issued"],
         code_version=row["code_version"],
         checks_used=row["checks_used"],
         signals=msgspec.convert(row["signals"], Signals),

@@ -1,9 +1,13 @@
 """What an event is: something that happened, said once, in the newest version of its schema."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from datetime import datetime
+from typing import Annotated, ClassVar
 
 import msgspec
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment in an event. One without a time zone is refused when read, so that no decision ever meets it."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

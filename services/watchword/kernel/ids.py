@@ -28,7 +28,10 @@ def attempt_id(verification: UUID, send_no: int, try_no: int) -> AttemptId:
     in every index and partition, and derives the rest, so that a redelivered event names the same attempt.
     """
     time_part = verification.int >> _RANDOM_BITS
-    digest = blake2b(verification.bytes + bytes((send_no, try_no)), digest_size=_RANDOM_BITS // 8).digest()
+    digest = blake2b(
+        verification.bytes + send_no.to_bytes(8, "big", signed=True) + try_no.to_bytes(8, "big", signed=True),
+        digest_size=_RANDOM_BITS // 8,
+    ).digest()
     return AttemptId(_with_version_8(time_part << _RANDOM_BITS | int.from_bytes(digest, "big")))
 
 

@@ -59,6 +59,7 @@ CREATE TABLE verifications (
     seq             integer     NOT NULL CHECK (seq > 0),
     sends_requested smallint    NOT NULL DEFAULT 1,
     sends_assessed  smallint    NOT NULL DEFAULT 0,
+    sends_issued    smallint    NOT NULL DEFAULT 0,
     code_version    smallint    NOT NULL DEFAULT 0,
     checks_used     smallint    NOT NULL DEFAULT 0,
     checks_max      smallint    NOT NULL,
@@ -138,6 +139,7 @@ CREATE TABLE attempts (
 ) PARTITION BY RANGE (id);
 CREATE INDEX attempts_verification ON attempts (verification_id);
 CREATE INDEX attempts_leases ON attempts (lease_until) WHERE state = 'sending';
+CREATE INDEX attempts_waiting ON attempts (send_deadline) WHERE state = 'queued';
 CREATE INDEX attempts_provider ON attempts (account, provider_id) WHERE provider_id <> '';
 
 CREATE TABLE receipts_parked (
@@ -147,10 +149,13 @@ CREATE TABLE receipts_parked (
     provider_id  text        NOT NULL,
     event        bytea       NOT NULL,
     parked_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-    parked_until timestamptz NOT NULL
+    parked_until timestamptz NOT NULL,
+    look_at      timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 COMMENT ON TABLE receipts_parked IS 'Receipts that came before their attempt was known; the event is kept as it came.';
+COMMENT ON COLUMN receipts_parked.look_at IS 'When to look for its attempt again; each time later, so that a stranger costs little.';
 CREATE INDEX receipts_parked_provider ON receipts_parked (account, provider_id);
+CREATE INDEX receipts_parked_look ON receipts_parked (look_at);
 CREATE INDEX receipts_parked_due ON receipts_parked (parked_until);
 
 -- Limits ----------------------------------------------------------------------------------------------------
@@ -279,6 +284,8 @@ GRANT SELECT, INSERT ON attempts TO watchword_codes;
 GRANT SELECT ON codes TO watchword_dispatch, watchword_checks;
 GRANT SELECT, INSERT, UPDATE ON attempts TO watchword_dispatch;
 GRANT SELECT, UPDATE ON attempts TO watchword_receipts, watchword_timers;
-GRANT SELECT, INSERT, DELETE ON receipts_parked TO watchword_receipts;
-GRANT SELECT, DELETE ON receipts_parked TO watchword_dispatch, watchword_timers;
-GRANT SELECT, DELETE ON limits, idempotency TO watchword_timers;
+GRANT SELECT, INSERT, UPDATE, DELETE ON receipts_parked TO watchword_receipts;
+GRANT SELECT, DELETE ON receipts_parked TO watchword_dispatch;
+-- Taking rows that nobody else is at (FOR UPDATE SKIP LOCKED) asks for UPDATE; timers change nothing in these.
+GRANT SELECT, UPDATE, DELETE ON receipts_parked, limits, idempotency TO watchword_timers;
+GRANT UPDATE ON outbox TO watchword_timers;

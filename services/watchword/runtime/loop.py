@@ -24,9 +24,11 @@ from watchword.kernel.verdict import Dead, Done, Later, Verdict
 from watchword.runtime import acting, outbox
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.failpoints import reach
+from watchword.runtime.health import Check
 from watchword.runtime.kafka import Publisher, Reader
+from watchword.runtime.metrics import RuntimeMetrics
 from watchword.runtime.outbox import OutboxRow
-from watchword.runtime.postgres import AWAY, Connection, Pool
+from watchword.runtime.postgres import AWAY, Connection, Pool, is_away
 from watchword.runtime.telling import Teller
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ F = TypeVar("F")
 BATCH_RECORDS_MAX = 300
 POLL_WAIT_MS = 200
 AWAY_PAUSE_S = 0.5
+TURNS_WITHIN_S = 30.0
+LIVE_WITHIN_S = 120.0
 BUGS_IN_A_ROW_MAX = 50
 
 
@@ -77,7 +81,15 @@ class Loop(Generic[F]):
     """Runs one step for as long as its process lives."""
 
     def __init__(
-        self, step: Step[F], *, pool: Pool, clock: DatabaseClock, publisher: Publisher, reader: Callable[..., Reader]
+        self,
+        step: Step[F],
+        *,
+        pool: Pool,
+        clock: DatabaseClock,
+        publisher: Publisher,
+        reader: Callable[..., Reader],
+        metrics: RuntimeMetrics,
+        turning: Check,
     ) -> None:
         self._step = step
         self._pool = pool
@@ -89,12 +101,23 @@ class Loop(Generic[F]):
         self._held: dict[TopicPartition, float] = {}
         self._teller = Teller(step.worker, publisher=publisher, pool=pool)
         self._bugs_in_a_row = 0
-        self.polled_at = time.monotonic()
+        self._metrics = metrics
+        self._turning_check = turning
 
     @classmethod
     def of(cls, step: Step[F], context: "Context") -> "Loop[F]":
         """The loop of `step` in this process."""
-        return cls(step, pool=context.pool, clock=context.clock, publisher=context.publisher, reader=context.reader)
+        return cls(
+            step,
+            pool=context.pool,
+            clock=context.clock,
+            publisher=context.publisher,
+            reader=context.reader,
+            metrics=context.runtime_metrics,
+            turning=context.health.check(
+                f"{step.group}.loop", ready_within_s=TURNS_WITHIN_S, live_within_s=LIVE_WITHIN_S
+            ),
+        )
 
     async def start(self) -> None:
         """Join the group and begin. Raises when broker or database cannot be reached."""
@@ -125,9 +148,9 @@ class Loop(Generic[F]):
             self._release_due()
             try:
                 records = await self._reader.poll(records_max=self._step.records_max, wait_ms=POLL_WAIT_MS)
-                self.polled_at = time.monotonic()
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("runtime.poll_failed", worker=self._step.worker, error=repr(error))
+                self._turning_check.failing("kafka does not answer")
                 await asyncio.sleep(AWAY_PAUSE_S)
                 continue
             async with self._turning:
@@ -136,18 +159,31 @@ class Loop(Generic[F]):
 
     async def _turn(self, records: Sequence[Any]) -> None:
         if not records:
+            if not self._held:
+                self._turning_check.ok()
             await self._teller.settle_idle()
             return
-        epoch = self._reader.epoch
+        epoch, started = self._reader.epoch, time.monotonic()
         try:
             await self._clock.refresh()
+            self._measure(records)
             offsets = await self._process(records)
         except AWAY as error:
             log.warning("runtime.database_away", worker=self._step.worker, error=repr(error))
+            self._turning_check.failing("the database does not answer")
             self._hold_from(records, AWAY_PAUSE_S)
             return
+        self._turning_check.ok()
         if await self._reader.commit(offsets, epoch=epoch):
             reach(f"{self._step.worker}.offsets_committed")
+        self._metrics.batch_seconds.observe(time.monotonic() - started, stage=self._step.group)
+
+    def _measure(self, records: Sequence[Any]) -> None:
+        """The batch's size, and the age of its oldest record: what an SRE scales on."""
+        oldest_ms = min(record.timestamp for record in records)
+        self._metrics.batch_size.observe(len(records), stage=self._step.group)
+        age_s = self._clock.now().timestamp() - oldest_ms / 1000
+        self._metrics.age_seconds.observe(max(age_s, 0.0), stage=self._step.group)
 
     async def _process(self, records: Sequence[Any]) -> dict[TopicPartition, int]:
         """Carry out every record that is due; answers the next offset to commit per partition."""
@@ -157,11 +193,35 @@ class Loop(Generic[F]):
         waiting: dict[TopicPartition, int] = {}
         for batch in rounds(incoming):
             due = [each for each in batch if each.offset < waiting.get(each.partition, each.offset + 1)]
-            waiting |= await self._carry_out(due, letters)
+            waiting |= await self._carry_out_surely(due, letters)
             letters = []
         if letters:
             waiting |= await self._carry_out([], letters)
         return offsets | waiting
+
+    async def _carry_out_surely(self, batch: Sequence[Incoming], letters: list[OutboxRow]) -> dict[TopicPartition, int]:
+        """`_carry_out`, and if one event breaks it, the batch taken apart so that only that one is buried.
+
+        What Postgres cannot take (a number too large for its column, a NUL in a text) is poison like any other.
+        """
+        try:
+            return await self._carry_out(batch, letters)
+        except Exception as error:
+            if is_away(error):
+                raise
+            self._count_bug(error)
+            if len(batch) > 1:
+                return await self._carry_out_singly(batch, letters)
+            buried = [_letter(self._reader, each.record, ("bug", type(error).__name__)) for each in batch]
+            return await self._carry_out([], [*letters, *buried])
+
+    async def _carry_out_singly(self, batch: Sequence[Incoming], letters: list[OutboxRow]) -> dict[TopicPartition, int]:
+        waiting: dict[TopicPartition, int] = {}
+        for each in batch:
+            if each.offset < waiting.get(each.partition, each.offset + 1):
+                waiting |= await self._carry_out_surely([each], letters)
+                letters = []
+        return waiting
 
     async def _carry_out(self, batch: Sequence[Incoming], letters: list[OutboxRow]) -> dict[TopicPartition, int]:
         """One transaction for `batch`; answers the partitions that must wait, and from which offset."""
@@ -179,6 +239,8 @@ class Loop(Generic[F]):
             reach(f"{self._step.worker}.acted")
         reach(f"{self._step.worker}.committed")
         self._teller.forget(settled)
+        for _, verdict in carried:
+            self._metrics.events.add(stage=self._step.group, outcome=type(verdict).__name__.lower())
         await self._teller.tell(rows)
         return waiting
 
@@ -211,14 +273,18 @@ class Loop(Generic[F]):
         """The step's verdict; a decision that raises is a bug, buried with its event, and too many stop the loop."""
         try:
             verdict = self._step.decide(incoming.event, facts, now)
-        except Exception as error:
-            self._bugs_in_a_row += 1
-            log.exception("runtime.decision_failed", worker=self._step.worker, event_id=incoming.envelope.id)
-            if self._bugs_in_a_row > BUGS_IN_A_ROW_MAX:
-                raise
+        except Exception as error:  # noqa: BLE001 - counted, and raised again once there are too many
+            self._count_bug(error)
             return Dead("bug", type(error).__name__)
         self._bugs_in_a_row = 0
         return verdict
+
+    def _count_bug(self, error: Exception) -> None:
+        """Raises `error` again when the step seems broken rather than its events."""
+        self._bugs_in_a_row += 1
+        log.error("runtime.step_failed", worker=self._step.worker, error=type(error).__name__, exc_info=error)
+        if self._bugs_in_a_row > BUGS_IN_A_ROW_MAX:
+            raise error
 
     def _hold_later(self, verdicts: Sequence[tuple[Incoming, Verdict]], now: datetime) -> dict[TopicPartition, int]:
         """The earliest record per partition whose verdict is Later: the partition waits there."""

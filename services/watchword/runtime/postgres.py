@@ -46,6 +46,12 @@ _PATH_SETTINGS = {
 }
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether `error` says that the server is away, rather than that a value does not fit its column: asyncpg
+    tells the latter as an InterfaceError that is a ValueError too."""
+    return isinstance(error, AWAY) and not isinstance(error, ValueError)
+
+
 def role_of(worker: str) -> str:
     """The database role of a worker."""
     return f"watchword_{worker}"

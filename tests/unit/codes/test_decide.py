@@ -35,12 +35,13 @@ FACTS = CodeFacts(
     state=State.REQUESTED,
     created_at=NOW,
     rules=Policy(id="default", tenant="shop", template="default"),
+    sends_issued=0,
     code_version=0,
     checks_used=0,
     signals=Signals(),
     minted=MINTED,
 )
-ISSUED = replace(FACTS, state=State.ISSUED, code_version=1, minted=None)
+ISSUED = replace(FACTS, state=State.ISSUED, sends_issued=1, code_version=1, minted=None)
 
 
 def assessed(action: Action = Action.ALLOW, send_no: int = 1, reasons: tuple[Reason, ...] = ()) -> VerificationAssessed:
@@ -96,6 +97,10 @@ def test_a_request_that_waited_past_its_life_expires_instead_of_sending() -> Non
     [ended] = told(verdict)
     assert isinstance(ended, VerificationEnded)
     assert ended.state is Ending.EXPIRED
+
+
+def test_a_redelivered_assessment_does_not_send_a_second_time() -> None:
+    assert decide(assessed(), ISSUED, NOW) == Done.unchanged()
 
 
 def test_a_resend_carries_the_live_code_again() -> None:

@@ -1,0 +1,238 @@
+"""Reads the TOML file of `watchword apply` into documents, or says everything that is wrong with it.
+
+One pass finds every fault: unknown tables and fields with the nearest name, values out of bounds, documents that
+stand twice, references that lead nowhere. Nothing is written unless nothing is wrong.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from watchword.kernel.document import Document, Name
+from watchword.kernel.policy import TTL_MIN_S, Policy
+from watchword.kernel.template import Template, complaints
+from watchword.kernel.tenancy import Route, Tenant
+from watchword.runtime.settings import environment_value
+
+_FILE_MAX = 5_000_000
+
+D = TypeVar("D", bound=Document)
+
+
+class ConfigurationError(Exception):
+    """The file cannot be applied; one sentence per problem, each with its file, table and field."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class AccountDocument(Document, frozen=True, kw_only=True):
+    """An account as the file has it; the fields of `gateways.contract.Account`. A secret is written out, or as
+    "file:/path" or "env:NAME"."""
+
+    id: Name
+    gateway: str
+    url: Annotated[str, Meta(pattern=r"^https?://[^\s@]+\Z", max_length=500)]
+    sender: Annotated[str, Meta(max_length=20)] = ""
+    per_second: Annotated[float, Meta(gt=0, le=100_000)] = 50.0
+    inflight_max: Annotated[int, Meta(ge=1, le=10_000)] = 50
+    timeout_ms: Annotated[int, Meta(ge=100, le=7_000)] = 5_000
+    on_unknown: Literal["resend", "hold"] = "resend"
+    price_micros: Annotated[int, Meta(ge=0)] = 0
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] = "USD"
+    options: dict[str, str] = msgspec.field(default_factory=dict)
+    secrets: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class ApiKeyDocument(Document, frozen=True, kw_only=True):
+    """A key to be made, by its tenant and name; one that exists is left alone. `revoked` ends it."""
+
+    tenant: Name
+    name: Name
+    scopes: Annotated[list[Literal["start", "check", "read", "cancel", "admin"]], Meta(min_length=1)]
+    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+    test: bool = False
+    revoked: bool = False
+
+    @property
+    def id(self) -> str:
+        """Tenant and name."""
+        return f"{self.tenant}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What one file holds. Account secrets are resolved, so this does not print."""
+
+    tenants: tuple[Tenant, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    templates: tuple[Template, ...] = ()
+    accounts: tuple[AccountDocument, ...] = ()
+    routes: tuple[Route, ...] = ()
+    api_keys: tuple[ApiKeyDocument, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Documents {len(self.tenants)} tenants, {len(self.accounts)} accounts, {len(self.routes)} routes>"
+
+
+TABLES: Mapping[str, type[Document]] = {
+    "tenants": Tenant,
+    "policies": Policy,
+    "templates": Template,
+    "accounts": AccountDocument,
+    "routes": Route,
+    "api_keys": ApiKeyDocument,
+}
+
+
+def full_id(document: Document) -> str:
+    """The id under which a document is stored: policies and templates belong to their tenant."""
+    own = str(getattr(document, "id", ""))
+    return f"{document.tenant}/{own}" if isinstance(document, Policy | Template) else own
+
+
+def read(path: Path, *, gateways: Collection[str]) -> Documents:
+    """The documents in the file. `gateways` are the names that accounts may use. Raises ConfigurationError."""
+    tables = _parse(path)
+    problems = [f"{path}: {_no_such('table', name, TABLES)}" for name in tables if name not in TABLES]
+    found: dict[str, tuple[Any, ...]] = {
+        table: tuple(_documents(path, table, tables.get(table, []), struct, problems))
+        for table, struct in TABLES.items()
+    }
+    documents = Documents(**found)
+    problems += [f"{path}: {fault}" for fault in _faults(documents, gateways)]
+    if problems:
+        raise ConfigurationError(problems)
+    return documents
+
+
+def dangling(documents: Documents, applied: Mapping[str, Collection[str]]) -> list[str]:
+    """References that lead nowhere: neither into the file nor to what is `applied` already (full ids per kind)."""
+    there = {
+        "tenant": {*applied.get("tenant", ()), *(tenant.id for tenant in documents.tenants)},
+        "template": {*applied.get("template", ()), *(full_id(text) for text in documents.templates)},
+        "account": {*applied.get("account", ()), *(account.id for account in documents.accounts)},
+    }
+    wanted = [
+        *(("policies", full_id(policy), "tenant", policy.tenant) for policy in documents.policies),
+        *(("templates", full_id(text), "tenant", text.tenant) for text in documents.templates),
+        *(("api_keys", key.id, "tenant", key.tenant) for key in documents.api_keys),
+        *(("policies", full_id(one), "template", f"{one.tenant}/{one.template}") for one in documents.policies),
+        *(("routes", route.id, "account", account) for route in documents.routes for account in route.accounts),
+    ]
+    return [
+        f'[[{table}]] "{name}" names {_no_such(kind, target, there[kind])}'
+        for table, name, kind, target in wanted
+        if target not in there[kind]
+    ]
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_FILE_MAX)
+        return tomllib.loads(text.decode())
+    except OSError as error:
+        raise ConfigurationError([f"{path}: {error.strerror}; name a file that can be read"]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError([f"{path} is not TOML: {error}"]) from None
+
+
+def _documents(path: Path, table: str, given: object, struct: type[D], problems: list[str]) -> list[D]:
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        problems.append(f"{path}: {table} is written as [[{table}]], once for each")
+        return []
+    found = []
+    for number, one in enumerate(given, start=1):
+        where = f"{path}: [[{table}]] {_called(one, number)}"
+        unknown = [_no_such("field", name, struct.__struct_fields__) for name in one if name not in _fields(struct)]
+        problems += [f"{where} has {fault}" for fault in unknown]
+        known = {name: value for name, value in one.items() if name in _fields(struct)}
+        try:
+            known = _with_secrets(known) if struct is AccountDocument else known
+            found.append(msgspec.convert(known, struct))
+        except (msgspec.ValidationError, ValueError) as error:
+            problems.append(f"{where}: {error}")
+    return found
+
+
+def _fields(struct: type[Document]) -> tuple[str, ...]:
+    return struct.__struct_fields__
+
+
+def _called(one: Mapping[str, Any], number: int) -> str:
+    name = one.get("id", one.get("name", ""))
+    return f'"{name}"' if isinstance(name, str) and name else f"number {number}"
+
+
+def _with_secrets(account: dict[str, Any]) -> dict[str, Any]:
+    secrets = account.get("secrets")
+    if not isinstance(secrets, dict) or not all(isinstance(value, str) for value in secrets.values()):
+        return account
+    return {**account, "secrets": {name: _secret(name, value) for name, value in secrets.items()}}
+
+
+def _secret(name: str, told: str) -> str:
+    if told.startswith("file:"):
+        try:
+            return Path(told.removeprefix("file:")).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise ValueError(f"secret {name!r}: {told} cannot be read") from None
+    if told.startswith("env:"):
+        value = environment_value(told.removeprefix("env:"))
+        if not value:
+            raise ValueError(f"secret {name!r}: {told} is not set in the environment")
+        return value
+    return told
+
+
+def _faults(documents: Documents, gateways: Collection[str]) -> list[str]:
+    """What is wrong within the file, beyond the single field."""
+    faults = [*_doubles(documents), *_shared_sources(documents.tenants)]
+    for policy in documents.policies:
+        if policy.ttl_s < TTL_MIN_S and not policy.allow_short_ttl:
+            faults.append(
+                f'[[policies]] "{full_id(policy)}": ttl_s below {TTL_MIN_S} needs allow_short_ttl = true; '
+                "messages often arrive later than that"
+            )
+    for template in documents.templates:
+        faults += [f'[[templates]] "{full_id(template)}" {fault}' for fault in complaints(template)]
+    for account in documents.accounts:
+        if account.gateway not in gateways:
+            faults.append(f'[[accounts]] "{account.id}" names {_no_such("gateway", account.gateway, gateways)}')
+    return faults
+
+
+def _doubles(documents: Documents) -> list[str]:
+    faults = []
+    for table in TABLES:
+        seen: set[str] = set()
+        for document in getattr(documents, table):
+            name = full_id(document)
+            if name in seen:
+                faults.append(f'[[{table}]] "{name}" stands twice')
+            seen.add(name)
+    return faults
+
+
+def _shared_sources(tenants: Iterable[Tenant]) -> list[str]:
+    owners: dict[str, str] = {}
+    faults = []
+    for tenant in tenants:
+        for source in tenant.sources:
+            if owners.setdefault(source, tenant.id) != tenant.id:
+                faults.append(f'[[tenants]] "{tenant.id}": source {source!r} belongs to "{owners[source]}" already')
+    return faults
+
+
+def _no_such(kind: str, name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f'an unknown {kind} "{name}"' + (f', did you mean "{near[0]}"?' if near else "")

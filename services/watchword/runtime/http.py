@@ -1,0 +1,328 @@
+"""The HTTP door: one table of routes, served on one port, strict about what comes in.
+
+A worker mounts `Route`s; a handler gets a `Call` whose body is decoded, whose caller is known and may do this, and
+gives an `Answer` or raises a `Problem`. Everything else that can happen is turned into a problem here.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Self, TypeVar
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from watchword.runtime import http_reading as reading
+from watchword.runtime.access import (
+    Network,
+    authenticate,
+    client_address,
+    is_loopback,
+    is_trusted,
+    networks,
+    refuse_open_plaintext,
+)
+from watchword.runtime.api_keys import ApiKey
+from watchword.runtime.clock import Clock
+from watchword.runtime.coalesce import Overloaded
+from watchword.runtime.configuration import ConfigurationWatch
+from watchword.runtime.http_server import Listener, tls_context
+from watchword.runtime.metrics import Metrics
+from watchword.runtime.openapi import document
+from watchword.runtime.pages import OPENAPI, PROBLEM_PAGES, problem_page
+from watchword.runtime.postgres import AWAY
+from watchword.runtime.problems import Problem
+from watchword.runtime.settings import RuntimeSettings
+from watchword.runtime.strict_json import BODY_MAX
+
+log = structlog.get_logger()
+
+RAW_BODY_MAX = 64 * 1024
+HANDLE_DEADLINE_S = 15.0
+DRAIN_DEADLINE_S = 15.0
+INFLIGHT_MAX = 4_000
+RETRY_AFTER_S = 2.0
+
+B = TypeVar("B")
+
+_SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_ENCODER = msgspec.json.Encoder().encode
+_HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler answers: a struct (or anything msgspec encodes), or bytes that are sent as they are."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[B]):
+    """One request, let in. `body` is the route's request struct, bytes on a raw route, None where there is none;
+    `raw` the bytes as they came. `client_ip` is the nearest address that is not a trusted proxy. `caller` is None
+    on routes without a scope. `url` is as the caller wrote it, for signatures over it."""
+
+    body: B
+    raw: bytes = field(repr=False)
+    params: Mapping[str, str]
+    query: Any
+    headers: Mapping[str, str] = field(repr=False)
+    caller: ApiKey | None
+    client_ip: str
+    idempotency_key: str
+    trace_id: str
+    method: str
+    url: str
+
+    @property
+    def tenant(self) -> str:
+        """Whose call this is. Raises RuntimeError on a route without a scope."""
+        if self.caller is None:
+            raise RuntimeError("a route without a scope has no tenant")
+        return self.caller.tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route(Generic[B]):
+    """One operation of a door.
+
+    `path` has parameters in braces. `request` is the body's struct, `bytes` for a body of any type up to 64 KiB that
+    is passed on as it came, None for no body. `query` is the struct of the query. `responses` maps a status to the
+    struct answered, `problems` names the codes that may be answered besides the usual ones. `scope` "" lets
+    everybody in. `idempotent` routes read Idempotency-Key.
+    """
+
+    method: str
+    path: str
+    name: str
+    request: type[B] | None
+    responses: Mapping[int, Any]
+    handler: Callable[[Call[B]], Awaitable[Answer]]
+    summary: str = ""
+    problems: tuple[str, ...] = ()
+    scope: str = ""
+    idempotent: bool = False
+    query: type[msgspec.Struct] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mounted:
+    route: Route[Any]
+    segments: tuple[str, ...]
+    configuration: ConfigurationWatch | None
+    clock: Clock | None
+
+    def params(self, segments: Sequence[str]) -> dict[str, str] | None:
+        """The path's parameters if it is this route's path, else None."""
+        found: dict[str, str] = {}
+        for own, given in zip(self.segments, segments, strict=True):
+            if own.startswith("{"):
+                found[own[1:-1]] = given
+            elif own != given:
+                return None
+        return found
+
+
+class Door:
+    """One port and the routes on it. Start it after everything its handlers need; stop it before."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        metrics: Metrics,
+        tls_certificate: str = "",
+        tls_key: str = "",
+        trusted_proxies: tuple[Network, ...] = (),
+        title: str = "Watchword",
+    ) -> None:
+        """Raises SettingsError if it would speak plaintext to the network, or certificate and key do not work.
+        `port` 0 takes a free one; `url` tells which."""
+        self._tls = tls_context(tls_certificate, tls_key)
+        refuse_open_plaintext(host, tls=self._tls is not None, trusted=trusted_proxies)
+        self._listener = Listener(self._serve, host=host, port=port, tls=self._tls, drain_s=DRAIN_DEADLINE_S)
+        self._trusted = trusted_proxies
+        self._title = title
+        self._routes: dict[int, list[_Mounted]] = {}
+        self._inflight = 0
+        own = metrics.of("http")
+        self._requests = own.counter("requests_total", "Requests answered.", "route", "method", "code_class")
+        self._seconds = own.histogram("request_seconds", "From headers read to answer made.", "route")
+        self._headers = {**_SECURITY_HEADERS, **(_HTTPS_ONLY if self._tls else {})}
+        self._openapi = b""
+        self._mount_pages()
+
+    @classmethod
+    def of(cls, settings: RuntimeSettings, port: int, metrics: Metrics) -> Self:
+        """The door that the settings describe, on `port`. Raises SettingsError."""
+        return cls(
+            host=settings.http_host,
+            port=port,
+            metrics=metrics,
+            tls_certificate=settings.tls_certificate,
+            tls_key=settings.tls_key,
+            trusted_proxies=networks(settings.trusted_proxies),
+        )
+
+    @property
+    def url(self) -> str:
+        """Where the door is, once started; "" before."""
+        return self._listener.url
+
+    @property
+    def routes(self) -> list[Route[Any]]:
+        """Every route mounted."""
+        return [mounted.route for some in self._routes.values() for mounted in some]
+
+    def mount(
+        self, *routes: Route[Any], configuration: ConfigurationWatch | None = None, clock: Clock | None = None
+    ) -> None:
+        """Serve these routes. Those with a scope need `configuration` (for the keys) and `clock` (for their expiry).
+        Raises ValueError without, or if a method and path are taken."""
+        for route in routes:
+            if route.scope and (configuration is None or clock is None):
+                raise ValueError(f"{route.name} has a scope, so it needs configuration and clock")
+            segments = tuple(route.path.split("/"))
+            some = self._routes.setdefault(len(segments), [])
+            if any(one.route.method == route.method and one.segments == segments for one in some):
+                raise ValueError(f"{route.method} {route.path} is mounted twice")
+            some.append(_Mounted(route, segments, configuration, clock))
+        self._openapi = b""
+
+    async def start(self) -> None:
+        """Bind and serve. Raises OSError if the port is taken."""
+        await self._listener.start()
+
+    async def stop(self) -> None:
+        """Take no more connections, finish what is in flight within 15 s, close."""
+        await self._listener.stop()
+
+    # One request ------------------------------------------------------------------------------------------------
+
+    async def _serve(self, request: web.BaseRequest) -> web.Response:
+        started = time.perf_counter()
+        name, trace_id = "unmatched", reading.trace_id_of(request)
+        self._inflight += 1
+        try:
+            if self._inflight > INFLIGHT_MAX:
+                raise Problem("overloaded", retry_after_s=RETRY_AFTER_S)
+            mounted, params = self._find(request)
+            name = mounted.route.name
+            answer = await self._answer(mounted, params, request, trace_id)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer
+            answer = _as_answer(error, trace_id)
+        finally:
+            self._inflight -= 1
+        method = request.method if request.method in _METHODS else "other"
+        self._requests.add(route=name, method=method, code_class=f"{answer.status // 100}xx")
+        self._seconds.observe(time.perf_counter() - started, route=name)
+        return self._response(answer)
+
+    def _find(self, request: web.BaseRequest) -> tuple[_Mounted, dict[str, str]]:
+        peer = request.remote or ""
+        if self._tls is None and not is_loopback(peer) and not is_trusted(peer, self._trusted):
+            raise Problem("forbidden_plaintext")
+        segments = request.path.split("/")
+        allowed = []
+        for mounted in self._routes.get(len(segments), ()):
+            params = mounted.params(segments)
+            if params is not None:
+                if mounted.route.method == request.method:
+                    return mounted, params
+                allowed.append(mounted.route.method)
+        if allowed:
+            raise Problem("method_not_allowed", headers={"Allow": ", ".join(sorted(allowed))})
+        raise Problem("not_found")
+
+    async def _answer(
+        self, mounted: _Mounted, params: Mapping[str, str], request: web.BaseRequest, trace_id: str
+    ) -> Answer:
+        route = mounted.route
+        caller = _caller(mounted, request)
+        key = reading.idempotency_key(request) if route.idempotent else ""
+        raw = await _read(request, route)
+        call = Call(
+            body=_body(raw, route, request),
+            raw=raw,
+            params=params,
+            query=reading.query(request, route.query) if route.query is not None else None,
+            headers=request.headers,
+            caller=caller,
+            client_ip=client_address(
+                request.remote or "", request.headers.getall("X-Forwarded-For", ()), self._trusted
+            ),
+            idempotency_key=key,
+            trace_id=trace_id,
+            method=request.method,
+            url=request.raw_path,
+        )
+        async with asyncio.timeout(HANDLE_DEADLINE_S):
+            return await route.handler(call)
+
+    def _response(self, answer: Answer) -> web.Response:
+        body = answer.body if isinstance(answer.body, bytes) else b"" if answer.body is None else _ENCODER(answer.body)
+        headers = {"Content-Type": "application/json", **self._headers, **answer.headers}
+        response = web.Response(status=answer.status, body=body, headers=headers)
+        if answer.status in (408, 413):
+            response.force_close()
+        return response
+
+    # Pages about the door itself ---------------------------------------------------------------------------------
+
+    def _mount_pages(self) -> None:
+        async def openapi(call: Call[None]) -> Answer:
+            if not self._openapi:
+                self._openapi = msgspec.json.encode(document(self._title, self.routes))
+            return Answer(200, self._openapi)
+
+        async def page(call: Call[None]) -> Answer:
+            return Answer(200, problem_page(call.params["code"]), {"Content-Type": "text/html; charset=utf-8"})
+
+        self.mount(
+            Route(method="GET", path=OPENAPI, name="openapi", request=None, responses={200: None}, handler=openapi),
+            Route(method="GET", path=PROBLEM_PAGES, name="problem", request=None, responses={200: None}, handler=page),
+        )
+
+
+def _caller(mounted: _Mounted, request: web.BaseRequest) -> ApiKey | None:
+    if not mounted.route.scope or mounted.configuration is None or mounted.clock is None:
+        return None
+    presented = request.headers.get("Authorization", "")
+    return authenticate(presented, mounted.route.scope, mounted.configuration.current(), mounted.clock.now())
+
+
+async def _read(request: web.BaseRequest, route: Route[Any]) -> bytes:
+    if route.request is None:
+        return b""
+    return await reading.read(request, bytes_max=RAW_BODY_MAX if route.request is bytes else BODY_MAX)
+
+
+def _body(raw: bytes, route: Route[Any], request: web.BaseRequest) -> Any:
+    if route.request is None:
+        return None
+    return raw if route.request is bytes else reading.body(raw, route.request, request)
+
+
+def _as_answer(error: Exception, trace_id: str) -> Answer:
+    """What the caller is told of an exception; what is not expected is logged under the trace id that is answered."""
+    if isinstance(error, Problem):
+        problem = error
+    elif isinstance(error, (*AWAY, Overloaded)):
+        log.warning("http.unavailable", error=type(error).__name__)
+        problem = Problem("unavailable", retry_after_s=RETRY_AFTER_S)
+    else:
+        log.error("http.failed", trace_id=trace_id, exc_info=error)
+        problem = Problem("internal", members={"trace_id": trace_id})
+    return Answer(problem.status, problem.body(), problem.headers())

@@ -1,0 +1,110 @@
+"""Sockets for a door: aiohttp's low-level server with limits on time and size, and no word about itself."""
+
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import http_exceptions, web
+from aiohttp.web_protocol import RequestHandler
+
+from watchword.runtime.problems import Problem
+from watchword.runtime.settings import SettingsError
+
+IDLE_S = 15.0  # also how long a connection may take to send its first headers
+LINGER_S = 1.0
+LINE_MAX = FIELD_MAX = 8_190
+HEADERS_MAX = 64
+BUFFER_BYTES = 32 * 1024
+BACKLOG = 1_024
+
+Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class _Request(web.BaseRequest):
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        response.headers.pop("Server", None)
+
+
+class _Connection(RequestHandler):
+    """A connection whose bytes may not be HTTP at all: that too is answered with a problem."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """The answer to bytes that could not be parsed. What they were is not repeated and not logged."""
+        problem = Problem("header_too_large" if isinstance(exc, http_exceptions.LineTooLong) else "malformed_request")
+        response = web.Response(status=problem.status, body=problem.body(), headers=problem.headers())
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
+    """TLS 1.2 or newer from PEM files, None if neither is named. Raises SettingsError."""
+    if not certificate and not key:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"WATCHWORD_TLS_CERTIFICATE={certificate} and WATCHWORD_TLS_KEY={key} do not work together: "
+            f"{error.strerror or type(error).__name__}. Name a PEM chain and its unencrypted key, both readable."
+        ) from None
+    return context
+
+
+class Listener:
+    """One port. `serve` answers every request that is HTTP, and never raises."""
+
+    def __init__(self, serve: Serve, *, host: str, port: int, tls: ssl.SSLContext | None, drain_s: float) -> None:
+        """`drain_s` is how long `stop` waits for what is in flight."""
+        self._drain_s = drain_s
+        self._serve = serve
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._runner: web.ServerRunner | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Bind and serve. Raises OSError if the port is taken."""
+        server = _Server(
+            self._serve,
+            request_factory=_request,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=IDLE_S,
+            lingering_time=LINGER_S,
+            max_line_size=LINE_MAX,
+            max_field_size=FIELD_MAX,
+            max_headers=HEADERS_MAX,
+            read_bufsize=BUFFER_BYTES,
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=self._drain_s)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._tls, backlog=BACKLOG)
+        try:
+            await site.start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    async def stop(self) -> None:
+        """Take no more connections, wait for what is in flight, close."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    return _Request(message, payload, protocol, writer, task, task.get_loop())

@@ -1,0 +1,123 @@
+"""What every test may ask for, and what every test is held to.
+
+`broker`, `database_server`: servers the run shares. `database`: a fresh, migrated database. `topic_prefix`: a name
+nobody else uses. Held: no connection beyond this machine, no task left running.
+"""
+
+import asyncio
+import inspect
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tests.support import kafka, leaks, loopback, postgres
+
+from watchword.local.kafka import Kind
+
+loopback.refuse_outside_hosts()
+
+_skipped_on_wheel: list[str] = []
+_stand_ins: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--kafka wheel` shows on any machine what a machine without Java would see."""
+    parser.addoption("--kafka", type=Kind, default=Kind.AUTO, choices=list(Kind), help="the broker tests run on")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skips what only Apache Kafka can show when the run is on the wheel."""
+    marked = [item for item in items if item.get_closest_marker("apache")]
+    if not marked or kafka.will_be_apache(config.getoption("--kafka")):
+        return
+    for item in marked:
+        item.add_marker(pytest.mark.skip(reason=kafka.ON_THE_WHEEL))
+        _skipped_on_wheel.append(item.nodeid)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A run that proved less than it could says so in its last lines."""
+    told = [f"These tests ran on {label}, not on Apache Kafka." for label in _stand_ins]
+    if _skipped_on_wheel:
+        told.append(f"{len(_skipped_on_wheel)} tests were skipped, each {kafka.ON_THE_WHEEL}:")
+        told += [f"  {nodeid}" for nodeid in _skipped_on_wheel]
+    if told:
+        terminalreporter.section("NOT PROVEN", sep="!", red=True, bold=True)
+    for line in told:
+        terminalreporter.line(line, red=True)
+
+
+@pytest.fixture(scope="session")
+def servers_directory() -> Iterator[Path]:
+    """Where the run's servers keep their data.
+
+    Not below pytest's own directory: as root, Postgres runs as somebody else, and every other run of pytest on this
+    machine shuts that directory to everybody but root.
+    """
+    with tempfile.TemporaryDirectory(prefix="watchword-tests-", ignore_cleanup_errors=True) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def server_directory(servers_directory: Path) -> Path:
+    """An empty directory for a server of this test's own."""
+    return Path(tempfile.mkdtemp(dir=servers_directory))
+
+
+@pytest.fixture(scope="session")
+def broker(request: pytest.FixtureRequest, servers_directory: Path) -> Iterator[kafka.Cluster]:
+    """The run's Kafka: `bootstrap`, `label`, `is_apache`. Never stop or freeze it; start one of your own for that."""
+    with kafka.cluster(servers_directory / "kafka", request.config.getoption("--kafka")) as shared:
+        _stand_ins.extend([] if shared.is_apache else [shared.label])
+        yield shared
+
+
+@pytest.fixture(scope="session")
+def database_server(servers_directory: Path) -> Iterator[postgres.Server]:
+    """The run's Postgres: `dsn` of a role that may create databases. Never stop it; start one of your own for that."""
+    with postgres.server(servers_directory / "postgres") as shared:
+        yield shared
+
+
+@pytest_asyncio.fixture(scope="session")
+async def database_template(database_server: postgres.Server) -> AsyncIterator[postgres.FreshDatabase]:
+    """What every `database` is copied from."""
+    async with postgres.migrated_template(database_server) as template:
+        yield template
+
+
+@pytest_asyncio.fixture
+async def database(
+    database_server: postgres.Server, database_template: postgres.FreshDatabase
+) -> AsyncIterator[postgres.FreshDatabase]:
+    """A database of this test's own, every migration applied: `dsn`, `name`."""
+    async with postgres.empty_database(database_server, template=database_template.name) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """The beginning of every topic and group name of this test, used by no other test or run."""
+    return f"t{uuid.uuid4().hex[:12]}."
+
+
+@pytest.fixture(autouse=True)
+def held_to_the_rules(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails a test that reached out, even if its code swallowed the refusal, or that left a task running."""
+    if isinstance(request.node, pytest.Function) and inspect.iscoroutinefunction(request.node.obj):
+        request.getfixturevalue("no_task_left")
+    loopback.refused.clear()
+    yield
+    assert not loopback.refused, f"the test tried to leave this machine: {loopback.refused}"
+
+
+@pytest_asyncio.fixture
+async def no_task_left() -> AsyncIterator[None]:
+    """Asked for on behalf of every asynchronous test; a plain test needs no event loop for it."""
+    before = asyncio.all_tasks()
+    yield
+    await leaks.assert_ended(before)

@@ -1,0 +1,129 @@
+"""codes between real Kafka and real Postgres: one assessment, one code, whatever is repeated."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from tests.support.pipeline import Pipeline, Read
+from tests.support.waiting import eventually
+
+from watchword.codes.worker import SealedMessage
+from watchword.events import topics
+from watchword.events.send_requested import SendRequested
+from watchword.events.verification import Facts, shared
+from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
+from watchword.events.verification_ended import VerificationEnded
+from watchword.kernel.secret import Code
+from watchword.runtime import aad
+from watchword.runtime.keyring import Purpose
+from watchword.runtime.sealing import check_mac, open_sealed
+
+
+def assessed(about: Facts, action: Action = Action.ALLOW) -> VerificationAssessed:
+    return VerificationAssessed(**shared(about), send_no=1, action=action, mode=Mode.ENFORCE, score=0, ruleset="test")
+
+
+async def assess(stand: Pipeline, about: Facts, **changes: Any) -> None:
+    await stand.publish(assessed(about, **changes), subject=str(about.verification_id), ordinal=1)
+
+
+async def test_an_assessed_request_gets_a_sealed_code_and_a_send_request(stand: Pipeline) -> None:
+    about = await stand.verification()
+    async with stand.running("codes"):
+        await assess(stand, about)
+        [request] = await stand.told(topics.DISPATCH, count=1)
+        await stand.outbox_is_empty()
+    assert isinstance(request.event, SendRequested)
+    row = await stand.row("SELECT * FROM codes WHERE verification_id = $1", about.verification_id)
+    sealed = open_sealed(
+        stand.keys.opening(Purpose.SENDING), row["sealed"], aad.message("shop", about.verification_id, 1)
+    )
+    message = msgspec.json.decode(sealed, type=SealedMessage)
+    assert message.text == f"{message.code} is your Shop code."
+    assert len(message.code) == 6
+    pepper = stand.keys.sealing(Purpose.PEPPER)
+    assert row["mac"] == check_mac(
+        pepper,
+        tenant="shop",
+        verification=about.verification_id,
+        number_token=about.number_token,
+        purpose="login",
+        binding_hash="",
+        code=Code(message.code),
+    )
+    verification = await stand.row("SELECT state, seq, code_version FROM verifications")
+    assert tuple(verification) == ("issued", 3, 1)
+
+
+async def test_events_of_one_verification_are_numbered_without_a_gap(stand: Pipeline) -> None:
+    about = await stand.verification()
+    async with stand.running("codes"):
+        await assess(stand, about)
+        await stand.told(topics.DISPATCH, count=1)
+    told: list[Read] = [*await stand.read(topics.LIFECYCLE), *await stand.read(topics.DISPATCH)]
+    assert [(each.event.NAME, each.envelope.sequence) for each in told] == [("code-issued", 2), ("send-requested", 3)]
+    assert {each.envelope.causation_id for each in told} != {""}
+
+
+async def test_a_repeated_assessment_changes_nothing_and_tells_nothing(stand: Pipeline) -> None:
+    about = await stand.verification()
+    other = await stand.verification(number="+919876543211")
+    async with stand.running("codes"):
+        for _ in range(3):
+            await assess(stand, about)
+        await assess(stand, other)
+        await stand.told(topics.DISPATCH, count=2)
+        await stand.outbox_is_empty()
+    requests = await stand.read(topics.DISPATCH)
+    assert sorted(each.key for each in requests) == sorted([str(about.verification_id), str(other.verification_id)])
+    assert await stand.connection.fetchval("SELECT count(*) FROM codes") == 2
+
+
+async def test_a_blocked_request_ends_and_gets_no_code(stand: Pipeline) -> None:
+    about = await stand.verification()
+    async with stand.running("codes"):
+        await assess(stand, about, action=Action.BLOCK)
+        [ended] = await stand.told(topics.LIFECYCLE, count=1)
+    assert isinstance(ended.event, VerificationEnded)
+    assert ended.event.state == "blocked"
+    assert await stand.connection.fetchval("SELECT count(*) FROM codes") == 0
+    assert (await stand.row("SELECT state, due_at FROM verifications"))["state"] == "blocked"
+
+
+async def test_a_request_that_comes_too_late_expires(stand: Pipeline) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    about = await stand.verification(created_at=past - timedelta(seconds=300), expires_at=past)
+    async with stand.running("codes"):
+        await assess(stand, about)
+        [ended] = await stand.told(topics.LIFECYCLE, count=1)
+    assert isinstance(ended.event, VerificationEnded)
+    assert ended.event.state == "expired"
+
+
+async def test_poison_goes_to_the_dead_topic_untouched_and_the_partition_goes_on(stand: Pipeline) -> None:
+    about = await stand.verification()
+    key = str(about.verification_id).encode()
+    async with stand.running("codes"):
+        await stand.publish_raw(topics.ASSESSMENTS, key, b"\xff\x00 not an event")
+        await assess(stand, about)
+        await stand.told(topics.DISPATCH, count=1)
+        await stand.outbox_is_empty()
+    [letter] = await stand.records(topics.dead(topics.ASSESSMENTS))
+    headers = dict(letter.headers)
+    assert (letter.key, letter.value) == (key, b"\xff\x00 not an event")
+    assert headers["wwd_reason"] == b"unreadable"
+    assert headers["wwd_detail"].startswith(b"missing header")
+
+
+async def test_an_assessment_of_an_unknown_verification_is_buried_with_that_reason(stand: Pipeline) -> None:
+    about = await stand.verification()
+    await stand.connection.execute("DELETE FROM verifications")
+    async with stand.running("codes"):
+        await assess(stand, about)
+        await stand.outbox_is_empty()
+
+        async def buried() -> list[Any]:
+            return await stand.records(topics.dead(topics.ASSESSMENTS))
+
+        [letter] = await eventually(buried, within_s=20, what="a dead letter")
+    assert dict(letter.headers)["wwd_reason"] == b"unknown_verification"

@@ -1,0 +1,17 @@
+"""A test leaves nothing running behind it."""
+
+import asyncio
+from typing import Any
+
+
+async def assert_ended(before: "set[asyncio.Task[Any]]", *, within_s: float = 1.0) -> None:
+    """Every task that is not in `before` ends within `within_s`, or is cancelled and named in an AssertionError."""
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if not left:
+        return
+    _, running = await asyncio.wait(left, timeout=within_s)
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running, timeout=within_s)
+    assert not running, f"the test left tasks running: {sorted(repr(task.get_coro()) for task in running)}"
