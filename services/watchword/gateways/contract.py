@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from watchword.gateways.outcome import Outcome
 from watchword.kernel.verification import ReceiptState
@@ -56,20 +56,22 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request to be made by dispatch. `url` holds no secret; headers may, so they do not print."""
+    """An HTTP request to be made by dispatch, as it is: `url` is escaped already. Only `method` prints: headers
+    hold secrets, the body holds the code, and with some providers the url holds the code as well."""
 
     method: str
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """An HTTP request a carrier made to us, as received. `url` is the public one the carrier called."""
+    """An HTTP request a carrier made to us, as received. `url` is the public one the carrier called, query string
+    and all; it does not print because some carriers tell their secret there."""
 
     method: str
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
@@ -96,18 +98,21 @@ class Gateway(Protocol):
     resend: Resend
 
     def encode(self, message: Message, account: Account) -> Request:
-        """The request that sends `message` through `account`."""
+        """The request that sends `message` through `account`. Raises ValueError, naming the field or option, where
+        the account cannot serve any message; the same account either always encodes or never does."""
 
-    def decode(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """What an HTTP answer means. Total: never raises, whatever the bytes."""
+    def decode(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
+        """What an HTTP answer means. Total: never raises, whatever the bytes. Header names in any case."""
 
-    def receipts(self, callback: Callback) -> list[Receipt]:
+    def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
         """The delivery reports in a verified callback, [] where there is none. Raises ValueError on garbage."""
 
-    def verify(self, callback: Callback, account: Account) -> bool:
-        """Whether the callback was made by whoever holds the account's secret."""
+    def verify(self, callback: Callback, account: Account, now: datetime) -> bool:
+        """Whether the callback was made by whoever holds the account's secret, and, where the provider signs the
+        time, made lately as seen from `now` (aware). Total: never raises; without a secret nothing is believed."""
 
 
+@runtime_checkable
 class QueryableGateway(Gateway, Protocol):
     """A gateway that can be asked about a message by our own reference."""
 

@@ -40,4 +40,7 @@ def shard_of(feature: str) -> int:
     return int.from_bytes(blake2b(feature.encode(), digest_size=_SHARD_BYTES).digest(), "big") % SHARDS
 
 
+PILE_UPS: Final = (Kind.RANGE, Kind.COUNTRY)
+"""The kinds that are judged by what piles up unverified; the others by how fast they ask."""
+
 _WORDS = frozenset(Kind)

@@ -1,0 +1,50 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up check fmt test test-unit bench clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+LOCKED := --quiet --require-hashes -r
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## install everything into .venv; done by every target that needs it
+
+demo: setup ## a narrated run of everything that ends by itself; options: ARGS="--kafka wheel"
+	@$(BIN)/watchword demo $(ARGS)
+
+up: setup ## the whole pipeline on this machine until Ctrl-C; options as for demo
+	@$(BIN)/watchword up $(ARGS)
+
+check: setup ## format, lint, types, imports and the shape of the tree, in under a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/architecture
+
+fmt: setup ## put the code into its standard form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: setup ## every test, on Apache Kafka where Java and Maven are found; options: ARGS="-k receipts"
+	$(BIN)/pytest -q $(ARGS)
+
+test-unit: setup ## the tests that need no server, in seconds
+	$(BIN)/pytest -q tests/unit $(ARGS)
+
+bench: setup ## what a verification costs, on Apache Kafka; PROFILE=1 adds flame graphs
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean: ## remove what can be made again: .venv, caches, data of local runs
+	rm -rf .venv .watchword .bench .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find services tests -name __pycache__ -prune -exec rm -rf {} +
+
+# uv installs the lock in a tenth of pip's time. Where it cannot be had, or not reach its index, pip does the same.
+$(INSTALLED): requirements.lock pyproject.toml .ci/installer.lock
+	@.ci/python-is-new-enough $(PYTHON)
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install $(LOCKED) .ci/installer.lock && $(BIN)/uv pip install $(LOCKED) requirements.lock || $(BIN)/pip install $(LOCKED) requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@

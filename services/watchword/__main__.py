@@ -1,0 +1,334 @@
+"""`watchword …`: the command line. Commands import what they need when they run, so that help is quick.
+
+Exit codes: 0 done, 1 it failed, 2 the settings, the configuration or the words typed are wrong.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from watchword.local.kafka import Kind
+    from watchword.runtime.keyring import KeyFacts
+    from watchword.runtime.settings import RuntimeSettings
+
+app = typer.Typer(
+    name="watchword",
+    help="Phone verification by one-time codes over Kafka and Postgres.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+keys_app = typer.Typer(help="The keyring: the file that holds every key.", no_args_is_help=True)
+config_app = typer.Typer(help="The settings of this machine.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+schemas_app = typer.Typer(help="The events as a public contract.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(schemas_app, name="schemas")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+KeyringPath = Annotated[Path, typer.Argument(help="The keyring file.")]
+
+
+def main() -> None:
+    """The entry point of the `watchword` command."""
+    try:
+        app()
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            raise
+        code, words = told
+        print("\n".join(f"watchword: {line}" for line in words.splitlines()), file=sys.stderr)
+        sys.exit(code)
+
+
+def _told(error: Exception) -> tuple[int, str] | None:
+    """Exit code and words for a failure that is foreseen; None for a bug, which shows its traceback."""
+    import asyncpg
+
+    from watchword.runtime.configuration_file import ConfigurationError
+    from watchword.runtime.keyring import KeyringError
+    from watchword.runtime.migrations import MigrationError
+    from watchword.runtime.settings import SettingsError
+
+    if isinstance(error, SettingsError | ConfigurationError | KeyringError):
+        return 2, str(error)
+    if isinstance(error, MigrationError):
+        return 1, str(error)
+    if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
+        return 1, f"{type(error).__name__}: {error}"
+    return None
+
+
+def _settings() -> "RuntimeSettings":
+    """The runtime's settings, with logging set up as they say."""
+    from watchword.runtime import logs
+    from watchword.runtime.settings import load_runtime
+
+    settings = load_runtime()
+    logs.configure(level=settings.log_level, style=settings.log_format)
+    return settings
+
+
+def _print_json(value: Any) -> None:
+    import msgspec
+
+    print(json.dumps(msgspec.to_builtins(value), indent=2, ensure_ascii=False))
+
+
+# Configuration ---------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def apply(
+    file: Annotated[
+        Path, typer.Argument(help="A TOML file of tenants, policies, templates, accounts, routes, api_keys.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Retire documents that are not in the file.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the configuration what FILE says. New API keys are printed once and kept nowhere."""
+    import asyncio
+
+    from watchword.gateways.catalog import GATEWAYS
+    from watchword.runtime import apply as applying
+    from watchword.runtime.keyring import Keyring, Purpose
+
+    settings = _settings()
+    settings.need("postgres", "keyring")
+    keyring = Keyring.load(settings.keyring, {Purpose.ACCOUNT})
+    dsn = settings.postgres.get_secret_value()
+    done = asyncio.run(
+        applying.apply(dsn, file, keyring=keyring, gateways=frozenset(GATEWAYS), dry_run=dry_run, prune=prune)
+    )
+    if as_json:
+        _print_json(done)
+        return
+    for change in done.changes:
+        print(
+            f"{change.action:<10} {change.kind:<9} {change.id}"
+            + (f" (version {change.version})" if change.version else "")
+        )
+    for warning in done.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    for made in done.new_keys:
+        print(f"API key {made.tenant}/{made.name}, shown this once: {made.key}")
+    if dry_run:
+        print("dry run: nothing was changed")
+
+
+@config_app.command("explain")
+def explain(as_json: AsJson = False) -> None:
+    """Every setting: its value (secrets masked), where it came from, what it is."""
+    from dataclasses import asdict
+
+    from watchword.runtime.settings import worker_settings
+
+    told = _settings().explain()
+    for cls in worker_settings():
+        told += cls.load().explain()
+    if as_json:
+        _print_json([asdict(one) for one in told])
+        return
+    width = max(len(one.name) for one in told)
+    for one in told:
+        print(f"{one.name:<{width}}  {one.value or '-'}  [{one.source}]  {one.help}")
+
+
+@app.command()
+def migrate(as_json: AsJson = False) -> None:
+    """Bring the database to the schema of this version."""
+    import asyncio
+
+    from watchword.runtime import migrations
+
+    settings = _settings()
+    settings.need("postgres")
+    applied = asyncio.run(migrations.migrate(settings.postgres.get_secret_value()))
+    if as_json:
+        _print_json({"applied": applied})
+        return
+    print("\n".join(f"applied {name}" for name in applied) or "nothing to do")
+
+
+# Keys ------------------------------------------------------------------------------------------------------------
+
+
+@keys_app.command("init")
+def keys_init(path: KeyringPath, as_json: AsJson = False) -> None:
+    """Make a keyring with one key for every purpose. An existing file is left alone."""
+    from watchword.runtime import keyring
+    from watchword.runtime.clock import WallClock
+
+    _print_keys(keyring.create(path, WallClock().now()), as_json=as_json)
+
+
+@keys_app.command("rotate")
+def keys_rotate(
+    path: KeyringPath,
+    purpose: Annotated[
+        list[str] | None, typer.Option(help="Only this purpose; may be repeated. Needed for the two naming purposes.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add new keys. They seal from the next start of the workers on; the older ones still open."""
+    from watchword.runtime import keyring
+    from watchword.runtime.clock import WallClock
+
+    known = {each.value: each for each in keyring.Purpose}
+    if unknown := [word for word in purpose or () if word not in known]:
+        raise typer.BadParameter(f"{unknown[0]} is not a purpose; there are {', '.join(known)}")
+    chosen = [known[word] for word in purpose] if purpose else None
+    _print_keys(keyring.rotate(path, WallClock().now(), chosen), as_json=as_json)
+
+
+@keys_app.command("list")
+def keys_list(path: KeyringPath, as_json: AsJson = False) -> None:
+    """What the keyring holds: ids, purposes and ages, never a key."""
+    from watchword.runtime import keyring
+
+    _print_keys(keyring.facts(path), as_json=as_json)
+
+
+def _print_keys(found: "Iterable[KeyFacts]", *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    if as_json:
+        _print_json([asdict(one) for one in found])
+        return
+    for one in found:
+        print(f"{one.id}  {one.purpose:<13} {one.created_at:%Y-%m-%d %H:%M}  {'seals' if one.seals else 'opens'}")
+
+
+# Running ---------------------------------------------------------------------------------------------------------
+
+
+Kafka = Annotated[str, typer.Option(help="apache, wheel, or auto: Apache Kafka where Java 17 and Maven are found.")]
+
+
+@app.command()
+def run(
+    workers: Annotated[str, typer.Argument(help="One worker, or several separated by commas, in one process.")],
+    ordinal: Annotated[int, typer.Option(help="Number of this process among its like; names its group member.")] = -1,
+) -> None:
+    """Run workers until SIGTERM: what is in flight is finished, then it ends."""
+    from watchword.runtime import process
+
+    settings = _settings()
+    if ordinal >= 0:
+        settings = settings.model_copy(update={"ordinal": ordinal})
+    process.run(settings, workers)
+
+
+@app.command()
+def up(
+    kafka: Kafka = "auto",
+    directory: Annotated[Path, typer.Option(help="Where data, keys and logs are kept.")] = Path(".watchword"),
+    http_port: Annotated[int, typer.Option(help="Port of the public API.")] = 8080,
+) -> None:
+    """Everything on this machine, workers restarted when they end, until Ctrl-C."""
+    from rich.console import Console
+
+    from watchword.local import commands
+
+    sys.exit(commands.up(Console(), directory=directory, kind=_kind(kafka), http_port=http_port))
+
+
+@app.command()
+def demo(
+    kafka: Kafka = "auto",
+    keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs of the run.")] = False,
+) -> None:
+    """A narrated run of everything that ends by itself; fails if anything is not as told."""
+    from rich.console import Console
+
+    from watchword.local import commands
+
+    sys.exit(commands.demo(Console(), kind=_kind(kafka), keep=keep))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def simulator(context: typer.Context) -> None:
+    """Seeded carriers and phones over HTTP, for a laptop and for tests."""
+    from watchword.simulator.__main__ import main as serve
+
+    serve(context.args)
+
+
+@app.command()
+def topics(as_json: AsJson = False) -> None:
+    """Create the topics that are missing, as schemas/topics.yaml tells them."""
+    import asyncio
+
+    from watchword.runtime.process import cluster_of
+    from watchword.runtime.topics import create_topics
+
+    settings = _settings()
+    settings.need("kafka")
+    production = settings.partitions == "production"
+    created = asyncio.run(
+        create_topics(cluster_of(settings), production=production, replication=3 if production else 1)
+    )
+    if as_json:
+        _print_json({"created": created})
+        return
+    print("\n".join(f"created {name}" for name in created) or "nothing to do")
+
+
+def _kind(word: str) -> "Kind":
+    from watchword.local.kafka import Kind
+
+    try:
+        return Kind(word)
+    except ValueError:
+        raise typer.BadParameter(f"{word} is not a broker; there are {', '.join(Kind)}") from None
+
+
+# Events ----------------------------------------------------------------------------------------------------------
+
+
+@schemas_app.command("check")
+def schemas_check(as_json: AsJson = False) -> None:
+    """Whether every event can still be read by everyone: schemas, examples, versions, the lock."""
+    from watchword.contracts import check
+    from watchword.contracts.folder import root
+
+    problems = [str(problem) for problem in check.problems(root())]
+    if as_json:
+        _print_json({"problems": problems})
+    else:
+        print("\n".join(problems) or "every published version stays readable")
+    if problems:
+        sys.exit(1)
+
+
+@schemas_app.command("lock")
+def schemas_lock() -> None:
+    """Publish new schema files: their digests are recorded, and from then on they never change."""
+    from watchword.contracts import lock
+    from watchword.contracts.folder import root
+
+    print("\n".join(f"published {name}" for name in lock.publish(root())) or "nothing to do")
+
+
+@schemas_app.command("dictionary")
+def schemas_dictionary() -> None:
+    """Write schemas/DICTIONARY.md anew from the schemas."""
+    from watchword.contracts import dictionary
+    from watchword.contracts.folder import root
+
+    dictionary.write(root())
+    print("schemas/DICTIONARY.md is written")
+
+
+if __name__ == "__main__":
+    main()

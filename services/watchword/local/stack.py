@@ -1,0 +1,270 @@
+"""Everything on one machine: servers, simulator and every worker a process of its own, watched and restarted.
+
+`watchword up`, `watchword demo` and the tests that need the real processes all run this one stack.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from string import Template
+
+from watchword.gateways.catalog import GATEWAYS
+from watchword.local import kafka, postgres
+from watchword.local.kafka import Broker, Kind
+from watchword.local.ports import LOOPBACK, free_ports
+from watchword.local.postgres import Database
+from watchword.local.process import LocalServerError, Process, Program
+from watchword.runtime import keyring
+from watchword.runtime.apply import Applied, apply
+from watchword.runtime.clock import WallClock
+from watchword.runtime.kafka import Cluster
+from watchword.runtime.keyring import Keyring, Purpose
+from watchword.runtime.migrations import migrate
+from watchword.runtime.topics import create_topics
+
+CONFIGURATION = Path(__file__).with_name("demo.toml")
+GROUPS = ("intake,checks", "fraud", "judge", "codes", "dispatch", "receipts", "timers")
+CARRIERS = ("alpha", "beta")
+READY_WITHIN_S = 60.0
+SIMULATOR_READY_WITHIN_S = 20.0
+STOP_WITHIN_S = 30.0
+LOOK_EVERY_S = 0.1
+RESTART_PAUSE_S = 0.5
+RESTARTS_MAX = 50
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run. Port 0 takes a free one. `environment` is added to what every worker gets; `groups` are lists of
+    workers that share a process. `kafka_address` and `postgres_address` use servers that run already."""
+
+    directory: Path
+    kafka: Kind = Kind.AUTO
+    http_port: int = 0
+    seed: int = 1
+    groups: Sequence[str] = GROUPS
+    environment: Mapping[str, str] = field(default_factory=dict)
+    configuration: Path = CONFIGURATION
+    kafka_address: str = ""
+    postgres_address: str = ""
+
+
+@dataclass
+class Child:
+    """One worker process and how it is run; `stopped` children are not restarted."""
+
+    name: str
+    program: Program
+    ops_port: int
+    process: Process
+    restarts: int = 0
+    restart_at: float = 0.0
+    stopped: bool = False
+
+
+class Stack:
+    """Servers, simulator and workers. `start` returns when every worker is ready."""
+
+    def __init__(self, plan: Plan, *, say: Callable[[str], None] = lambda line: None) -> None:
+        self.plan = plan
+        self.children: dict[str, Child] = {}
+        self.simulator_url = ""
+        self.api_url = ""
+        self.receipts_url = ""
+        self.api_key = ""
+        self._say = say
+        self._broker: Broker | None = None
+        self._database: Database | None = None
+        self._simulator: Process | None = None
+
+    @property
+    def broker(self) -> Broker:
+        """The broker this stack started. Raises LocalServerError where it uses one that ran already."""
+        if self._broker is None:
+            raise LocalServerError("this stack uses a broker that it did not start")
+        return self._broker
+
+    @property
+    def database(self) -> Database:
+        """The database server this stack started. Raises LocalServerError where it uses another."""
+        if self._database is None:
+            raise LocalServerError("this stack uses a database that it did not start")
+        return self._database
+
+    @property
+    def cluster(self) -> Cluster:
+        """How to reach the broker."""
+        return Cluster(bootstrap=self.plan.kafka_address or self.broker.bootstrap)
+
+    @property
+    def dsn(self) -> str:
+        """How to reach the database."""
+        return self.plan.postgres_address or self.database.dsn
+
+    def start(self) -> None:
+        """Start everything, in parallel where nothing waits for another. Raises LocalServerError."""
+        directory = self.plan.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(max_workers=3) as pool:
+            servers = [pool.submit(self._start_broker), pool.submit(self._start_database)]
+            simulator = pool.submit(self._start_simulator)
+            for each in [*servers, simulator]:
+                each.result()
+        applied = asyncio.run(self._prepare())
+        self._remember_key(applied)
+        for name in self.plan.groups:
+            self._start_worker(name)
+        for child in self.children.values():
+            self._await_ready(child)
+        self._say(f"every worker is ready: {', '.join(self.plan.groups)}")
+
+    def watch(self) -> None:
+        """Restart what ended. Raises LocalServerError when one worker keeps ending."""
+        now = time.monotonic()
+        for child in self.children.values():
+            if child.stopped or child.process.exit_code is None:
+                continue
+            if not child.restart_at:
+                self._say(f"{child.name} ended with {child.process.exit_code}; it is started again")
+                child.restart_at = now + RESTART_PAUSE_S
+            elif now >= child.restart_at:
+                self.restart(child.name)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL one worker, as a power cut would. `watch` brings it back."""
+        self.children[name].process.kill()
+
+    def terminate(self, name: str) -> None:
+        """Stop one worker politely and leave it stopped."""
+        self.children[name].stopped = True
+        self.children[name].process.stop()
+
+    def restart(self, name: str, **environment: str) -> None:
+        """Start one worker again, with `environment` added for this run."""
+        child = self.children[name]
+        child.process.stop()
+        if child.restarts >= RESTARTS_MAX:
+            raise LocalServerError(f"{name} keeps ending.\n{child.process.log_tail()}")
+        child.restarts += 1
+        child.restart_at = 0.0
+        child.stopped = False
+        child.process = Process(_with_environment(child.program, environment))
+
+    def await_ready(self, name: str) -> None:
+        """Wait until one worker is ready. Raises LocalServerError with the end of its log."""
+        self._await_ready(self.children[name])
+
+    def stop(self) -> None:
+        """Workers first, all at once and politely; then simulator and servers. Nothing is left."""
+        children = [child.process for child in self.children.values()]
+        with ThreadPoolExecutor(max_workers=len(children) + 1) as pool:
+            list(pool.map(Process.stop, children))
+        for server in (self._simulator, self._broker, self._database):
+            if server is not None:
+                server.stop()
+
+    def _start_broker(self) -> None:
+        if not self.plan.kafka_address:
+            self._broker = kafka.start(self.plan.directory / "kafka", prefer=self.plan.kafka)
+            self._say(f"broker: {self._broker.label} on {self._broker.bootstrap}")
+
+    def _start_database(self) -> None:
+        if not self.plan.postgres_address:
+            self._database = postgres.start(self.plan.directory / "postgres")
+            self._say(f"database: {self._database.label}")
+
+    def _start_simulator(self) -> None:
+        self._ports = free_ports(3 + len(self.plan.groups))
+        port, receipts_port, http_port, *_ = self._ports
+        self.simulator_url = f"http://{LOOPBACK}:{port}"
+        self.receipts_url = f"http://{LOOPBACK}:{receipts_port}"
+        self.api_url = f"http://{LOOPBACK}:{self.plan.http_port or http_port}"
+        carriers = tuple(word for name in CARRIERS for word in ("--carrier", name))
+        receipts = ("--receipt-url", self.receipts_url + "/receipts/{carrier}")
+        command = ("simulator", "--port", str(port), "--seed", str(self.plan.seed), *carriers, *receipts)
+        self._simulator = Process(self._program("simulator", command, os.environ))
+        self._simulator.await_ready(lambda: _answers(f"{self.simulator_url}/ledger"), SIMULATOR_READY_WITHIN_S)
+        self._say(f"carrier simulator: {self.simulator_url}")
+
+    async def _prepare(self) -> Applied:
+        """Keys, migrations, topics and the first configuration."""
+        if not self._keyring_file.exists():
+            keyring.create(self._keyring_file, WallClock().now())
+        _, created = await asyncio.gather(migrate(self.dsn), create_topics(self.cluster, production=False))
+        self._say(f"{len(created)} topics created")
+        file = self.plan.directory / "configuration.toml"
+        text = self.plan.configuration.read_text("utf-8")
+        file.write_text(Template(text).substitute(simulator=self.simulator_url), "utf-8")
+        held = Keyring.load(self._keyring_file, {Purpose.ACCOUNT})
+        return await apply(self.dsn, file, keyring=held, gateways=frozenset(GATEWAYS))
+
+    @property
+    def _keyring_file(self) -> Path:
+        return self.plan.directory.resolve() / "keyring.json"
+
+    def _remember_key(self, applied: Applied) -> None:
+        """A key is shown once; the local one is kept in a file of its own, for the next start."""
+        file = self.plan.directory / "api-key"
+        for made in applied.new_keys:
+            file.touch(mode=0o600)
+            file.write_text(made.key, "ascii")
+        self.api_key = file.read_text("ascii")
+
+    def _start_worker(self, name: str) -> None:
+        ops_port = self._ports[3 + len(self.children)]
+        program = self._program(name.replace(",", "-"), ("run", name), self._environment(ops_port))
+        self.children[name] = Child(name, program, ops_port, Process(program))
+
+    def _environment(self, ops_port: int) -> dict[str, str]:
+        own = {name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")}
+        return {
+            **own,
+            "WATCHWORD_POSTGRES": self.dsn,
+            "WATCHWORD_KAFKA": self.cluster.bootstrap,
+            "WATCHWORD_KEYRING": str(self._keyring_file),
+            "WATCHWORD_HTTP_PORT": self.api_url.rpartition(":")[2],
+            "WATCHWORD_RECEIPTS_HTTP_PORT": self.receipts_url.rpartition(":")[2],
+            "WATCHWORD_PUBLIC_RECEIPTS_URL": self.receipts_url,
+            "WATCHWORD_OPS_PORT": str(ops_port),
+            "WATCHWORD_LOG_FORMAT": "json",
+            **self.plan.environment,
+        }
+
+    def _program(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Program:
+        directory = self.plan.directory.resolve()
+        return Program(
+            name=name,
+            command=(sys.executable, "-m", "watchword", *arguments),
+            log=directory / f"{name}.log",
+            directory=directory,
+            environment=dict(environment),
+            stop_signal=signal.SIGTERM,
+            stop_within_s=STOP_WITHIN_S,
+        )
+
+    def _await_ready(self, child: Child) -> None:
+        url = f"http://{LOOPBACK}:{child.ops_port}/readyz"
+        child.process.await_ready(lambda: _answers(url), READY_WITHIN_S)
+
+
+def _with_environment(program: Program, more: Mapping[str, str]) -> Program:
+    return replace(program, environment={**(program.environment or {}), **more})
+
+
+def _answers(url: str) -> bool:
+    """Whether `url` answers 200 now."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            json.loads(answer.read())
+            return bool(answer.status == 200)
+    except (OSError, ValueError, urllib.error.URLError):
+        return False

@@ -1,0 +1,211 @@
+"""The newest risk level of every feature, in memory: the compacted topic read from its start, and followed.
+
+Asking it costs a dictionary look-up and waits for nobody. While Kafka is away it answers from what it has, and every
+level ends by itself at its `until`.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from watchword.events import envelope as envelopes
+from watchword.events import topics
+from watchword.events.catalog import UnreadableEvent, decode
+from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
+from watchword.kernel.feature import PILE_UPS, Kind, feature_key, kind_of
+from watchword.runtime.clock import Clock
+from watchword.runtime.health import Check
+from watchword.runtime.kafka import Cluster
+
+log = structlog.get_logger()
+
+CATCH_UP_WITHIN_S = 30.0
+STOP_DEADLINE_S = 5.0
+TIDY_EVERY = 10_000
+_AWAY = (KafkaError, OSError, TimeoutError)
+_PAUSE_S = 1.0
+_POLL_MS = 200
+_RECORDS_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """One level in force, and when the judge said so."""
+
+    level: RiskLevelSet
+    told_at: datetime
+
+
+class LevelMap:
+    """What the mirror holds: at most `entries_max` levels of the wanted `kinds`, those that end last."""
+
+    def __init__(self, kinds: Collection[Kind], entries_max: int) -> None:
+        self._kinds = frozenset(kinds)
+        self._entries_max = entries_max
+        self._levels: dict[str, Mirrored] = {}
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    def put(self, feature: str, mirrored: Mirrored | None) -> None:
+        """The newest word on a feature; None, or a normal level, takes it out."""
+        if mirrored is None or mirrored.level.level in (RiskLevel.NORMAL, RiskLevel.UNKNOWN):
+            self._levels.pop(feature, None)
+        elif kind_of(feature) in self._kinds:
+            self._levels[feature] = mirrored
+
+    def get(self, feature: str, now: datetime) -> Mirrored | None:
+        """The level in force at `now`, None for a feature that looks normal."""
+        mirrored = self._levels.get(feature)
+        return mirrored if mirrored is not None and now < mirrored.level.until else None
+
+    def tidy(self, now: datetime) -> None:
+        """Let go of levels that are over and, if too many are left, of those that are over soonest."""
+        left = {feature: each for feature, each in self._levels.items() if now < each.level.until}
+        if len(left) > self._entries_max:
+            by_end = sorted(left.items(), key=lambda entry: entry[1].level.until, reverse=True)
+            left = dict(by_end[: self._entries_max])
+        self._levels = left
+
+
+class LevelMirror:
+    """Follows `otp.risk-levels` without a consumer group. A service: started, it has caught up."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        member: str,
+        clock: Clock,
+        check: Check,
+        kinds: Collection[Kind] = frozenset(Kind),
+        entries_max: int = 200_000,
+    ) -> None:
+        self._cluster = cluster
+        self._member = member
+        self._clock = clock
+        self._check = check
+        self._map = LevelMap(kinds, entries_max)
+        self._caught_up = asyncio.Event()
+        self._since_tidied = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read the topic to its end, then follow it. Raises TimeoutError if that takes longer than 30 s."""
+        self._task = asyncio.create_task(self._run(), name=f"mirror-{self._member}")
+        try:
+            async with asyncio.timeout(CATCH_UP_WITHIN_S):
+                await self._caught_up.wait()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=STOP_DEADLINE_S)
+
+    def __len__(self) -> int:
+        return len(self._map)
+
+    def level(self, feature: str, now: datetime) -> Mirrored | None:
+        """The level in force for a feature key at `now`, None where it looks normal."""
+        return self._map.get(feature, now)
+
+    def levels(self, features: Mapping[Kind, str], now: datetime) -> dict[Kind, Mirrored]:
+        """The levels in force for the feature keys of one request."""
+        found = ((kind, self._map.get(feature, now)) for kind, feature in features.items())
+        return {kind: each for kind, each in found if each is not None}
+
+    def refusing(self, *, tenant: str, country: str, range_: str, now: datetime) -> RiskLevelSet | None:
+        """The block in force for a destination, range before country; None where it may be sent to.
+
+        It is for the caller to ask only where the tenant enforces and the user is not vouched for (`trusted`).
+        """
+        values = {Kind.RANGE: range_, Kind.COUNTRY: country}
+        for kind in PILE_UPS:
+            mirrored = self._map.get(feature_key(kind, values[kind], tenant), now)
+            if mirrored is not None and mirrored.level.level is RiskLevel.BLOCKED:
+                return mirrored.level
+        return None
+
+    async def _run(self) -> None:
+        while True:
+            consumer = AIOKafkaConsumer(
+                **self._cluster.options(),
+                client_id=self._member,
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                fetch_max_wait_ms=100,
+            )
+            try:
+                async with asyncio.timeout(CATCH_UP_WITHIN_S):
+                    await consumer.start()
+                    await self._catch_up(consumer)
+                while True:
+                    self._take(await consumer.getmany(timeout_ms=_POLL_MS, max_records=_RECORDS_MAX))
+                    self._check.ok()
+            except _AWAY as error:
+                log.warning("mirror.interrupted", member=self._member, error=repr(error))
+                self._check.failing("kafka does not answer")
+            finally:
+                await _stopped(consumer)
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _catch_up(self, consumer: AIOKafkaConsumer) -> None:
+        topic = self._cluster.topic_prefix + topics.RISK_LEVELS
+        numbers = consumer.partitions_for_topic(topic) or await _partitions_of(consumer, topic)
+        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        while any([await consumer.position(each) < ends[each] for each in partitions]):
+            self._take(await consumer.getmany(timeout_ms=_POLL_MS, max_records=_RECORDS_MAX))
+        self._check.ok()
+        self._caught_up.set()
+
+    def _take(self, batches: "Mapping[TopicPartition, Iterable[Any]]") -> None:
+        for records in batches.values():
+            for record in records:
+                self._take_one(record)
+        if self._since_tidied >= TIDY_EVERY:
+            self._map.tidy(self._clock.now())
+            self._since_tidied = 0
+
+    def _take_one(self, record: Any) -> None:
+        """One record. One that cannot be read is passed over: the judge wrote it, and will write the next."""
+        self._since_tidied += 1
+        feature = (record.key or b"").decode("utf-8", "replace")
+        if record.value is None:
+            self._map.put(feature, None)
+            return
+        try:
+            told = envelopes.read(record.headers)
+            event = decode(told.type, record.value)
+        except (UnreadableEvent, ValueError) as error:
+            log.warning("mirror.unreadable", offset=record.offset, error=str(error))
+            return
+        if isinstance(event, RiskLevelSet):
+            self._map.put(feature, Mirrored(event, told.time))
+
+
+async def _partitions_of(consumer: AIOKafkaConsumer, topic: str) -> Collection[int]:
+    """The partitions of a topic that no client has asked for before. Raises KafkaError where there is no such topic."""
+    found = await consumer._client.fetch_all_metadata()
+    return found.partitions_for_topic(topic) or ()
+
+
+async def _stopped(consumer: AIOKafkaConsumer) -> None:
+    try:
+        async with asyncio.timeout(STOP_DEADLINE_S):
+            await consumer.stop()
+    except _AWAY as error:
+        log.info("mirror.stopped_hard", error=repr(error))

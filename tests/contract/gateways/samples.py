@@ -1,0 +1,145 @@
+"""Reads the recorded samples in gateways/<name>/wire/ for the one suite that runs over all of them."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import watchword.gateways
+from watchword.gateways import facts
+from watchword.gateways.catalog import GATEWAYS
+from watchword.gateways.contract import Account, Callback, Message, Receipt, Request
+from watchword.gateways.facts import Facts
+from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.kernel.verification import ReceiptState
+
+ROOT = Path(watchword.gateways.__file__).parent
+CODE = "493021"
+NUMBER = "+919876543210"
+MESSAGE = Message(
+    client_ref="018f3a5c-7b10-8c21-9d3e-5a6b7c8d9e0f",
+    to=NUMBER,
+    text=f'{CODE} is your "Shop" code.\nDon\u2019t share & don\'t pay 5% \\ {{to}}: \u0915\u094b\u0921 \U0001f600',
+    sender="",
+    life_s=240,
+)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An account and the recorded bytes of `MESSAGE` sent through it, or of the question about it."""
+
+    gateway: str
+    account: Account
+    recorded: bytes
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A recorded answer; `expected` is None where a lookup found nothing."""
+
+    gateway: str
+    account: Account
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    expected: Outcome | None
+
+
+@dataclass(frozen=True)
+class Called:
+    """A recorded callback, when it came, and its receipts; `expected` is None where it must be refused."""
+
+    gateway: str
+    account: Account
+    at: datetime
+    callback: Callback
+    expected: list[Receipt] | None
+
+
+def facts_of(gateway: str) -> Facts:
+    """The gateway.toml of a catalogue entry."""
+    return facts.load(ROOT / gateway)
+
+
+def accounts() -> list[tuple[str, Account]]:
+    """Every recorded account, with its gateway."""
+    return [
+        (gateway, Account(id=account_id, gateway=gateway, **fields))
+        for gateway in GATEWAYS
+        for account_id, fields in _read(gateway, "accounts").items()
+    ]
+
+
+def sends() -> list[Sent]:
+    """One recorded send for every account."""
+    return [_sent(gateway, account, "send") for gateway, account in accounts()]
+
+
+def lookups() -> list[Sent]:
+    """One recorded question for every account of a gateway that can be asked."""
+    asked = ((name, account) for name, account in accounts() if facts_of(name).capabilities.lookup)
+    return [_sent(gateway, account, "lookup") for gateway, account in asked]
+
+
+def answers(table: str) -> list[Answered]:
+    """Every line of a table, "send" or "lookup", of every gateway's answers.toml."""
+    return [
+        Answered(
+            gateway,
+            account=known[case.get("account", next(iter(known)))],
+            status=case["status"],
+            headers=case.get("headers", {}),
+            body=case["body"].encode(),
+            expected=None if case.get("unseen") else _outcome(case["expect"]),
+        )
+        for gateway, known in _by_gateway().items()
+        for case in _read(gateway, "answers").get(table, ())
+    ]
+
+
+def callbacks() -> list[Called]:
+    """Every recorded callback of every gateway."""
+    return [
+        Called(
+            gateway,
+            account=known[case["account"]],
+            at=case["at"],
+            callback=Callback(case["method"], case["url"], case["headers"], case["body"].encode()),
+            expected=None if case.get("refused") else [_receipt(told) for told in case["expect"]],
+        )
+        for gateway, known in _by_gateway().items()
+        for case in _read(gateway, "callbacks")["callback"]
+    ]
+
+
+def as_recorded(request: Request) -> bytes:
+    """A request the way it is recorded: request line, headers by name, an empty line, the body."""
+    headers = "".join(f"{name}: {value}\n" for name, value in sorted(request.headers.items()))
+    return f"{request.method} {request.url}\n{headers}\n".encode() + request.body
+
+
+def _sent(gateway: str, account: Account, kind: str) -> Sent:
+    return Sent(gateway, account, (ROOT / gateway / "wire" / f"{kind}.{account.id}.http").read_bytes())
+
+
+def _by_gateway() -> dict[str, dict[str, Account]]:
+    known: dict[str, dict[str, Account]] = {}
+    for gateway, account in accounts():
+        known.setdefault(gateway, {})[account.id] = account
+    return known
+
+
+def _read(gateway: str, table: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / gateway / "wire" / f"{table}.toml").read_text("utf-8"))
+
+
+def _outcome(told: Mapping[str, Any]) -> Outcome:
+    return Outcome(**{**told, "kind": OutcomeClass(told["kind"])})
+
+
+def _receipt(told: Mapping[str, Any]) -> Receipt:
+    time = datetime.fromisoformat(told["provider_time"]) if "provider_time" in told else None
+    return Receipt(**{**told, "state": ReceiptState(told["state"]), "provider_time": time})

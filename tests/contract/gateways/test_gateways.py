@@ -1,0 +1,260 @@
+"""What dispatch and receipts may rely on, held for every gateway in the catalogue against its recorded wire/."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.contract.gateways import samples
+from tests.contract.gateways.samples import Answered, Called, Sent
+
+from watchword.gateways.catalog import GATEWAYS, QUERYABLE
+from watchword.gateways.contract import Account, Callback, Resend
+from watchword.gateways.facts import Signature
+from watchword.gateways.outcome import Outcome, OutcomeClass
+
+FILES = {"__init__.py", "gateway.py", "gateway.toml", "README.md", "wire/accounts.toml", "wire/answers.toml"}
+HEADINGS = ["What it calls", "Account fields", "Outcomes", "Receipts", "Signature", "Limits"]
+ACCOUNTS = list(samples.accounts())
+CALLBACKS = list(samples.callbacks())
+AUTHENTIC = [called for called in CALLBACKS if called.expected]
+NOT_CALLABLE = [
+    "sms.example",
+    "ftp://sms.example",
+    "https://",
+    "https://u:p@sms.example",
+    "https://sms.example/?key=1",
+    "http://[",
+    "https://sms.example/#a",
+    "http://h:99999",
+    "",
+    "https://sms.example/a b",
+    "http://h\r\nX: 1",
+]
+HUGE = b'{"id":"' + b"x" * 2_000_000 + b'"}'
+DEEP = b"[" * 50_000
+HEADER_TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF), max_size=40)
+BODIES = st.one_of(
+    st.binary(max_size=400),
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=20)),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=4),
+            st.dictionaries(st.sampled_from(["id", "error", "events", "messages", "status", "x"]), inner, max_size=4),
+        ),
+        max_leaves=8,
+    ).map(lambda value: repr(value).replace("'", '"').encode("utf-8", "replace")),
+    st.sampled_from([b"", b"null", b"[]", b"{}", b'{"id":"\xff\xfe"}', b"\x00", HUGE, DEEP, b"OK ", b"ERR "]),
+)
+
+
+def named(case: Any) -> str:
+    """How a recorded case is called in the report."""
+    detail = getattr(case, "status", getattr(getattr(case, "callback", None), "body", b""))
+    return f"{case.gateway}-{case.account.id}-{str(detail)[:60]}"
+
+
+each_gateway = pytest.mark.parametrize("name", sorted(GATEWAYS))
+each_account = pytest.mark.parametrize("name,account", ACCOUNTS, ids=[f"{name}-{acc.id}" for name, acc in ACCOUNTS])
+each_authentic = pytest.mark.parametrize("called", AUTHENTIC, ids=named)
+
+
+@each_gateway
+def test_folder_looks_like_its_siblings(name: str) -> None:
+    folder = samples.ROOT / name
+    assert {file for file in FILES if not (folder / file).is_file()} == set()
+    readme = (folder / "README.md").read_text("utf-8").splitlines()
+    assert [line.removeprefix("## ") for line in readme if line.startswith("## ")] == HEADINGS
+    assert len(readme) <= 40
+
+
+@each_gateway
+def test_catalogue_entry_is_what_its_facts_say(name: str) -> None:
+    told = samples.facts_of(name)
+    assert (GATEWAYS[name].name, GATEWAYS[name].resend) == (name, told.resend) == (told.name, told.resend)
+    assert (name in QUERYABLE) == told.capabilities.lookup
+    assert told.resend is not Resend.QUERYABLE or told.capabilities.lookup
+
+
+@pytest.mark.parametrize("sent", samples.sends(), ids=lambda sent: f"{sent.gateway}-{sent.account.id}")
+def test_message_is_written_as_recorded(sent: Sent) -> None:
+    assert samples.as_recorded(GATEWAYS[sent.gateway].encode(samples.MESSAGE, sent.account)) == sent.recorded
+
+
+@pytest.mark.parametrize("sent", samples.lookups(), ids=lambda sent: f"{sent.gateway}-{sent.account.id}")
+def test_question_is_written_as_recorded(sent: Sent) -> None:
+    request = QUERYABLE[sent.gateway].encode_lookup(samples.MESSAGE.client_ref, sent.account)
+    assert samples.as_recorded(request) == sent.recorded
+
+
+@pytest.mark.parametrize("case", samples.answers("send"), ids=named)
+def test_answer_means_what_is_recorded(case: Answered) -> None:
+    assert GATEWAYS[case.gateway].decode(case.status, case.headers, case.body, case.account) == case.expected
+
+
+@pytest.mark.parametrize("case", samples.answers("lookup"), ids=named)
+def test_answer_to_a_question_means_what_is_recorded(case: Answered) -> None:
+    assert QUERYABLE[case.gateway].decode_lookup(case.status, case.headers, case.body) == case.expected
+
+
+@each_gateway
+def test_every_documented_status_and_error_has_a_recorded_case(name: str) -> None:
+    told = samples.facts_of(name)
+    cases = [case for case in samples.answers("send") if case.gateway == name and case.expected]
+    statuses = {str(case.status) for case in cases} | {f"{case.status // 100}xx" for case in cases}
+    words = {case.expected.raw_code for case in cases if case.expected}
+    assert set(told.statuses) - statuses == set()
+    assert set(told.errors) - words == set()
+    assert {case.expected.kind for case in cases if case.expected} == set(OutcomeClass)
+
+
+@each_gateway
+def test_every_documented_receipt_word_has_a_recorded_case(name: str) -> None:
+    text = "\n".join(case.callback.body.decode().lower() for case in CALLBACKS if case.gateway == name)
+    assert [word for word in samples.facts_of(name).states if word not in text] == []
+
+
+@pytest.mark.parametrize("called", CALLBACKS, ids=named)
+def test_callback_holds_the_recorded_receipts(called: Called) -> None:
+    gateway = GATEWAYS[called.gateway]
+    assert gateway.verify(called.callback, called.account, called.at)
+    if called.expected is None:
+        with pytest.raises(ValueError, match=r".+"):
+            gateway.receipts(called.callback, called.account)
+    else:
+        assert gateway.receipts(called.callback, called.account) == called.expected
+
+
+@each_account
+@settings(deadline=None)
+@given(status=st.integers(-1, 1_000), headers=st.dictionaries(HEADER_TEXT, HEADER_TEXT, max_size=3), body=BODIES)
+def test_whatever_a_provider_answers_has_a_class(
+    name: str, account: Account, status: int, headers: dict[str, str], body: bytes
+) -> None:
+    outcome = GATEWAYS[name].decode(status, headers, body, account)
+    assert isinstance(outcome, Outcome)
+    assert len(outcome.raw_code) <= 64
+    assert len(outcome.provider_id) <= 128
+    if name in QUERYABLE:
+        found = QUERYABLE[name].decode_lookup(status, headers, body)
+        assert found is None or found.kind in (OutcomeClass.ACCEPTED, OutcomeClass.AMBIGUOUS)
+
+
+@each_account
+@settings(deadline=None)
+@given(value=HEADER_TEXT, status=st.sampled_from([429, 503]))
+def test_no_retry_after_can_hold_a_gateway_for_more_than_an_hour(
+    name: str, account: Account, value: str, status: int
+) -> None:
+    for told in (value, f"Wed, 21 Oct 2026 07:28:00 {value}", value * 9):
+        outcome = GATEWAYS[name].decode(status, {"retry-after": told, "date": value}, b"", account)
+        assert 0 <= outcome.retry_after_ms <= 3_600_000
+
+
+@each_account
+@settings(deadline=None)
+@given(body=BODIES, url=HEADER_TEXT, headers=st.dictionaries(HEADER_TEXT, HEADER_TEXT, max_size=3))
+def test_whatever_calls_back_is_read_or_refused(
+    name: str, account: Account, body: bytes, url: str, headers: dict[str, str]
+) -> None:
+    callback = Callback("POST", f"https://us.example/receipts?{url}", headers, body)
+    now = AUTHENTIC[0].at
+    assert GATEWAYS[name].verify(callback, account, now) is False
+    try:
+        told = GATEWAYS[name].receipts(callback, account)
+    except ValueError:
+        return
+    assert all(receipt.client_ref or receipt.provider_id for receipt in told)
+
+
+@each_authentic
+def test_forged_callback_is_refused(called: Called) -> None:
+    gateway, account = GATEWAYS[called.gateway], called.account
+    for forged in _forgeries(called):
+        assert not gateway.verify(forged, account, called.at)
+    stranger = replace(account, secrets={**account.secrets, "callback": "another"})
+    for nobody in (stranger, replace(account, secrets={}), replace(account, secrets={"callback": ""})):
+        assert not gateway.verify(called.callback, nobody, called.at)
+
+
+def _forgeries(called: Called) -> list[Callback]:
+    callback, secret = called.callback, called.account.secrets["callback"]
+    unsigned = replace(callback, headers={}, url=callback.url.split("?")[0])
+    changed = {name: _turned(value) for name, value in callback.headers.items()}
+    found = [unsigned, replace(callback, headers=changed, url=callback.url.replace(secret, _turned(secret)))]
+    if samples.facts_of(called.gateway).capabilities.signature is Signature.BODY_AND_TIME:
+        found += [
+            replace(callback, body=callback.body[:at] + b"~" + callback.body[at + 1 :]) for at in range(0, 160, 7)
+        ]
+        found.append(replace(callback, body=callback.body + b" "))
+    return found
+
+
+def _turned(value: str) -> str:
+    return value[:-1] + ("0" if value[-1] != "0" else "1")
+
+
+@each_authentic
+def test_callback_replayed_late_or_dated_ahead_is_refused(called: Called) -> None:
+    window_s = samples.facts_of(called.gateway).capabilities.replay_window_s
+    verify: Callable[..., bool] = GATEWAYS[called.gateway].verify
+    late, early = called.at + timedelta(seconds=window_s + 1), called.at - timedelta(seconds=window_s + 30)
+    assert verify(called.callback, called.account, late) == (window_s == 0)
+    assert verify(called.callback, called.account, early) == (window_s == 0)
+
+
+@each_authentic
+def test_truncated_callback_tells_nothing_new(called: Called) -> None:
+    gateway, body = GATEWAYS[called.gateway], called.callback.body
+    for length in range(len(body)):
+        cut = replace(called.callback, body=body[:length])
+        if not gateway.verify(cut, called.account, called.at):
+            continue
+        try:
+            told = gateway.receipts(cut, called.account)
+        except ValueError:
+            continue
+        whole = {receipt.state for receipt in called.expected or ()} | {"unknown"}
+        assert {receipt.state for receipt in told} <= whole
+
+
+@each_account
+def test_nothing_secret_prints(name: str, account: Account) -> None:
+    request = GATEWAYS[name].encode(samples.MESSAGE, account)
+    called = next(islice((case for case in AUTHENTIC if case.account == account), 1))
+    printed = " ".join(map(repr, (account, samples.MESSAGE, request, called.callback, GATEWAYS[name])))
+    secrets = [samples.CODE, samples.NUMBER, samples.NUMBER.removeprefix("+"), *account.secrets.values()]
+    assert [secret for secret in secrets if secret in printed] == []
+
+
+@each_account
+@settings(deadline=None)
+@given(text=st.text(max_size=300), sender=st.text(max_size=20), life_s=st.integers(-10, 10_000))
+def test_account_that_serves_one_message_serves_every_message(
+    name: str, account: Account, text: str, sender: str, life_s: int
+) -> None:
+    request = GATEWAYS[name].encode(replace(samples.MESSAGE, text=text, sender=sender, life_s=life_s), account)
+    assert all("!" <= letter <= "~" for letter in request.url)
+    assert all(" " <= letter <= "~" for value in request.headers.values() for letter in value)
+
+
+@each_account
+@pytest.mark.parametrize("url", NOT_CALLABLE)
+def test_account_with_an_address_nobody_can_call_is_refused(name: str, account: Account, url: str) -> None:
+    with pytest.raises(ValueError, match="url"):
+        GATEWAYS[name].encode(samples.MESSAGE, replace(account, url=url))
+
+
+@each_account
+@pytest.mark.parametrize("secret", ["", "two\r\nlines", "caf\u00e9"])
+def test_account_with_an_unusable_secret_is_refused_without_telling_it(
+    name: str, account: Account, secret: str
+) -> None:
+    spoilt = replace(account, secrets=dict.fromkeys(account.secrets, secret))
+    with pytest.raises(ValueError, match="secret") as refusal:
+        GATEWAYS[name].encode(samples.MESSAGE, spoilt)
+    assert not secret or secret not in str(refusal.value)
