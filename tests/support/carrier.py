@@ -7,8 +7,8 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from tests.support.waiting import eventually
 
+from tests.support.waiting import eventually
 from watchword.simulator.server import start
 from watchword.simulator.world import Call, Sent, Sms
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tests.contract.gateways import samples
 from tests.contract.gateways.samples import Answered, Called, Sent
-
 from watchword.gateways.catalog import GATEWAYS, QUERYABLE
 from watchword.gateways.contract import Account, Callback, Resend
 from watchword.gateways.facts import Signature
@@ -220,6 +220,23 @@ def test_truncated_callback_tells_nothing_new(called: Called) -> None:
             continue
         whole = {receipt.state for receipt in called.expected or ()} | {"unknown"}
         assert {receipt.state for receipt in told} <= whole
+
+
+@each_authentic
+def test_callback_over_its_limit_is_refused(called: Called) -> None:
+    padding = b" " * samples.facts_of(called.gateway).limits.callback_bytes_max
+    with pytest.raises(ValueError, match=r".+"):
+        GATEWAYS[called.gateway].receipts(
+            replace(called.callback, body=called.callback.body + padding + b" "), called.account
+        )
+
+
+@pytest.mark.parametrize("case", samples.answers("send"), ids=named)
+def test_answer_over_its_limit_is_never_an_acceptance_by_its_words(case: Answered) -> None:
+    padding = b" " * samples.facts_of(case.gateway).limits.answer_bytes_max
+    outcome = GATEWAYS[case.gateway].decode(case.status, case.headers, case.body + padding + b" ", case.account)
+    assert outcome.raw_code == str(case.status)
+    assert not outcome.provider_id
 
 
 @each_account

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from watchword.gateways.catalog import GATEWAYS
 from watchword.gateways.contract import Account, Message
-from watchword.gateways.template.options import plan_of
+from watchword.gateways.template.gateway import plan_of
 
 FORM = {"body": "to={to}&text={text}"}
 ACCOUNT = Account(id="a", gateway="template", url="https://sms.example", options=FORM)
