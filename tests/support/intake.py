@@ -8,8 +8,8 @@ from typing import Any
 
 import aiohttp
 import orjson
-from tests.support.pipeline import Pipeline
 
+from tests.support.pipeline import Pipeline
 from watchword.local.ports import free_ports
 from watchword.runtime.process import Process
 
@@ -78,7 +78,8 @@ async def intake(stand: Pipeline, names: str = "intake", **settings: Any) -> Asy
     keys = {f"{key.tenant}/{key.name}": key.key for key in applied.new_keys}
     [port] = free_ports(1)
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-    async with stand.running(names, http_port=port, **settings) as process, aiohttp.ClientSession(
-        timeout=timeout, connector=aiohttp.TCPConnector(limit=0)
-    ) as session:
+    async with (
+        stand.running(names, http_port=port, **settings) as process,
+        aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session,
+    ):
         yield Caller(stand, process, f"http://127.0.0.1:{port}", keys, session)

@@ -14,9 +14,10 @@ from watchword.events.verification import Facts
 from watchword.kernel.ids import attempt_id
 from watchword.kernel.secret import Code
 from watchword.runtime import keyring
-from watchword.runtime.kafka import Cluster, Publisher
+from watchword.runtime.kafka import Cluster
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.postgres import Pool, connect
+from watchword.runtime.publishing import Publisher
 from watchword.runtime.sealing import check_mac
 from watchword.runtime.telling import Teller
 
@@ -53,7 +54,7 @@ def silent_teller(worker: str, pool: Pool) -> Teller:
 
 async def issued(stand: Pipeline, *, code: str = CODE, **columns: Any) -> Facts:
     """A verification whose code is `code`, as codes would have issued it."""
-    stands = {"state": "issued", "seq": 3, "sends_assessed": 1, "sends_issued": 1, "code_version": 1}
+    stands: dict[str, Any] = {"state": "issued", "seq": 3, "sends_assessed": 1, "sends_issued": 1, "code_version": 1}
     about = await stand.verification(**(stands | columns))
     mac = check_mac(
         stand.keys.sealing(Purpose.PEPPER),

@@ -42,6 +42,20 @@ class Tenant(Document, frozen=True, kw_only=True):
     results_topic: Annotated[str, Meta(pattern=r"^([A-Za-z0-9._-]{1,200})?\Z")] = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a tenant is called back. `events` are event names; `secrets` (whsec_…) all sign, so that one can be
+    replaced without a gap; `version` is that of the document, by which a later one is told from what was disabled."""
+
+    id: str
+    tenant: str
+    url: str
+    events: tuple[str, ...]
+    version: int
+    disabled: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
 class Route(Document, frozen=True, kw_only=True):
     """Which accounts serve a destination, best first. `country` and `purpose` may be "*"; `range_prefix` is the
     beginning of a number range such as "+9198", "" for all."""

@@ -40,33 +40,23 @@ async def read_timeline(cluster: Cluster, verification_id: str) -> list[Moment]:
 
     Raises KafkaError when no broker answers.
     """
-    consumer = AIOKafkaConsumer(**cluster.options(), group_id=None, enable_auto_commit=False)
+    names = [cluster.topic_prefix + topic for topic in TOLD_ON]
+    # Without a group, a subscription is every partition of the topics.
+    consumer = AIOKafkaConsumer(*names, **cluster.options(), group_id=None, enable_auto_commit=False)
     await consumer.start()
     try:
-        ends = await _from_the_start(consumer, [cluster.topic_prefix + topic for topic in TOLD_ON])
+        ends = await _from_the_start(consumer)
         found = await _read_until(consumer, ends, verification_id)
     finally:
         await consumer.stop()
     return sorted({moment.event_id: moment for moment in found}.values(), key=lambda moment: moment.sequence)
 
 
-async def _from_the_start(consumer: AIOKafkaConsumer, names: list[str]) -> dict[TopicPartition, int]:
-    partitions = []
-    for name in names:
-        numbers = await _partitions(consumer, name)
-        partitions += [TopicPartition(name, number) for number in numbers]
-    consumer.assign(partitions)
+async def _from_the_start(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+    partitions = list(consumer.assignment())
     ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
     await consumer.seek_to_beginning(*partitions)
     return {partition: end for partition, end in ends.items() if end > 0}
-
-
-async def _partitions(consumer: AIOKafkaConsumer, name: str) -> set[int]:
-    known: set[int] | None = consumer.partitions_for_topic(name)
-    if known is None:
-        await consumer.topics()
-        known = consumer.partitions_for_topic(name)
-    return known or set()
 
 
 async def _read_until(

@@ -83,6 +83,16 @@ class Documents:
         return f"<Documents {len(self.tenants)} tenants, {len(self.accounts)} accounts, {len(self.routes)} routes>"
 
 
+_FORMS: Mapping[str, str] = {
+    "countries": "two capital letters each (ISO 3166), or 001",
+    "country": "two capital letters (ISO 3166), 001 or *",
+    "currency": "three capital letters (ISO 4217)",
+    "default_region": "two capital letters (ISO 3166)",
+    "range_prefix": 'the beginning of numbers with a plus, such as "+9198"',
+    "results_topic": "the name of a topic",
+    "url": "an address that begins with http:// or https:// and holds no user and no spaces",
+}
+
 TABLES: Mapping[str, type[Document]] = {
     "tenants": Tenant,
     "policies": Policy,
@@ -159,9 +169,21 @@ def _documents(path: Path, table: str, given: object, struct: type[D], problems:
         try:
             known = _with_secrets(known) if struct is AccountDocument else known
             found.append(msgspec.convert(known, struct))
-        except (msgspec.ValidationError, ValueError) as error:
+        except msgspec.ValidationError as error:
+            problems.append(f"{where}: {_plainly(str(error))}")
+        except ValueError as error:
             problems.append(f"{where}: {error}")
     return found
+
+
+def _plainly(message: str) -> str:
+    """msgspec's message with the field in front, and a form in words where it would show a pattern."""
+    told, _, path = message.partition(" - at `$")
+    field = path.rstrip("`").lstrip(".")
+    name = field.partition("[")[0]
+    if "matching regex" in told:
+        told = f"must be {_FORMS.get(name, 'lower-case letters, digits and _ . -, up to 63')}"
+    return f"{field}: {told}" if field else told
 
 
 def _fields(struct: type[Document]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import msgspec
 import structlog
@@ -27,11 +27,11 @@ from watchword.runtime.access import (
 from watchword.runtime.api_keys import ApiKey
 from watchword.runtime.clock import Clock
 from watchword.runtime.coalesce import Overloaded
-from watchword.runtime.configuration import ConfigurationWatch
-from watchword.runtime.http_server import Listener, tls_context
+from watchword.runtime.configuration import Configuration
+from watchword.runtime.http_server import Limits, Listener, tls_context
 from watchword.runtime.metrics import Metrics
 from watchword.runtime.openapi import document
-from watchword.runtime.pages import OPENAPI, PROBLEM_PAGES, problem_page
+from watchword.runtime.pages import DOCS, HTML, OPENAPI, PROBLEM_PAGES, docs_page, problem_page
 from watchword.runtime.postgres import AWAY
 from watchword.runtime.problems import Problem
 from watchword.runtime.settings import RuntimeSettings
@@ -40,9 +40,6 @@ from watchword.runtime.strict_json import BODY_MAX
 log = structlog.get_logger()
 
 RAW_BODY_MAX = 64 * 1024
-HANDLE_DEADLINE_S = 15.0
-DRAIN_DEADLINE_S = 15.0
-INFLIGHT_MAX = 4_000
 RETRY_AFTER_S = 2.0
 
 B = TypeVar("B")
@@ -116,11 +113,18 @@ class Route(Generic[B]):
     query: type[msgspec.Struct] | None = None
 
 
+class Configured(Protocol):
+    """Whatever knows the newest configuration: a ConfigurationWatch."""
+
+    def current(self) -> Configuration:
+        """The newest snapshot."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Mounted:
     route: Route[Any]
     segments: tuple[str, ...]
-    configuration: ConfigurationWatch | None
+    configuration: Configured | None
     clock: Clock | None
 
     def params(self, segments: Sequence[str]) -> dict[str, str] | None:
@@ -147,12 +151,14 @@ class Door:
         tls_key: str = "",
         trusted_proxies: tuple[Network, ...] = (),
         title: str = "Watchword",
+        limits: Limits = Limits(),  # noqa: B008 - a frozen value
     ) -> None:
         """Raises SettingsError if it would speak plaintext to the network, or certificate and key do not work.
         `port` 0 takes a free one; `url` tells which."""
         self._tls = tls_context(tls_certificate, tls_key)
         refuse_open_plaintext(host, tls=self._tls is not None, trusted=trusted_proxies)
-        self._listener = Listener(self._serve, host=host, port=port, tls=self._tls, drain_s=DRAIN_DEADLINE_S)
+        self._listener = Listener(self._serve, host=host, port=port, tls=self._tls, limits=limits)
+        self._limits = limits
         self._trusted = trusted_proxies
         self._title = title
         self._routes: dict[int, list[_Mounted]] = {}
@@ -186,9 +192,7 @@ class Door:
         """Every route mounted."""
         return [mounted.route for some in self._routes.values() for mounted in some]
 
-    def mount(
-        self, *routes: Route[Any], configuration: ConfigurationWatch | None = None, clock: Clock | None = None
-    ) -> None:
+    def mount(self, *routes: Route[Any], configuration: Configured | None = None, clock: Clock | None = None) -> None:
         """Serve these routes. Those with a scope need `configuration` (for the keys) and `clock` (for their expiry).
         Raises ValueError without, or if a method and path are taken."""
         for route in routes:
@@ -206,7 +210,7 @@ class Door:
         await self._listener.start()
 
     async def stop(self) -> None:
-        """Take no more connections, finish what is in flight within 15 s, close."""
+        """Take no more connections, finish what is in flight within the limit, close."""
         await self._listener.stop()
 
     # One request ------------------------------------------------------------------------------------------------
@@ -216,7 +220,7 @@ class Door:
         name, trace_id = "unmatched", reading.trace_id_of(request)
         self._inflight += 1
         try:
-            if self._inflight > INFLIGHT_MAX:
+            if self._inflight > self._limits.inflight_max:
                 raise Problem("overloaded", retry_after_s=RETRY_AFTER_S)
             mounted, params = self._find(request)
             name = mounted.route.name
@@ -252,7 +256,7 @@ class Door:
         route = mounted.route
         caller = _caller(mounted, request)
         key = reading.idempotency_key(request) if route.idempotent else ""
-        raw = await _read(request, route)
+        raw = await self._read(request, route)
         call = Call(
             body=_body(raw, route, request),
             raw=raw,
@@ -268,8 +272,14 @@ class Door:
             method=request.method,
             url=request.raw_path,
         )
-        async with asyncio.timeout(HANDLE_DEADLINE_S):
+        async with asyncio.timeout(self._limits.handle_s):
             return await route.handler(call)
+
+    async def _read(self, request: web.BaseRequest, route: Route[Any]) -> bytes:
+        if route.request is None:
+            return b""
+        bytes_max = RAW_BODY_MAX if route.request is bytes else BODY_MAX
+        return await reading.read(request, bytes_max=bytes_max, within_s=self._limits.read_s)
 
     def _response(self, answer: Answer) -> web.Response:
         body = answer.body if isinstance(answer.body, bytes) else b"" if answer.body is None else _ENCODER(answer.body)
@@ -288,11 +298,15 @@ class Door:
             return Answer(200, self._openapi)
 
         async def page(call: Call[None]) -> Answer:
-            return Answer(200, problem_page(call.params["code"]), {"Content-Type": "text/html; charset=utf-8"})
+            return Answer(200, problem_page(call.params["code"]), HTML)
+
+        async def docs(call: Call[None]) -> Answer:
+            return Answer(200, docs_page(self._title, self.routes), HTML)
 
         self.mount(
             Route(method="GET", path=OPENAPI, name="openapi", request=None, responses={200: None}, handler=openapi),
             Route(method="GET", path=PROBLEM_PAGES, name="problem", request=None, responses={200: None}, handler=page),
+            Route(method="GET", path=DOCS, name="docs", request=None, responses={200: None}, handler=docs),
         )
 
 
@@ -301,12 +315,6 @@ def _caller(mounted: _Mounted, request: web.BaseRequest) -> ApiKey | None:
         return None
     presented = request.headers.get("Authorization", "")
     return authenticate(presented, mounted.route.scope, mounted.configuration.current(), mounted.clock.now())
-
-
-async def _read(request: web.BaseRequest, route: Route[Any]) -> bytes:
-    if route.request is None:
-        return b""
-    return await reading.read(request, bytes_max=RAW_BODY_MAX if route.request is bytes else BODY_MAX)
 
 
 def _body(raw: bytes, route: Route[Any], request: web.BaseRequest) -> Any:

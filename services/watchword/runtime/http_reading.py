@@ -12,7 +12,6 @@ from aiohttp import web
 from watchword.runtime.problems import FieldError, Problem
 from watchword.runtime.strict_json import decode, field_error
 
-READ_DEADLINE_S = 10.0
 QUERY_NAMES_MAX = 32
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 
@@ -40,13 +39,13 @@ def idempotency_key(request: web.BaseRequest) -> str:
     return key
 
 
-async def read(request: web.BaseRequest, *, bytes_max: int) -> bytes:
+async def read(request: web.BaseRequest, *, bytes_max: int, within_s: float) -> bytes:
     """The body as it came. Raises Problem: body_too_large, request_timeout or malformed_request."""
     if (request.content_length or 0) > bytes_max:
         raise Problem("body_too_large")
     found = bytearray()
     try:
-        async with asyncio.timeout(READ_DEADLINE_S):
+        async with asyncio.timeout(within_s):
             while part := await request.content.readany():
                 found += part
                 if len(found) > bytes_max:

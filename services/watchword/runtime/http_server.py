@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import http_exceptions, web
@@ -10,12 +11,27 @@ from aiohttp.web_protocol import RequestHandler
 from watchword.runtime.problems import Problem
 from watchword.runtime.settings import SettingsError
 
-IDLE_S = 15.0  # also how long a connection may take to send its first headers
 LINGER_S = 1.0
 LINE_MAX = FIELD_MAX = 8_190
 HEADERS_MAX = 64
 BUFFER_BYTES = 32 * 1024
 BACKLOG = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a door waits for, in seconds, and how much it does at once.
+
+    `idle_s` is how long a connection may be silent between requests, and how long it may take to send headers.
+    `read_s` is for a body, `handle_s` for a handler, `drain_s` for what is in flight at a stop.
+    """
+
+    idle_s: float = 15.0
+    read_s: float = 10.0
+    handle_s: float = 15.0
+    drain_s: float = 15.0
+    inflight_max: int = 4_000
+
 
 Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -64,9 +80,8 @@ def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
 class Listener:
     """One port. `serve` answers every request that is HTTP, and never raises."""
 
-    def __init__(self, serve: Serve, *, host: str, port: int, tls: ssl.SSLContext | None, drain_s: float) -> None:
-        """`drain_s` is how long `stop` waits for what is in flight."""
-        self._drain_s = drain_s
+    def __init__(self, serve: Serve, *, host: str, port: int, tls: ssl.SSLContext | None, limits: Limits) -> None:
+        self._limits = limits
         self._serve = serve
         self._host = host
         self._port = port
@@ -81,14 +96,14 @@ class Listener:
             request_factory=_request,
             access_log=None,
             auto_decompress=False,
-            keepalive_timeout=IDLE_S,
+            keepalive_timeout=self._limits.idle_s,
             lingering_time=LINGER_S,
             max_line_size=LINE_MAX,
             max_field_size=FIELD_MAX,
             max_headers=HEADERS_MAX,
             read_bufsize=BUFFER_BYTES,
         )
-        self._runner = web.ServerRunner(server, shutdown_timeout=self._drain_s)
+        self._runner = web.ServerRunner(server, shutdown_timeout=self._limits.drain_s)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._tls, backlog=BACKLOG)
         try:

@@ -36,6 +36,7 @@ class Purpose(StrEnum):
     ACCOUNT = "account"  # secrets of gateway accounts in the configuration
     SIGNAL_TOKEN = "signal-token"  # HMAC of IP addresses and devices
     CURSOR = "cursor"  # signs the cursors of lists
+    ENDPOINT = "endpoint"  # signing secrets of callback endpoints in the configuration
 
 
 # A new key would give every number and device a new name, and limits and levels would begin from nothing.

@@ -25,6 +25,8 @@ _QUIETER = {
     "aiohttp": logging.WARNING,
     "asyncio": logging.WARNING,
     "faust": logging.WARNING,
+    "faust.transport.producer": logging.ERROR,  # says with every flush that its buffer is full
+    "mode": logging.ERROR,  # says with every late timer that it was late
 }
 
 

@@ -25,10 +25,11 @@ from watchword.runtime import acting, outbox
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.failpoints import reach
 from watchword.runtime.health import Check
-from watchword.runtime.kafka import Publisher, Reader
+from watchword.runtime.kafka import Reader
 from watchword.runtime.metrics import RuntimeMetrics
 from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import AWAY, Connection, Pool, is_away
+from watchword.runtime.publishing import Publisher
 from watchword.runtime.telling import Teller
 
 if TYPE_CHECKING:

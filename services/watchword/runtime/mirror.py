@@ -5,14 +5,14 @@ level ends by itself at its `until`.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from watchword.events import envelope as envelopes
 from watchword.events import topics
@@ -112,6 +112,13 @@ class LevelMirror:
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=STOP_DEADLINE_S)
 
+    @property
+    def failed(self) -> BaseException | None:
+        """The error that ended the following, if one did: a bug, which only a restart can mend."""
+        if self._task is None or not self._task.done() or self._task.cancelled():
+            return None
+        return self._task.exception()
+
     def __len__(self) -> int:
         return len(self._map)
 
@@ -139,6 +146,7 @@ class LevelMirror:
     async def _run(self) -> None:
         while True:
             consumer = AIOKafkaConsumer(
+                self._cluster.topic_prefix + topics.RISK_LEVELS,
                 **self._cluster.options(),
                 client_id=self._member,
                 group_id=None,
@@ -161,10 +169,9 @@ class LevelMirror:
             await asyncio.sleep(_PAUSE_S)
 
     async def _catch_up(self, consumer: AIOKafkaConsumer) -> None:
-        topic = self._cluster.topic_prefix + topics.RISK_LEVELS
-        numbers = consumer.partitions_for_topic(topic) or await _partitions_of(consumer, topic)
-        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
-        consumer.assign(partitions)
+        partitions = sorted(consumer.assignment())
+        if not partitions:
+            raise UnknownTopicOrPartitionError(topics.RISK_LEVELS)
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
         while any([await consumer.position(each) < ends[each] for each in partitions]):
@@ -195,12 +202,6 @@ class LevelMirror:
             return
         if isinstance(event, RiskLevelSet):
             self._map.put(feature, Mirrored(event, told.time))
-
-
-async def _partitions_of(consumer: AIOKafkaConsumer, topic: str) -> Collection[int]:
-    """The partitions of a topic that no client has asked for before. Raises KafkaError where there is no such topic."""
-    found = await consumer._client.fetch_all_metadata()
-    return found.partitions_for_topic(topic) or ()
 
 
 async def _stopped(consumer: AIOKafkaConsumer) -> None:

@@ -17,8 +17,8 @@ from watchword.events.envelope import Envelope
 from watchword.events.verification import VerificationEvent
 from watchword.kernel.event import Emit
 from watchword.kernel.ids import event_id
-from watchword.runtime.kafka import Outgoing
 from watchword.runtime.postgres import Connection
+from watchword.runtime.publishing import Outgoing
 
 INSERT = """
 INSERT INTO outbox (id, topic, key, value, headers)
@@ -106,6 +106,8 @@ def dead_row(
         ("wwd_offset", str(offset).encode()),
     )
     identity = event_id(f"{topic}/{partition}/{offset}", "dead", 0)
+    if key is None and value is None:
+        key = b""  # some client wrote a record of nothing; ours refuses to
     return OutboxRow(identity, topics.dead(topic), key, value, (*headers, *why))
 
 

@@ -1,17 +1,25 @@
-"""The pages that problem types lead to: what happened, and what to do about it."""
+"""The pages of a door about itself: what it serves, and what each type of problem means."""
 
+from collections.abc import Iterable
 from html import escape
 
+from watchword.runtime.openapi import Operation
 from watchword.runtime.problems import PROBLEMS, Problem
+
+DOCS = "/docs"
+HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 OPENAPI = "/openapi.json"
 PROBLEM_PAGES = "/problems/{code}"
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}}</style>
-<h1>{title}</h1><p>Status {status}, code <code>{code}</code>.</p><p>{remedy}</p></html>
+<style>body{{font:1rem/1.5 system-ui,sans-serif;max-width:60rem;margin:3rem auto;padding:0 1rem}}
+td,th{{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top}}</style>
+<h1>{title}</h1>{content}</html>
 """
+_PROBLEM = "<p>Status {status}, code <code>{code}</code>.</p><p>{remedy}</p>"
+_ROW = "<tr><td><code>{method} {path}</code><td>{scope}<td>{summary}<td>{problems}"
 
 
 def problem_page(code: str) -> bytes:
@@ -19,6 +27,21 @@ def problem_page(code: str) -> bytes:
     kind = PROBLEMS.get(code)
     if kind is None:
         raise Problem("not_found")
-    return _PAGE.format(
-        title=escape(kind.title), status=kind.status, code=escape(code), remedy=escape(kind.remedy)
-    ).encode()
+    content = _PROBLEM.format(status=kind.status, code=escape(code), remedy=escape(kind.remedy))
+    return _PAGE.format(title=escape(kind.title), content=content).encode()
+
+
+def docs_page(title: str, routes: Iterable[Operation]) -> bytes:
+    """One line a route: how to call it, which scope it needs, what it may answer besides the usual."""
+    rows = [
+        _ROW.format(
+            method=route.method,
+            path=escape(route.path),
+            scope=escape(route.scope or "-"),
+            summary=escape(route.summary),
+            problems=" ".join(f'<a href="/problems/{code}">{code}</a>' for code in route.problems),
+        )
+        for route in routes
+    ]
+    head = f'<p>The full description is <a href="{OPENAPI}">openapi.json</a>.</p><table><tr><th>Call<th>Scope<th><th>Problems'
+    return _PAGE.format(title=escape(title), content=f"{head}{''.join(rows)}</table>").encode()

@@ -46,6 +46,7 @@ PROBLEMS: Mapping[str, Kind] = {
         401, "The request carries no usable API key", "Send Authorization: Bearer and a live API key."
     ),
     "forbidden_scope": Kind(403, "The API key may not do this", "Use a key with the scope that openapi.json names."),
+    "signature_invalid": Kind(403, "The signature does not fit", "Sign with the secret agreed for this account, and lately."),
     "forbidden_plaintext": Kind(403, "This door is for HTTPS", "Come through the proxy that ends TLS for it."),
     # What is asked
     "number_invalid": Kind(422, "The number is not a phone number", "Send E.164, such as +919876543210."),
@@ -72,6 +73,7 @@ PROBLEMS: Mapping[str, Kind] = {
         409, "A request with this Idempotency-Key is under way", "Repeat it a little later."
     ),
     "conflict": Kind(409, "The request came between two others", "Repeat it."),
+    "verification_live": Kind(409, "Another verification of this number is live", "Cancel it, or wait until it ends."),
     "ended": Kind(410, "The verification has ended", "Start a new one."),
     "cooldown": Kind(429, "It is too early to send again", "Wait until next_send_at."),
     "sends_exhausted": Kind(

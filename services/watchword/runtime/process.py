@@ -17,11 +17,12 @@ from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.configuration import ConfigurationWatch
 from watchword.runtime.health import Health, OperationsPort
 from watchword.runtime.http import Door
-from watchword.runtime.kafka import Cluster, Publisher, Reader
+from watchword.runtime.kafka import Cluster, Reader, cluster_of
 from watchword.runtime.keyring import Keyring
 from watchword.runtime.metrics import Metrics, RuntimeMetrics
 from watchword.runtime.migrations import expected_level, level
 from watchword.runtime.postgres import Pool, connect
+from watchword.runtime.publishing import Publisher
 from watchword.runtime.settings import RuntimeSettings, SettingsError
 from watchword.runtime.stop import Service, Turning, stop_all
 
@@ -163,19 +164,6 @@ class Process:
 def role_owner(worker: Worker) -> str:
     """Whose database role a worker acts under: its folder's, so judge acts as fraud."""
     return worker.module.split(".")[1]
-
-
-def cluster_of(settings: RuntimeSettings) -> Cluster:
-    """The Kafka cluster that the settings name."""
-    return Cluster(
-        bootstrap=settings.kafka,
-        security=settings.kafka_security,
-        username=settings.kafka_username,
-        password=settings.kafka_password.get_secret_value(),
-        ca_file=settings.kafka_ca,
-        topic_prefix=settings.topic_prefix,
-        group_prefix=settings.group_prefix,
-    )
 
 
 def chosen(names: str) -> list[Worker]:

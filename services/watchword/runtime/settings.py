@@ -134,37 +134,47 @@ def for_worker(worker: str) -> SettingsConfigDict:
 class RuntimeSettings(Settings):
     """What every process needs, whichever workers it runs."""
 
-    postgres: Dsn = Field(Dsn(""), description="Postgres address, postgresql://user:password@host:port/database")
-    kafka: str = Field("", description="Kafka bootstrap servers, host:port separated by commas")
+    postgres: Dsn = Field(
+        default=Dsn(""), description="Postgres address, postgresql://user:password@host:port/database"
+    )
+    kafka: str = Field(default="", description="Kafka bootstrap servers, host:port separated by commas")
     kafka_security: Literal["PLAINTEXT", "SASL_PLAINTEXT", "SASL_SSL", "SSL"] = Field(
-        "PLAINTEXT", description="How to speak to Kafka: PLAINTEXT, SASL_PLAINTEXT, SASL_SSL or SSL"
+        default="PLAINTEXT", description="How to speak to Kafka: PLAINTEXT, SASL_PLAINTEXT, SASL_SSL or SSL"
     )
-    kafka_username: str = Field("", description="SCRAM-SHA-512 user, where kafka_security has SASL")
-    kafka_password: SecretStr = Field(SecretStr(""), description="SCRAM-SHA-512 password")
-    kafka_ca: str = Field("", description="Path of the certificate authority of Kafka's servers; empty: the system's")
-    keyring: str = Field("", description="Path of the keyring file (`watchword keys init PATH`)")
+    kafka_username: str = Field(default="", description="SCRAM-SHA-512 user, where kafka_security has SASL")
+    kafka_password: SecretStr = Field(default=SecretStr(""), description="SCRAM-SHA-512 password")
+    kafka_ca: str = Field(
+        default="", description="Path of the certificate authority of Kafka's servers; empty: the system's"
+    )
+    keyring: str = Field(default="", description="Path of the keyring file (`watchword keys init PATH`)")
     topic_prefix: str = Field(
-        "", description="Put before every topic name; tests set one", pattern=r"^[a-zA-Z0-9._-]*$"
+        default="", description="Put before every topic name; tests set one", pattern=r"^[a-zA-Z0-9._-]*$"
     )
-    group_prefix: str = Field("", description="Put before every consumer group", pattern=r"^[a-zA-Z0-9._-]*$")
-    ordinal: int = Field(0, ge=0, le=9_999, description="Number of this process among its like, from 0")
+    group_prefix: str = Field(default="", description="Put before every consumer group", pattern=r"^[a-zA-Z0-9._-]*$")
+    ordinal: int = Field(default=0, ge=0, le=9_999, description="Number of this process among its like, from 0")
     partitions: Literal["local", "production"] = Field(
-        "local", description="Which partition counts topics are made with"
+        default="local", description="Which partition counts topics are made with"
     )
-    ops_host: str = Field("127.0.0.1", description="Address of the operations port")
-    ops_port: Port = Field(0, description="Port of /livez, /readyz and /metrics; 0: none")
-    http_host: str = Field("127.0.0.1", description="Address of the HTTP doors")
-    http_port: Port = Field(8080, description="Port of the public API")
-    receipts_http_port: Port = Field(8081, description="Port that carriers call with receipts")
-    public_receipts_url: str = Field("", description="Address under which carriers reach the receipts port")
-    tls_certificate: str = Field("", description="Path of the HTTPS certificate chain (PEM)")
-    tls_key: str = Field("", description="Path of the HTTPS key (PEM)")
+    ops_host: str = Field(default="127.0.0.1", description="Address of the operations port")
+    ops_port: Port = Field(default=0, description="Port of /livez, /readyz and /metrics; 0: none")
+    http_host: str = Field(default="127.0.0.1", description="Address of the HTTP doors")
+    http_port: Port = Field(default=8080, description="Port of the public API")
+    receipts_http_port: Port = Field(default=8081, description="Port that carriers call with receipts")
+    public_receipts_url: str = Field(default="", description="Address under which carriers reach the receipts port")
+    tls_certificate: str = Field(default="", description="Path of the HTTPS certificate chain (PEM)")
+    tls_key: str = Field(default="", description="Path of the HTTPS key (PEM)")
     trusted_proxies: Words = Field(
-        (), description="Networks (CIDR, separated by commas) of proxies that end TLS for us"
+        default=(), description="Networks (CIDR, separated by commas) of proxies that end TLS for us"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
-    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else json")
-    failpoints: str = Field("", description="Places where a test stops this process: name:hits:kill|freeze, by commas")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged"
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto: console on a terminal, else json"
+    )
+    failpoints: str = Field(
+        default="", description="Places where a test stops this process: name:hits:kill|freeze, by commas"
+    )
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

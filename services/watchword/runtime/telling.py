@@ -14,9 +14,9 @@ import structlog
 
 from watchword.runtime import outbox
 from watchword.runtime.failpoints import reach
-from watchword.runtime.kafka import Publisher, PublishUnknown
 from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import AWAY, Connection, Pool
+from watchword.runtime.publishing import Publisher, PublishUnknown
 
 log = structlog.get_logger()
 

@@ -1,0 +1,1 @@
+"""Checks: what the user typed is counted, compared, and answered once."""

@@ -1,0 +1,220 @@
+"""Where checks are answered: those that arrive together share two transactions, one that counts and one that
+concludes. Nothing is compared before the count is committed, so no fault and no race gives a guess for free."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from watchword.checks import budgets, store
+from watchword.checks.decide import Answer, CheckFacts, Guess, Result, answer, conclude, conclude_late, uncounted
+from watchword.checks.metrics import ChecksMetrics
+from watchword.checks.store import Found, Tally
+from watchword.kernel.secret import Code
+from watchword.kernel.verification import State
+from watchword.runtime import acting, outbox
+from watchword.runtime.acting import Told
+from watchword.runtime.clock import DatabaseClock
+from watchword.runtime.coalesce import Coalescer
+from watchword.runtime.failpoints import reach
+from watchword.runtime.keyring import Keyring, Purpose
+from watchword.runtime.postgres import Connection, Pool
+from watchword.runtime.sealing import check_mac, macs_equal
+from watchword.runtime.telling import Teller
+
+_NO_MAC = bytes(32)
+_PASSED_MEANWHILE = Answer(Result.EXPIRED, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check as asked: whose, of which verification, the code as typed, and the hash of the binding, None where
+    the caller gave none."""
+
+    tenant: str
+    verification_id: UUID
+    code: Code
+    binding_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The tenant has no such verification."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """The number has had too many wrong guesses; the check was neither counted nor compared."""
+
+    retry_after_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    check: Check
+    found: Found
+    guess: Guess
+
+
+Answered = Answer | Unknown | Exhausted
+Number = tuple[str, str, str]  # tenant, number token, purpose
+
+
+class Desk:
+    """Answers checks. Two checks of one verification never share a batch: the second sees what the first did."""
+
+    def __init__(
+        self, *, pool: Pool, clock: DatabaseClock, keyring: Keyring, teller: Teller, metrics: ChecksMetrics
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._keyring = keyring
+        self._teller = teller
+        self._metrics = metrics
+        self._checks: Coalescer[Check, Answered] = Coalescer(
+            self._flush, keys=lambda check: (check.verification_id,), observe=metrics.batch_size.observe
+        )
+        self._numbers: Coalescer[Number, UUID | None] = Coalescer(self._find_latest, keys=lambda number: ())
+
+    async def start(self) -> None:
+        """Begin to answer."""
+        await self._clock.refresh()
+        await self._checks.start()
+        await self._numbers.start()
+
+    async def stop(self) -> None:
+        """Answer what waits, then end."""
+        await self._numbers.stop()
+        await self._checks.stop()
+
+    async def check(self, check: Check, *, deadline_s: float) -> Answered:
+        """The answer to one check. Raises Overloaded, TimeoutError, or one of `postgres.AWAY`: then it may have
+        been counted, and nobody was told that it was right."""
+        return await self._checks.submit(check, deadline_s=deadline_s)
+
+    async def latest(self, number: Number, *, deadline_s: float) -> UUID | None:
+        """The number's newest verification, None where there never was one. Raises as `check` does."""
+        return await self._numbers.submit(number, deadline_s=deadline_s)
+
+    async def _find_latest(self, numbers: Sequence[Number]) -> list[UUID | None]:
+        async with self._pool.acquire(timeout=5) as connection:
+            found = await store.latest(connection, list(dict.fromkeys(numbers)))
+        return [found.get(number) for number in numbers]
+
+    async def _flush(self, checks: Sequence[Check]) -> list[Answered]:
+        await self._clock.refresh()
+        asked = {check.verification_id: check for check in checks}
+        async with self._pool.acquire(timeout=5) as connection:
+            async with connection.transaction():
+                found = await store.find(connection, [(check.verification_id, check.tenant) for check in checks])
+                answers, tallies = await self._count(connection, found)
+            reach("checks.counted")
+            guesses = {each: self._compare(check, found.get(each), tallies.get(each)) for each, check in asked.items()}
+            counted = [_Counted(asked[each], found[each], guesses[each]) for each in tallies]
+            answers |= await self._conclude(connection, counted)
+        answered = [answers.get(check.verification_id, Unknown()) for check in checks]
+        self._metrics.tell(answered)
+        return answered
+
+    async def _count(
+        self, connection: Connection, found: Mapping[UUID, Found]
+    ) -> tuple[dict[UUID, Answered], dict[UUID, Tally]]:
+        """The first transaction: answers for what is not to be counted, tallies for what was."""
+        answers: dict[UUID, Answered] = {
+            each: known for each, one in found.items() if (known := uncounted(one.facts)) is not None
+        }
+        wanted = {each: one for each, one in found.items() if each not in answers}
+        refused = await self._charge(connection, wanted)
+        tallies = await store.count(connection, [each for each in wanted if each not in refused])
+        passed = {each: _PASSED_MEANWHILE for each in wanted if each not in refused and each not in tallies}
+        return answers | passed | refused, tallies
+
+    async def _charge(self, connection: Connection, wanted: Mapping[UUID, Found]) -> dict[UUID, Answered]:
+        """Charge every check to its number's budgets; answers those that a budget refuses."""
+        refused: dict[UUID, Answered] = {}
+        for turn in one_of_each_number(wanted):
+            granted = await store.charge(connection, [charge for each in turn for charge in wanted[each].charged])
+            for each in turn:
+                short = [charge for charge in wanted[each].charged if charge.key not in granted]
+                if short:
+                    await store.give_back(connection, set(wanted[each].charged) - set(short))
+                    tats = await store.buckets(connection, [charge.key for charge in short])
+                    refused[each] = Exhausted(budgets.retry_after_s(short, tats, self._clock.now()))
+        return refused
+
+    def _compare(self, check: Check, found: Found | None, tally: Tally | None) -> Guess:
+        """The comparison, done in full for every check: one that was not counted takes as long as one that was."""
+        facts = found.facts if found else None
+        candidates = [
+            check_mac(
+                pepper,
+                tenant=check.tenant,
+                verification=check.verification_id,
+                number_token=facts.about.number_token if facts else "",
+                purpose=facts.about.purpose if facts else "",
+                binding_hash=facts.binding_hash if facts else "",
+                code=check.code,
+            )
+            for pepper in self._keyring.opening(Purpose.PEPPER)
+        ]
+        right = macs_equal(tally.mac or _NO_MAC if tally else _NO_MAC, candidates)
+        return Guess(tally.check_no if tally else 0, right, _is_bound(check, facts))
+
+    async def _conclude(self, connection: Connection, counted: Sequence[_Counted]) -> dict[UUID, Answered]:
+        """The second transaction: consume, lock or note, and tell. An ending that changed no row is none."""
+        if not counted:
+            return {}
+        async with connection.transaction():
+            done = [conclude(each.found.facts, each.guess) for each in counted]
+            told = await store.carry_out(connection, done)
+            reached = {one.emit.subject for one in told}
+            late = [each for each in counted if str(each.check.verification_id) not in reached]
+            answers: dict[UUID, Answered] = {
+                each.check.verification_id: answer(each.found.facts, each.guess) for each in counted
+            }
+            if late:
+                late_answers, late_told = await self._conclude_late(connection, late)
+                answers |= late_answers
+                told += late_told
+            await store.give_back(connection, [charge for each in counted if each.guess.right and each.guess.bound
+                                               for charge in each.found.charged])  # fmt: skip
+            now = self._clock.now()
+            rows = [acting.outbox_row(each, "checks", now) for each in told]
+            await outbox.store(connection, rows)
+            settled = await self._teller.settle(connection)
+            reach("checks.acted")
+        reach("checks.committed")
+        self._teller.forget(settled)
+        self._teller.tell_soon(rows)
+        return answers
+
+    async def _conclude_late(
+        self, connection: Connection, late: Sequence[_Counted]
+    ) -> tuple[dict[UUID, Answered], list[Told]]:
+        """Checks whose verification ended between the count and the comparison, by somebody else's hand."""
+        states = await store.states(connection, [each.check.verification_id for each in late])
+        verdicts = {
+            each.check.verification_id: conclude_late(
+                each.found.facts, each.guess, states.get(each.check.verification_id, State.EXPIRED)
+            )
+            for each in late
+        }
+        told = await store.carry_out(connection, [done for _, done in verdicts.values()])
+        return {each: one for each, (one, _) in verdicts.items()}, told
+
+
+def one_of_each_number(wanted: Mapping[UUID, Found]) -> list[list[UUID]]:
+    """The checks in turns, none of which holds two of one number: a batch then takes exactly what is left."""
+    turns: list[list[UUID]] = []
+    seen: dict[str, int] = {}
+    for each, found in wanted.items():
+        key = found.charged[0].key
+        index = seen.get(key, 0)
+        seen[key] = index + 1
+        if index == len(turns):
+            turns.append([])
+        turns[index].append(each)
+    return turns
+
+
+def _is_bound(check: Check, facts: CheckFacts | None) -> bool:
+    return check.binding_hash is None or facts is None or check.binding_hash == facts.binding_hash

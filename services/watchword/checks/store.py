@@ -1,0 +1,108 @@
+"""The statements of checks, as functions. Rows come in and go out as values."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from watchword.checks.budgets import Charge, charges, summed
+from watchword.checks.decide import CheckFacts
+from watchword.events.verification import Facts, Signals
+from watchword.kernel.policy import Policy
+from watchword.kernel.verdict import Done
+from watchword.kernel.verification import State
+from watchword.runtime import acting
+from watchword.runtime.acting import Told
+from watchword.runtime.postgres import Connection, columns, statements
+
+_SQL = statements("watchword.checks")
+_WRITES_IN_LOCK_ORDER = ("approve", "lock", "note")
+_WRITES = {name: _SQL[name] for name in _WRITES_IN_LOCK_ORDER}
+_NO_CAUSE = acting.Cause()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A verification as a check finds it, and what the check is charged to its number's budgets."""
+
+    facts: CheckFacts
+    charged: tuple[Charge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """One check after it was counted: which one of its verification it is, from 1, and the MAC to compare with,
+    None if there is no code."""
+
+    check_no: int
+    mac: bytes | None = field(repr=False)
+
+
+async def find(connection: Connection, asked: Sequence[tuple[UUID, str]]) -> dict[UUID, Found]:
+    """The verifications of (id, tenant), locked until the caller's transaction ends; others' are not there."""
+    rows = await connection.fetch(_SQL["find"], *columns(asked, 2))
+    return {row["verification_id"]: Found(_facts_of(row), _charges_of(row)) for row in rows}
+
+
+async def latest(connection: Connection, numbers: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], UUID]:
+    """The newest verification of each (tenant, number token, purpose) that has one."""
+    rows = await connection.fetch(_SQL["latest"], *columns(numbers, 3))
+    return {(row["tenant"], row["number_token"], row["purpose"]): row["verification_id"] for row in rows}
+
+
+async def charge(connection: Connection, wanted: Iterable[Charge]) -> set[str]:
+    """The keys of the budgets that had room and were charged. No key may stand twice in `wanted`."""
+    costs = {each.key: each.cost for each in wanted}
+    rows = await connection.fetch(_SQL["charge"], list(costs), list(costs.values()))
+    return {row["key"] for row in rows}
+
+
+async def give_back(connection: Connection, charged: Iterable[Charge]) -> None:
+    """Return charges to their budgets."""
+    costs = summed(charged)
+    if costs:
+        await connection.execute(_SQL["give_back"], list(costs), list(costs.values()))
+
+
+async def buckets(connection: Connection, keys: Sequence[str]) -> dict[str, datetime]:
+    """The theoretical arrival time of each budget that was ever charged."""
+    return {row["key"]: row["tat"] for row in await connection.fetch(_SQL["buckets"], keys)}
+
+
+async def count(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Tally]:
+    """Count one check of each verification that may still be checked; the others are not there."""
+    if not ids:
+        return {}
+    return {row["id"]: Tally(row["checks_used"], row["mac"]) for row in await connection.fetch(_SQL["count"], ids)}
+
+
+async def carry_out(connection: Connection, done: Sequence[Done]) -> list[Told]:
+    """Write what was decided; answers what is told because it changed something."""
+    return await acting.write(connection, [(_NO_CAUSE, verdict) for verdict in done], _WRITES)
+
+
+async def states(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, State]:
+    """Where verifications stand now."""
+    return {row["id"]: State(row["state"]) for row in await connection.fetch(_SQL["states"], ids)}
+
+
+def _facts_of(row: asyncpg.Record) -> CheckFacts:
+    return CheckFacts(
+        about=Facts(**{name: row[name] for name in Facts.__struct_fields__}),
+        state=State(row["state"]),
+        in_time=row["in_time"],
+        requested_at=row["created_at"],
+        binding_hash=row["binding_hash"],
+        signals=msgspec.convert(row["signals"], Signals),
+        sends_issued=row["sends_issued"],
+        checks_used=row["checks_used"],
+        checks_max=row["checks_max"],
+    )
+
+
+def _charges_of(row: asyncpg.Record) -> tuple[Charge, ...]:
+    rules = msgspec.convert(row["rules"], Policy)
+    return charges(row["tenant"], row["number_token"], per_hour=rules.wrong_per_hour, per_day=rules.wrong_per_day)

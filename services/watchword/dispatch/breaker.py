@@ -1,0 +1,117 @@
+"""A breaker: it stops the calls to what fails, and lets a few through later to see. Pure; times are seconds of any
+clock that only goes forward."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+WINDOW_S: Final = 30.0
+CALLS_MIN: Final = 20
+FAILED_RATIO: Final = 0.5
+OPEN_MIN_S: Final = 15.0
+OPEN_MAX_S: Final = 60.0
+PROBES: Final = 3
+_SLICE_S: Final = 3.0
+
+
+class State(StrEnum):
+    """`half_open` lets `PROBES` calls through: all must do well for it to close."""
+
+    CLOSED = "closed"
+    HALF_OPEN = "half_open"
+    OPEN = "open"
+
+
+class Word(StrEnum):
+    """What one call says of whoever was called. `silent` says nothing: the call was not made, or ended otherwise."""
+
+    WELL = "well"
+    FAILED = "failed"
+    REFUSED = "refused"
+    SILENT = "silent"
+
+
+@dataclass(slots=True)
+class _Slice:
+    begins_s: float
+    calls: int = 0
+    failed: int = 0
+
+
+class Breaker:
+    """Opens when half of at least `CALLS_MIN` calls failed within `WINDOW_S`, or when one was refused for who we
+    are; each time that its probes fail it stays open twice as long (delivery.md, section 6.5)."""
+
+    def __init__(self) -> None:
+        self._slices: deque[_Slice] = deque()
+        self._open_until_s = 0.0
+        self._open_s = OPEN_MIN_S
+        self._half_open = False
+        self._open = False
+        self._probing = 0
+        self._well = 0
+
+    def state(self, now_s: float) -> State:
+        """Where it stands."""
+        if self._open and now_s < self._open_until_s:
+            return State.OPEN
+        return State.HALF_OPEN if self._open or self._half_open else State.CLOSED
+
+    def lets_through(self, now_s: float) -> bool:
+        """Whether a call may be made."""
+        match self.state(now_s):
+            case State.CLOSED:
+                return True
+            case State.OPEN:
+                return False
+            case State.HALF_OPEN:
+                return self._probing + self._well < PROBES
+
+    def enter(self, now_s: float) -> bool:
+        """Take leave to make a call. Whoever gets it tells `leave` afterwards, whatever happens."""
+        if not self.lets_through(now_s):
+            return False
+        if self.state(now_s) is State.HALF_OPEN:
+            self._open, self._half_open = False, True
+        self._probing += 1
+        return True
+
+    def leave(self, word: Word, now_s: float) -> None:
+        """A call that entered is over."""
+        self._probing = max(self._probing - 1, 0)
+        if self._open or word is Word.SILENT:
+            return
+        if word is Word.REFUSED or (self._half_open and word is Word.FAILED):
+            self._trip(now_s, again=self._half_open)
+        elif self._half_open:
+            self._well += 1
+            if self._well >= PROBES:
+                self._close()
+        else:
+            self._count(word, now_s)
+
+    def _count(self, word: Word, now_s: float) -> None:
+        if not self._slices or now_s - self._slices[-1].begins_s >= _SLICE_S:
+            self._slices.append(_Slice(now_s))
+        self._slices[-1].calls += 1
+        self._slices[-1].failed += word is Word.FAILED
+        while now_s - self._slices[0].begins_s > WINDOW_S:
+            self._slices.popleft()
+        calls = _sum(self._slices, lambda each: each.calls)
+        if calls >= CALLS_MIN and _sum(self._slices, lambda each: each.failed) >= calls * FAILED_RATIO:
+            self._trip(now_s, again=False)
+
+    def _trip(self, now_s: float, *, again: bool) -> None:
+        self._open_s = min(self._open_s * 2, OPEN_MAX_S) if again else OPEN_MIN_S
+        self._open_until_s = now_s + self._open_s
+        self._open, self._half_open, self._well = True, False, 0
+        self._slices.clear()
+
+    def _close(self) -> None:
+        self._half_open, self._well, self._open_s = False, 0, OPEN_MIN_S
+
+
+def _sum(slices: "deque[_Slice]", of: Callable[[_Slice], int]) -> int:
+    return sum(map(of, slices))

@@ -1,0 +1,262 @@
+"""The accounts in use: who may call which one now, and what their calls have said of them.
+
+Each account has a lane, a pace, a breaker and one more breaker per country, so that what is slow, throttled or
+broken keeps nobody else waiting.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from watchword.dispatch.breaker import Breaker, State, Word
+from watchword.dispatch.calling import Caller, Gate, Reply, Silence
+from watchword.dispatch.decide.facts import Health, Routing
+from watchword.dispatch.lanes import Entry, Lane
+from watchword.dispatch.metrics import DispatchMetrics
+from watchword.dispatch.pacing import Pace
+from watchword.dispatch.store import LEASE_S
+from watchword.events.verification import Facts, VerificationEvent
+from watchword.gateways.contract import Account, Gateway, Request
+from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.runtime.configuration import Configuration
+
+log = structlog.get_logger()
+
+CALL_TIMEOUT_MAX_S: Final = LEASE_S / 2 - 0.5
+_LINE_PER_CALL: Final = 4
+_BUSY_AFTER_S: Final = 0.5
+_WORDS: Mapping[OutcomeClass, Word] = {
+    OutcomeClass.ACCEPTED: Word.WELL,
+    OutcomeClass.TEMPORARY: Word.FAILED,
+    OutcomeClass.AMBIGUOUS: Word.FAILED,
+    OutcomeClass.ACCOUNT: Word.REFUSED,
+}
+_LEVELS: Mapping[State, int] = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+
+
+class ConfigurationSource(Protocol):
+    """Whatever knows the applied configuration; `runtime.configuration.ConfigurationWatch` does."""
+
+    def current(self) -> Configuration:
+        """The newest snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Leave to make calls through an account for one country. Whoever holds it gives it back."""
+
+    carrier: "Carrier"
+    country: str
+
+
+class Carrier:
+    """One account in use. Made while the event loop runs."""
+
+    def __init__(self, account: Account, gateway: Gateway, metrics: DispatchMetrics) -> None:
+        self.account = account
+        self.gateway = gateway
+        self.timeout_s = min(account.timeout_ms / 1000, CALL_TIMEOUT_MAX_S)
+        self._metrics = metrics
+        self._caller = Caller(account.inflight_max)
+        self._lane: Lane[asyncio.Future[bool]] = Lane(account.inflight_max, account.inflight_max * _LINE_PER_CALL)
+        self._pace = Pace(account.per_second)
+        self._breaker = Breaker()
+        self._countries: dict[str, Breaker] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is calling."""
+        return self._lane.inside == 0
+
+    def health(self, country: str, now_s: float, wait_max_s: float) -> Health:
+        """Whether it can be called now, for a number of `country`."""
+        delay_s = self._pace.delay_s(now_s)
+        open_ = not all(breaker.lets_through(now_s) for breaker in self._breakers(country))
+        if open_ or self._lane.full or delay_s > wait_max_s:
+            return Health.AWAY
+        return Health.BUSY if self._lane.waiting or delay_s > _BUSY_AFTER_S else Health.READY
+
+    async def enter(self, country: str, wait_max_s: float, resting: asyncio.Event) -> Leave | None:
+        """Leave to call, after waiting for room and tokens; None where that takes too long or `resting` is set."""
+        started_s = time.monotonic()
+        if not await self._room(wait_max_s, resting):
+            return None
+        delay_s = self._pace.delay_s(time.monotonic())
+        waited_s = time.monotonic() - started_s
+        entered = waited_s + delay_s <= wait_max_s and self._pass_breakers(country)
+        if not entered:
+            self._step_out()
+            return None
+        delay_s = self._pace.take(time.monotonic())
+        leave = Leave(self, country)
+        self._show()
+        if delay_s and await _set_within(resting, delay_s):
+            self.give_back(leave, None)
+            return None
+        self._metrics.account_wait_seconds.observe(time.monotonic() - started_s, account=self.account.id)
+        return leave
+
+    def give_back(self, leave: Leave, outcome: Outcome | None) -> None:
+        """The calls are over; `outcome` is what the last one said of the account, None if there was none."""
+        now_s = time.monotonic()
+        if outcome is not None and outcome.kind is OutcomeClass.THROTTLED:
+            self._pace.throttled(now_s, outcome.retry_after_ms / 1000)
+        word = _WORDS.get(outcome.kind, Word.SILENT) if outcome is not None else Word.SILENT
+        self._tell(self._breaker, "", word, now_s)
+        # Being refused is about us, not about a country.
+        self._tell(self._country(leave.country), leave.country, Word.SILENT if word is Word.REFUSED else word, now_s)
+        self._step_out()
+
+    async def call(self, request: Request, gate: Gate) -> Reply | Silence:
+        """Make one call. Only with leave."""
+        started_s = time.monotonic()
+        self._metrics.inflight.add(1, account=self.account.id)
+        try:
+            return await self._caller.call(request, gate, timeout_s=self.timeout_s)
+        finally:
+            self._metrics.inflight.add(-1, account=self.account.id)
+            self._metrics.call_seconds.observe(time.monotonic() - started_s, account=self.account.id)
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._caller.close()
+
+    async def _room(self, wait_max_s: float, resting: asyncio.Event) -> bool:
+        ticket: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        entry = self._lane.enter(ticket)
+        if entry is not Entry.LINE:
+            return entry is Entry.IN
+        self._show()
+        rest: asyncio.Future[bool] = asyncio.ensure_future(_set(resting))
+        turns: set[asyncio.Future[bool]] = {ticket, rest}
+        try:
+            await asyncio.wait(turns, timeout=wait_max_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            rest.cancel()
+            stays = ticket.done() and not resting.is_set()
+            if not stays and not self._lane.give_up(ticket):
+                self._step_out()
+        return stays
+
+    def _step_out(self) -> None:
+        following = self._lane.leave()
+        if following is not None:
+            following.set_result(True)
+        self._show()
+
+    def _breakers(self, country: str) -> tuple[Breaker, ...]:
+        own = self._countries.get(country)
+        return (self._breaker,) if own is None else (self._breaker, own)
+
+    def _country(self, country: str) -> Breaker:
+        return self._countries.setdefault(country, Breaker())
+
+    def _pass_breakers(self, country: str) -> bool:
+        now_s = time.monotonic()
+        own = self._country(country)
+        if not (self._breaker.lets_through(now_s) and own.lets_through(now_s)):
+            return False
+        return self._breaker.enter(now_s) and own.enter(now_s)
+
+    def _tell(self, breaker: Breaker, country: str, word: Word, now_s: float) -> None:
+        before = breaker.state(now_s)
+        breaker.leave(word, now_s)
+        if breaker.state(now_s) is State.OPEN and before is not State.OPEN:
+            log.warning("dispatch.breaker_opened", account=self.account.id, country=country)
+            self._metrics.breaker_opened.add(account=self.account.id, country=country or "all")
+
+    def _show(self) -> None:
+        account = self.account.id
+        self._metrics.waiting.set(self._lane.waiting, account=account)
+        self._metrics.rate.set(self._pace.rate, account=account)
+        self._metrics.breaker.set(_LEVELS[self._breaker.state(time.monotonic())], account=account)
+
+
+class Carriers:
+    """Every account in use, by id, made from the newest configuration when it is first asked for."""
+
+    def __init__(
+        self,
+        configuration: ConfigurationSource,
+        gateways: Mapping[str, Gateway],
+        metrics: DispatchMetrics,
+        *,
+        wait_max_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._configuration = configuration
+        self._gateways = gateways
+        self._metrics = metrics
+        self._wait_max_s = wait_max_s
+        self._monotonic = monotonic
+        self._carriers: dict[str, Carrier] = {}
+        self._replaced: list[Carrier] = []
+        self.resting = asyncio.Event()
+
+    async def start(self) -> None:
+        """Nothing is connected before the first call."""
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        for carrier in (*self._carriers.values(), *self._replaced):
+            await carrier.close()
+        self._carriers.clear()
+        self._replaced.clear()
+
+    def routing(self, about: Facts | VerificationEvent) -> Routing:
+        """The accounts of the most specific route for a destination, and how each fares; while resting, none does."""
+        routes = self._configuration.current().routes_for(about.country, about.range, about.purpose)
+        carriers = [carrier for name in (routes[0].accounts if routes else ()) if (carrier := self.of(name))]
+        routing = Routing(
+            tuple(carrier.account for carrier in carriers),
+            {
+                carrier.account.id: carrier.health(about.country, self._monotonic(), self._wait_max_s)
+                for carrier in carriers
+            },
+        )
+        return routing.closed() if self.resting.is_set() else routing
+
+    def of(self, account_id: str) -> Carrier | None:
+        """The account of that id as it is configured now, None if there is none or its gateway is not known."""
+        account = self._configuration.current().account(account_id)
+        gateway = self._gateways.get(account.gateway) if account is not None else None
+        known = self._carriers.get(account_id)
+        if account is None or gateway is None:
+            return None
+        if known is None or known.account != account:
+            if known is not None:
+                self._replaced.append(known)
+            known = self._carriers[account_id] = Carrier(account, gateway, self._metrics)
+        return known
+
+    async def enter(self, account_id: str, country: str, wait_max_s: float | None = None) -> Leave | None:
+        """Leave to call an account, waiting for it within bounds; None if it cannot be had."""
+        await self._close_replaced()
+        carrier = self.of(account_id)
+        if carrier is None or self.resting.is_set():
+            return None
+        return await carrier.enter(country, self._wait_max_s if wait_max_s is None else wait_max_s, self.resting)
+
+    async def _close_replaced(self) -> None:
+        idle = [carrier for carrier in self._replaced if carrier.idle]
+        for carrier in idle:
+            self._replaced.remove(carrier)
+            await carrier.close()
+
+
+async def _set(event: asyncio.Event) -> bool:
+    return await event.wait()
+
+
+async def _set_within(event: asyncio.Event, within_s: float) -> bool:
+    """Whether `event` was set within that time."""
+    try:
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

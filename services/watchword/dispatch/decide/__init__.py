@@ -1,0 +1,1 @@
+"""What dispatch decides, one module a verb: plan an account, approach an attempt, conclude it, postpone an event."""

@@ -1,0 +1,179 @@
+"""What decisions about a send are made from, and the bounds they keep (guarantees.md, section 4)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from watchword.events.verification import Facts, Signals
+from watchword.gateways.contract import Account, Gateway, QueryableGateway, Resend
+from watchword.gateways.outcome import Outcome
+from watchword.kernel.gsm7 import Size
+from watchword.kernel.verification import MAY_HAVE_LEFT, AttemptState
+
+TRIES_MAX: Final = 4
+LEFT_MAX: Final = 2
+WINDOW: Final = timedelta(seconds=25)
+UNKNOWN_WAIT: Final = timedelta(seconds=8)
+RECOVERIES_MAX: Final = 3
+NO_TEXT: Final = Size("", 0, 0)
+NO_SIGNALS: Final = Signals()
+
+
+class Health(StrEnum):
+    """Whether an account can be called now: `busy` after a short wait, `away` not at all (its breaker is open, or
+    too many wait for it already)."""
+
+    READY = "ready"
+    BUSY = "busy"
+    AWAY = "away"
+
+
+class Reason(StrEnum):
+    """Why this account: the word that attempt-made carries as its route reason."""
+
+    FIRST = "first"
+    RESEND = "resend"
+    FAILOVER = "failover"
+    RETRY = "retry"
+    RECOVERY = "recovery"
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The accounts that serve a destination, best first, and how each fares; one that is not told of is away."""
+
+    accounts: tuple[Account, ...]
+    health: Mapping[str, Health]
+
+    def closed(self) -> "Routing":
+        """The same for a worker that is leaving: nobody is called any more, what must be tried again waits."""
+        return Routing(self.accounts, {})
+
+    def without(self, account: Account) -> "Routing":
+        """The same with `account` away."""
+        return Routing(self.accounts, {**self.health, account.id: Health.AWAY})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The account to call, and why this one."""
+
+    account: Account
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """No account is called. `hopeless` where waiting would not change it; `word` is stable."""
+
+    word: str
+    hopeless: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The attempt was not made on purpose; `word` says why."""
+
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A gateway was called, by us or by an owner who did not live to tell. `latency_ms` runs from request to answer,
+    `size` is that of the text."""
+
+    outcome: Outcome
+    latency_ms: int = 0
+    size: Size = NO_TEXT
+
+
+Came = Called | Skipped | Nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a gateway offers where it is unknown whether a message left."""
+
+    dedupes: bool
+    can_be_asked: bool
+
+    @classmethod
+    def of(cls, gateway: Gateway | None) -> "Abilities":
+        """Those of `gateway`; none where the gateway is gone."""
+        if gateway is None:
+            return cls(dedupes=False, can_be_asked=False)
+        return cls(gateway.resend is Resend.DEDUPES, isinstance(gateway, QueryableGateway))
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try of a send as its row tells. `account` is "" where nobody was to be called."""
+
+    try_no: int
+    account: str
+    state: AttemptState
+    outcome: str = ""
+    claimed_at: datetime | None = None
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether the user may have a message from it."""
+        return self.state in MAY_HAVE_LEFT
+
+
+def left_of(tries: Iterable[Try]) -> int:
+    """How many of `tries` may have reached the user."""
+    return sum(each.may_have_left for each in tries)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A claimed attempt. It is ours for the length of its lease.
+
+    `tries` are the tries of the same send before it; `called_before` says that the gateway may have been called
+    about it with an end that nobody knows; `live` that its verification still waits for a code; `settled` that a
+    receipt has come for an earlier try. `tier_s` is the delay of the retry topic it came through, 0 for none.
+    """
+
+    about: Facts
+    id: UUID
+    send_no: int
+    try_no: int
+    code_version: int
+    recovery: int
+    send_deadline: datetime
+    first_try_at: datetime
+    requested_at: datetime
+    owner: str
+    live: bool
+    settled: bool
+    called_before: bool
+    abilities: Abilities
+    account: Account | None
+    reason: str
+    tier_s: int
+    tries: tuple[Try, ...] = ()
+    checks_used: int = 0
+    signals: Signals = NO_SIGNALS
+
+    def as_try(self, state: AttemptState, outcome: str = "") -> Try:
+        """How its row tells of it once it came to `state`."""
+        return Try(self.try_no, self.account.id if self.account else "", state, outcome)
+
+    def next(self, identity: UUID, choice: Choice, abilities: Abilities, concluded: Try) -> "Attempt":
+        """The attempt that takes over at once where this one was `concluded`."""
+        return replace(
+            self,
+            id=identity,
+            try_no=self.try_no + 1,
+            recovery=0,
+            called_before=False,
+            settled=False,
+            abilities=abilities,
+            account=choice.account,
+            reason=choice.reason,
+            tries=(*self.tries, concluded),
+        )

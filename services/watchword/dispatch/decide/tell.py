@@ -1,0 +1,179 @@
+"""How the end of an attempt is written down and told: its rows and events, as values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from watchword.dispatch.decide.facts import Attempt, Called, Came, Choice, Try, left_of
+from watchword.dispatch.decide.postpone import topic_for
+from watchword.events.attempt_made import AttemptMade, AttemptResult
+from watchword.events.send_requested import SendRequested
+from watchword.events.verification import shared
+from watchword.events.verification_ended import Ending, VerificationEnded
+from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.kernel.event import Emit
+from watchword.kernel.ids import attempt_id
+from watchword.kernel.verdict import Done, Write
+from watchword.kernel.verification import MAY_HAVE_LEFT, AttemptState
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """The try that takes over at once: it is claimed for us in the transaction that concludes the one before."""
+
+    id: UUID
+    choice: Choice
+    concluded: Try
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What one attempt came to. `state` is QUEUED where the same attempt must be taken up again."""
+
+    attempt: Attempt
+    state: AttemptState
+    done: Done
+    follow: Follow | None = None
+    possible_duplicate: bool = False
+    price_micros: int = 0
+
+
+def ended(attempt: Attempt, state: AttemptState, came: Came, fails: str) -> Conclusion:
+    """The send ends here. `fails` is why the verification failed, if nothing of it can have left; "" if it did not."""
+    told, write = _told(attempt, state, came)
+    writes = [write]
+    if fails:
+        subject = str(attempt.about.verification_id)
+        event = VerificationEnded(
+            **shared(attempt.about),
+            state=Ending.FAILED,
+            reason=fails,
+            requested_at=attempt.requested_at,
+            sends_used=attempt.send_no,
+            checks_used=attempt.checks_used,
+            signals=attempt.signals,
+        )
+        writes.append(Write("fail", subject, (fails,), (Emit(event, subject),)))
+    return _conclusion(attempt, state, told, tuple(writes))
+
+
+def followed(attempt: Attempt, came: Came, choice: Choice, this: Try) -> Conclusion:
+    """Another account takes over at once."""
+    told, write = _told(attempt, AttemptState.DEFERRED, came)
+    identity = attempt_id(attempt.about.verification_id, attempt.send_no, attempt.try_no + 1)
+    return _conclusion(attempt, AttemptState.DEFERRED, told, (write,), Follow(identity, choice, this))
+
+
+def queued(attempt: Attempt, state: AttemptState, came: Came, due: datetime, now: datetime) -> Conclusion:
+    """The next try waits in a retry topic."""
+    told, write = _told(attempt, state, came)
+    tries = (*attempt.tries, attempt.as_try(state))
+    try_no = attempt.try_no + 1
+    following = attempt_id(attempt.about.verification_id, attempt.send_no, try_no)
+    row = (attempt.id, attempt.about.verification_id, attempt.send_no, try_no, attempt.code_version)
+    emit = _request(attempt, following, try_no, tries, due, now)
+    queue = Write("queue_next", str(following), (*row, attempt.send_deadline), (emit,))
+    return _conclusion(attempt, state, told, (write, queue))
+
+
+def taken_up_again(attempt: Attempt, due: datetime, now: datetime) -> Conclusion:
+    """The same attempt under the same reference: it goes back into the queue, and its account is kept."""
+    tries = (*attempt.tries, attempt.as_try(AttemptState.UNKNOWN))
+    emit = _request(attempt, attempt.id, attempt.try_no, tries, due, now, recovery=attempt.recovery + 1)
+    write = Write("requeue", str(attempt.id), (attempt.owner, attempt.recovery), (emit,))
+    return Conclusion(attempt, AttemptState.QUEUED, Done(writes=(write,)))
+
+
+def _request(
+    attempt: Attempt,
+    identity: UUID,
+    try_no: int,
+    tries: tuple[Try, ...],
+    due: datetime,
+    now: datetime,
+    recovery: int = 0,
+) -> Emit:
+    event = SendRequested(
+        **shared(attempt.about),
+        attempt_id=identity,
+        send_no=attempt.send_no,
+        try_no=try_no,
+        code_version=attempt.code_version,
+        send_deadline=attempt.send_deadline,
+        first_try_at=attempt.first_try_at,
+        not_before=due,
+        tried=tuple(each.account for each in tries if each.account),
+        left=left_of(tries),
+        recovery=recovery,
+    )
+    topic = topic_for((due - now).total_seconds())
+    key = str(attempt.about.verification_id)
+    return Emit(event, str(identity), ordinal=recovery, topic=topic, key=key)
+
+
+def _told(attempt: Attempt, state: AttemptState, came: Came) -> tuple[AttemptMade, Write]:
+    """What is told of a concluded attempt, and the row that concludes it if it is still ours."""
+    called = came if isinstance(came, Called) else None
+    outcome = called.outcome if called else Outcome(OutcomeClass.TEMPORARY, "" if called else _word(came))
+    price, currency = _price(attempt, state, called)
+    event = AttemptMade(
+        **shared(attempt.about),
+        attempt_id=attempt.id,
+        send_no=attempt.send_no,
+        try_no=attempt.try_no,
+        result=AttemptResult(state.value),
+        outcome=outcome.kind.value if called else "",
+        account=attempt.account.id if attempt.account else "",
+        gateway=attempt.account.gateway if attempt.account else "",
+        route_reason=attempt.reason,
+        client_ref=str(attempt.id) if called else "",
+        provider_id=outcome.provider_id,
+        raw_code=outcome.raw_code,
+        encoding=called.size.encoding if called else "",
+        segments=called.size.segments if called else 0,
+        price_micros=price,
+        currency=currency,
+        latency_ms=called.latency_ms if called else 0,
+        possible_duplicate=state in MAY_HAVE_LEFT and left_of(attempt.tries) > 0,
+    )
+    columns = (
+        attempt.owner,
+        attempt.recovery,
+        state.value,
+        event.outcome,
+        event.raw_code,
+        event.provider_id,
+        event.price_micros,
+        event.currency,
+        event.latency_ms,
+        event.segments,
+        event.possible_duplicate,
+    )
+    emit = Emit(event, str(attempt.id), key=str(attempt.about.verification_id))
+    return event, Write("conclude", str(attempt.id), columns, (emit,))
+
+
+def _word(came: Came) -> str:
+    return "" if isinstance(came, Called) else came.word
+
+
+def _price(attempt: Attempt, state: AttemptState, called: Called | None) -> tuple[int, str]:
+    """What the attempt costs in millionths, and of what: the gateway's word, else the account's price a part. What
+    may have left may be billed; what did not is free."""
+    if called is None or state not in MAY_HAVE_LEFT:
+        return 0, ""
+    if called.outcome.price_micros:
+        return called.outcome.price_micros, called.outcome.currency
+    if attempt.account is None or not attempt.account.price_micros:
+        return 0, ""
+    return attempt.account.price_micros * max(called.size.segments, 1), attempt.account.currency
+
+
+def _conclusion(
+    attempt: Attempt,
+    state: AttemptState,
+    told: AttemptMade,
+    writes: tuple[Write, ...],
+    follow: Follow | None = None,
+) -> Conclusion:
+    return Conclusion(attempt, state, Done(writes=writes), follow, told.possible_duplicate, told.price_micros)

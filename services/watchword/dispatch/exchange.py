@@ -1,0 +1,106 @@
+"""What is said between us and one gateway about one attempt: the message itself, or the question after it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from watchword.dispatch.calling import Gate, Reply, Silence
+from watchword.dispatch.carriers import Carrier, Leave
+from watchword.dispatch.decide.approach import TOO_LATE, uncalled
+from watchword.dispatch.decide.facts import Attempt, Called, Came, Nobody, Skipped
+from watchword.dispatch.decide.plan import ACCOUNTS_AWAY
+from watchword.dispatch.metrics import DispatchMetrics
+from watchword.dispatch.opening import Opener
+from watchword.dispatch.store import Sealed
+from watchword.gateways.contract import QueryableGateway, Request
+from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.kernel.gsm7 import Size, size
+from watchword.runtime.clock import Clock
+from watchword.runtime.failpoints import reach
+from watchword.runtime.sealing import SealBroken
+
+UNREADABLE = Nobody("message_unreadable", hopeless=True)
+LEASE_OVER = Nobody("lease_over", hopeless=False)
+_CANNOT_ENCODE = Called(Outcome(OutcomeClass.CONFIGURATION, raw_code="cannot_encode"))
+_NOT_CALLED: Mapping[str, Nobody | Skipped] = {"too_late": TOO_LATE, "lease_over": LEASE_OVER}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A claimed attempt with what it is made of. `lease_ends_s` is on the monotonic clock; `leave` is None where
+    its account cannot be called, for the reason in `nobody`."""
+
+    attempt: Attempt
+    sealed: Sealed = field(repr=False)
+    lease_ends_s: float
+    leave: Leave | None
+    nobody: Nobody = ACCOUNTS_AWAY
+
+
+class Exchange:
+    """The calls that may be made for one held attempt. Each is refused at its last moment, the connection ready
+    and nothing written yet, where our lease could end before the answer comes."""
+
+    def __init__(self, held: Held, carrier: Carrier, clock: Clock, metrics: DispatchMetrics) -> None:
+        self._attempt = held.attempt
+        self._sealed = held.sealed
+        self._lease_ends_s = held.lease_ends_s
+        self._carrier = carrier
+        self._clock = clock
+        self._metrics = metrics
+
+    async def ask(self) -> Outcome | None:
+        """What the gateway knows of our reference: None if nothing, AMBIGUOUS where it does not say."""
+        gateway = self._carrier.gateway
+        if not isinstance(gateway, QueryableGateway):
+            return Outcome(OutcomeClass.AMBIGUOUS, raw_code="cannot_ask")
+        try:
+            request = gateway.encode_lookup(str(self._attempt.id), self._carrier.account)
+        except ValueError:
+            return Outcome(OutcomeClass.AMBIGUOUS, raw_code="cannot_encode")
+        answer = await self._carrier.call(request, Gate(self._lease_refusal))
+        if isinstance(answer, Silence):
+            return Outcome(OutcomeClass.AMBIGUOUS, raw_code=answer.word)
+        return gateway.decode_lookup(answer.status, answer.headers, answer.body)
+
+    async def send(self, opener: Opener) -> Came:
+        """Call the gateway with the message, which is opened here and lives no longer than this call."""
+        try:
+            message = opener.open(self._attempt, self._sealed, self._clock.now())
+        except SealBroken:
+            return uncalled(self._attempt, UNREADABLE)
+        try:
+            request = self._carrier.gateway.encode(message, self._carrier.account)
+        except ValueError:
+            return _CANNOT_ENCODE
+        return await self._post(request, size(message.text))
+
+    async def _post(self, request: Request, text: Size) -> Came:
+        left = self._attempt.send_deadline - self._clock.now()
+        deadline_s = time.monotonic() + left / timedelta(seconds=1)
+        gate = Gate(self._send_refusal)
+        reach("dispatch.before_call")
+        started_s = time.monotonic()
+        answer = await self._carrier.call(request, gate)
+        reach("dispatch.called")
+        if gate.passed_s is not None and gate.passed_s > deadline_s:
+            self._metrics.late_sends.add()
+        return self._came(answer, int((time.monotonic() - started_s) * 1000), text)
+
+    def _came(self, answer: Reply | Silence, latency_ms: int, text: Size) -> Came:
+        if isinstance(answer, Reply):
+            account = self._carrier.account
+            outcome = self._carrier.gateway.decode(answer.status, answer.headers, answer.body, account)
+            return Called(outcome, latency_ms, text)
+        if answer.may_have_left:
+            return Called(Outcome(OutcomeClass.AMBIGUOUS, raw_code=answer.word), latency_ms, text)
+        if answer.word in _NOT_CALLED:
+            return uncalled(self._attempt, _NOT_CALLED[answer.word])
+        return Called(Outcome(OutcomeClass.TEMPORARY, raw_code=answer.word), latency_ms, text)
+
+    def _send_refusal(self) -> str:
+        return "too_late" if self._clock.now() >= self._attempt.send_deadline else self._lease_refusal()
+
+    def _lease_refusal(self) -> str:
+        return "lease_over" if time.monotonic() + self._carrier.timeout_s > self._lease_ends_s else ""

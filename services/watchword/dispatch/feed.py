@@ -1,0 +1,312 @@
+"""Records in, offsets out: several of a partition in flight, the lowest unfinished one decides what is committed."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from watchword.dispatch.decide.postpone import held_until, onward
+from watchword.dispatch.inflight import Watermark
+from watchword.dispatch.ledger import Ledger
+from watchword.dispatch.sending import Sender, Work
+from watchword.dispatch.settings import DispatchSettings
+from watchword.dispatch.store import Store
+from watchword.events import envelope as envelopes
+from watchword.events.catalog import UnreadableEvent, decode
+from watchword.events.envelope import Envelope
+from watchword.events.send_requested import SendRequested
+from watchword.events.topics import DISPATCH, RETRY_TIERS_S
+from watchword.runtime import acting, outbox
+from watchword.runtime.acting import Cause, Told
+from watchword.runtime.clock import DatabaseClock
+from watchword.runtime.failpoints import reach
+from watchword.runtime.health import Check
+from watchword.runtime.kafka import Reader
+from watchword.runtime.metrics import RuntimeMetrics
+from watchword.runtime.postgres import AWAY
+
+log = structlog.get_logger()
+
+READS: Final = (DISPATCH, *(topic for _, topic in RETRY_TIERS_S))
+POLL_WAIT_S: Final = 0.2
+POLL_RECORDS_MAX: Final = 300
+COMMIT_EVERY_S: Final = 0.2
+AWAY_PAUSE_S: Final = 0.5
+FULL_PAUSE_S: Final = 0.1
+DRAIN_S: Final = 12.0
+BUGS_IN_A_ROW_MAX: Final = 50
+_TIERS_S = {topic: delay_s for delay_s, topic in RETRY_TIERS_S}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One record that was read. `event` is None where it is no send request; then `fault` says why, "" if it is
+    an event that dispatch has no business with."""
+
+    record: Any
+    partition: TopicPartition
+    tier_s: int
+    event: SendRequested | None
+    envelope: Envelope | None
+    fault: str = ""
+
+
+class Feed:
+    """Reads otp.dispatch and its retry topics, hands what is due to the sender, commits what is finished."""
+
+    def __init__(
+        self,
+        reader: Callable[..., Reader],
+        store: Store,
+        ledger: Ledger,
+        sender: Sender,
+        clock: DatabaseClock,
+        settings: DispatchSettings,
+        metrics: RuntimeMetrics,
+        turning: Check,
+    ) -> None:
+        self._reader = reader(READS, group="dispatch", on_revoked=self._drained)
+        self._store = store
+        self._ledger = ledger
+        self._sender = sender
+        self._clock = clock
+        self._settings = settings
+        self._metrics = metrics
+        self._check = turning
+        self._taking = asyncio.Lock()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._marks: dict[TopicPartition, Watermark] = {}
+        self._committed: dict[TopicPartition, int] = {}
+        self._committed_at_s = 0.0
+        self._held: dict[TopicPartition, float] = {}
+        self._inflight: set[asyncio.Task[None]] = set()
+        self._epoch = -1
+        self._bugs_in_a_row = 0
+
+    async def start(self) -> None:
+        """Join the group and begin. Raises when broker or database cannot be reached."""
+        await self._clock.refresh()
+        await self._reader.start()
+        self._task = asyncio.create_task(self._run(), name="dispatch-feed")
+
+    async def stop(self) -> None:
+        """Take nothing more, finish what is in flight, commit, leave the group."""
+        self._stopping = True
+        if self._task is not None:
+            await asyncio.wait({self._task})
+        await self._drained()
+        if left := set(self._inflight):
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left)
+        await self._reader.stop()
+
+    @property
+    def failed(self) -> BaseException | None:
+        """The error that ended it, if one did: a bug, which only a restart can mend."""
+        if self._task is None or not self._task.done() or self._task.cancelled():
+            return None
+        return self._task.exception()
+
+    async def _drained(self) -> None:
+        """The partitions leave: nothing new, finish what was claimed, commit; what was not claimed is given back."""
+        self._sender.rest()
+        try:
+            async with self._taking:
+                if self._inflight:
+                    await asyncio.wait(set(self._inflight), timeout=DRAIN_S)
+                await self._commit()
+        finally:
+            if not self._stopping:
+                self._sender.resume()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._release_due()
+            await self._turn()
+            if self._bugs_in_a_row > BUGS_IN_A_ROW_MAX:
+                raise RuntimeError("too many requests in a row could not be carried out")
+            if time.monotonic() - self._committed_at_s >= COMMIT_EVERY_S:
+                async with self._taking:
+                    await self._commit()
+
+    async def _turn(self) -> None:
+        room = self._settings.inflight_max - len(self._inflight)
+        if room <= 0:
+            await asyncio.wait(set(self._inflight), timeout=POLL_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
+            return
+        epoch = self._reader.epoch
+        try:
+            records = await self._reader.poll(records_max=min(room, POLL_RECORDS_MAX), wait_ms=self._wait_ms())
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("dispatch.poll_failed", error=repr(error))
+            self._check.failing("kafka does not answer")
+            await asyncio.sleep(AWAY_PAUSE_S)
+            return
+        async with self._taking:
+            if records and epoch == self._reader.epoch:
+                self._renew(epoch)
+                await self._take(records)
+            elif not self._held:
+                self._check.ok()
+
+    def _renew(self, epoch: int) -> None:
+        """Records of a new assignment: what was taken under the last one is no longer ours to commit."""
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._marks.clear()
+            self._committed.clear()
+            self._held.clear()
+
+    async def _take(self, records: Sequence[Any]) -> None:
+        """Begin with every record that is due; a partition whose next one is not waits for it."""
+        self._metrics.batch_size.observe(len(records), stage="dispatch")
+        taken = [_read(self._reader, record) for record in records]
+        try:
+            await self._clock.refresh()
+            works = await self._works(taken)
+        except AWAY as error:
+            log.warning("dispatch.database_away", error=repr(error))
+            self._check.failing("the database does not answer")
+            for each in taken:
+                self._hold(each, AWAY_PAUSE_S)
+            return
+        self._check.ok()
+        now_s = self._clock.now().timestamp()
+        for each, work in zip(taken, works, strict=True):
+            if each.partition not in self._held:
+                self._begin(each, work, now_s)
+        self._metrics.inflight.set(len(self._inflight), stage="dispatch")
+
+    def _begin(self, taken: Taken, work: Work | None, now_s: float) -> None:
+        mark = self._marks.setdefault(taken.partition, Watermark())
+        wait_s = _wait_s(taken, now_s)
+        if wait_s > 0:
+            self._hold(taken, wait_s)
+            return
+        if mark.spread >= self._settings.spread_max:
+            self._hold(taken, FULL_PAUSE_S)
+            return
+        if taken.tier_s == 0:
+            self._metrics.age_seconds.observe(max(now_s - taken.record.timestamp / 1000, 0.0), stage="dispatch")
+        mark.take(taken.record.offset)
+        task = asyncio.create_task(self._carry_out(taken, work, mark), name="dispatch-send")
+        self._inflight.add(task)
+        task.add_done_callback(self._inflight.discard)
+
+    async def _works(self, taken: Sequence[Taken]) -> list[Work | None]:
+        """The work of each record; what earlier tries came to is read for retries and recoveries, in one query."""
+        again = {
+            (each.event.verification_id, each.event.send_no)
+            for each in taken
+            if each.event is not None and (each.event.try_no > 1 or each.event.recovery > 0)
+        }
+        tries = await self._store.tries(sorted(again)) if again else {}
+        return [
+            Work(each.event, _cause(each), each.tier_s, tries.get((each.event.verification_id, each.event.send_no), ()))
+            if each.event is not None
+            else None
+            for each in taken
+        ]
+
+    async def _carry_out(self, taken: Taken, work: Work | None, mark: Watermark) -> None:
+        """One record to its end; one that cannot be carried out is buried, one that was given back stays unread."""
+        try:
+            finished = await self._handle(taken, work)
+        except Exception as error:
+            log.exception("dispatch.request_failed", offset=taken.record.offset)
+            self._bugs_in_a_row += 1
+            finished = await self._bury(taken, "bug", type(error).__name__)
+        else:
+            self._bugs_in_a_row = 0
+        if finished:
+            mark.finish(taken.record.offset)
+
+    async def _handle(self, taken: Taken, work: Work | None) -> bool:
+        if work is None:
+            return await self._bury(taken, "unreadable", taken.fault) if taken.fault else True
+        emit = onward(work.event, self._clock.now())
+        if emit is None:
+            return await self._sender.handle(work)
+        row = acting.outbox_row(Told(emit, 0, work.cause), "dispatch", self._clock.now())
+        return await self._tell(row)
+
+    async def _bury(self, taken: Taken, word: str, detail: str) -> bool:
+        record, topic = taken.record, self._reader.plain(taken.record.topic)
+        log.warning("dispatch.buried", topic=topic, reason=word, offset=record.offset)
+        headers = [(name, value) for name, value in record.headers if value is not None]
+        position = (record.partition, record.offset)
+        return await self._tell(outbox.dead_row(topic, position, record.key, record.value, headers, (word, detail)))
+
+    async def _tell(self, row: outbox.OutboxRow) -> bool:
+        """Commit and publish one event; not finished if Postgres is away until the partition leaves."""
+        while not self._sender.resting:
+            try:
+                await (await self._ledger.tell((row,)))
+            except AWAY as error:
+                log.warning("dispatch.database_away", error=repr(error))
+                await asyncio.sleep(AWAY_PAUSE_S)
+            else:
+                return True
+        return False
+
+    async def _commit(self) -> None:
+        """Commit the watermark of every partition that has moved."""
+        self._committed_at_s = time.monotonic()
+        positions = {partition: mark.position for partition, mark in self._marks.items()}
+        moved = {
+            partition: position
+            for partition, position in positions.items()
+            if position is not None and position != self._committed.get(partition)
+        }
+        if moved and await self._reader.commit(moved, epoch=self._epoch):
+            self._committed |= moved
+            reach("dispatch.offsets_committed")
+
+    def _hold(self, taken: Taken, wait_s: float) -> None:
+        if taken.partition not in self._held:
+            self._reader.hold(taken.partition, taken.record.offset)
+            self._held[taken.partition] = time.monotonic() + wait_s
+
+    def _release_due(self) -> None:
+        now_s = time.monotonic()
+        for partition in [partition for partition, until_s in self._held.items() if until_s <= now_s]:
+            del self._held[partition]
+            self._reader.release(partition)
+
+    def _wait_ms(self) -> int:
+        """Until the next held partition is due, and no longer than a poll may take."""
+        due_s = min(self._held.values(), default=float("inf")) - time.monotonic()
+        return int(1000 * min(max(due_s, 0.001), POLL_WAIT_S))
+
+
+def _read(reader: Reader, record: Any) -> Taken:
+    partition = TopicPartition(record.topic, record.partition)
+    tier_s = _TIERS_S.get(reader.plain(record.topic), 0)
+    made = partial(Taken, record, partition, tier_s)
+    try:
+        told = envelopes.read(record.headers)
+        event = decode(told.type, record.value)
+    except (UnreadableEvent, ValueError) as error:
+        return made(None, None, str(error) or "unreadable")
+    return made(event if isinstance(event, SendRequested) else None, told)
+
+
+def _cause(taken: Taken) -> Cause:
+    told = taken.envelope
+    assert told is not None
+    return Cause(told.id, told.correlation_id, told.traceparent)
+
+
+def _wait_s(taken: Taken, now_s: float) -> float:
+    """How long its topic still holds a record."""
+    if taken.event is None or taken.envelope is None:
+        return 0.0
+    return held_until(taken.event, taken.envelope.time, taken.tier_s).timestamp() - now_s

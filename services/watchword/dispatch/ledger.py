@@ -1,0 +1,121 @@
+"""Claims and results, each group-committed: those that come together share one transaction."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+
+from watchword.dispatch.decide.tell import Conclusion
+from watchword.dispatch.store import Ask, Claim, Store
+from watchword.runtime import acting, outbox
+from watchword.runtime.acting import Cause, Told
+from watchword.runtime.clock import DatabaseClock
+from watchword.runtime.coalesce import Coalescer
+from watchword.runtime.failpoints import reach
+from watchword.runtime.outbox import OutboxRow
+from watchword.runtime.postgres import Connection, Pool
+from watchword.runtime.telling import Teller
+
+BATCH_MAX: Final = 300
+DEADLINE_S: Final = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a conclusion: whether the attempt was still ours, whether the try that follows at once is,
+    and the publishing of its events."""
+
+    ours: bool
+    follows: bool
+    published: "asyncio.Future[bool]"
+
+
+class Ledger:
+    """Every claim and result of this process goes through here."""
+
+    def __init__(self, store: Store, pool: Pool, teller: Teller, clock: DatabaseClock) -> None:
+        self._store = store
+        self._pool = pool
+        self._teller = teller
+        self._clock = clock
+        self._publishing: set[asyncio.Task[bool]] = set()
+        bad_rows = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+        self._claims: Coalescer[Ask, Claim | None] = Coalescer(
+            self._claim, keys=lambda ask: (ask.attempt_id,), batch_max=BATCH_MAX, isolates=bad_rows
+        )
+        self._results: Coalescer[tuple[Cause, Conclusion], Recorded] = Coalescer(
+            self._record,
+            keys=lambda ending: (ending[1].attempt.about.verification_id,),
+            batch_max=BATCH_MAX,
+            isolates=bad_rows,
+        )
+
+    async def start(self) -> None:
+        """Begin to commit."""
+        await self._claims.start()
+        await self._results.start()
+
+    async def stop(self) -> None:
+        """Commit what waits, publish what was committed."""
+        await self._claims.stop()
+        await self._results.stop()
+        if self._publishing:
+            await asyncio.wait(set(self._publishing))
+
+    async def claim(self, ask: Ask) -> Claim | None:
+        """The attempt, if it is ours now; None if it is somebody else's, over, or no longer wanted.
+
+        Raises one of `postgres.AWAY` or Overloaded; whether the claim was made is then unknown.
+        """
+        return await self._claims.submit(ask, deadline_s=DEADLINE_S)
+
+    async def record(self, cause: Cause, conclusion: Conclusion) -> Recorded:
+        """Write what an attempt came to, if it is still ours. Raises as `claim` does; a repeat changes nothing."""
+        return await self._results.submit((cause, conclusion), deadline_s=DEADLINE_S)
+
+    async def tell(self, rows: Sequence[OutboxRow]) -> "asyncio.Future[bool]":
+        """Commit events that no row belongs to, and begin to publish them. Raises one of `postgres.AWAY`."""
+        async with self._pool.acquire(timeout=5) as connection, connection.transaction():
+            await outbox.store(connection, rows)
+        return self._publish(rows)
+
+    async def _claim(self, asks: Sequence[Ask]) -> Sequence[Claim | None]:
+        claims = await self._store.claim(asks)
+        reach("dispatch.claimed")
+        return claims
+
+    async def _record(self, endings: Sequence[tuple[Cause, Conclusion]]) -> Sequence[Recorded]:
+        reach("dispatch.before_result")
+        async with self._pool.acquire(timeout=5) as connection, connection.transaction():
+            told, following, rows = await self._write(connection, endings)
+            settled = await self._teller.settle(connection)
+        reach("dispatch.result_committed")
+        self._teller.forget(settled)
+        published = self._publish(rows)
+        ours = {id(each.emit) for each in told}
+        return [
+            Recorded(
+                id(ending.done.writes[0].emits[0]) in ours,
+                ending.follow is not None and ending.follow.id in following,
+                published,
+            )
+            for _, ending in endings
+        ]
+
+    async def _write(
+        self, connection: Connection, endings: Sequence[tuple[Cause, Conclusion]]
+    ) -> "tuple[list[Told], frozenset[object], list[OutboxRow]]":
+        told, following = await self._store.conclude(connection, endings)
+        now = self._clock.now()
+        rows = [acting.outbox_row(each, "dispatch", now) for each in told]
+        await outbox.store(connection, rows)
+        return told, frozenset(following), rows
+
+    def _publish(self, rows: Sequence[OutboxRow]) -> "asyncio.Future[bool]":
+        """Publish beside the next commit: what is not acknowledged stays in the outbox."""
+        task = asyncio.create_task(self._teller.tell(rows), name="dispatch-publishing")
+        self._publishing.add(task)
+        task.add_done_callback(self._publishing.discard)
+        return task

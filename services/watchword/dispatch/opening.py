@@ -1,0 +1,59 @@
+"""Opening what is sealed, at the moment of sending and not before: the only place that sees number and code."""
+
+from datetime import datetime
+
+import msgspec
+
+from watchword.dispatch.decide.facts import Attempt
+from watchword.dispatch.store import Sealed
+from watchword.gateways.contract import Message
+from watchword.runtime import aad
+from watchword.runtime.keyring import Keyring, Purpose
+from watchword.runtime.sealing import SealBroken, open_sealed, unwrap
+
+
+class OpenedMessage(msgspec.Struct, frozen=True):
+    """What codes sealed: the text, and the code by itself for providers that fill templates of their own."""
+
+    text: str
+    code: str
+    template: str = ""
+
+    def __repr__(self) -> str:
+        return "<OpenedMessage>"
+
+
+class Opener:
+    """Makes the message of an attempt from its sealed parts."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def open(self, attempt: Attempt, sealed: Sealed, now: datetime) -> Message:
+        """The message to send. Raises SealBroken where a part is gone (a subject that was erased) or not ours."""
+        about = attempt.about
+        if sealed.wrapped_key is None or sealed.message is None:
+            raise SealBroken("a part of the message is gone")
+        sending = self._keyring.opening(Purpose.SENDING)
+        opened = open_sealed(
+            sending, sealed.message, aad.message(about.tenant, about.verification_id, attempt.code_version)
+        )
+        wrapping = self._keyring.opening(Purpose.SUBJECT)
+        data_key = unwrap(wrapping, sealed.wrapped_key, tenant=about.tenant, number_token=about.number_token)
+        number = open_sealed((data_key,), sealed.number, aad.number(about.tenant, about.number_token))
+        told = _read(opened)
+        return Message(
+            client_ref=str(attempt.id),
+            to=number.decode("ascii"),
+            text=told.text,
+            sender="",
+            life_s=int((about.expires_at - now).total_seconds()),
+            variables={"code": told.code, "template": told.template},
+        )
+
+
+def _read(opened: bytes) -> OpenedMessage:
+    try:
+        return msgspec.json.decode(opened, type=OpenedMessage)
+    except msgspec.DecodeError:
+        raise SealBroken("the message is not one of ours") from None

@@ -1,0 +1,144 @@
+-- What dispatch reads and writes. A `claim` is committed before any gateway is called; everything that ends an
+-- attempt asks for `state = 'sending'`, its own `owner` and `recovery`, so that whoever lost a lease changes nothing.
+-- Conditional writes take $1 keys and $2 counted events per row and return key and seq (runtime/acting.py).
+
+-- name: tries
+-- Every try of some sends: what a retry or a recovery decides on.
+SELECT a.verification_id, a.send_no, a.try_no, a.account, a.state, a.outcome, a.claimed_at
+FROM unnest($1::uuid[], $2::smallint[]) AS t (verification_id, send_no)
+JOIN attempts AS a ON a.verification_id = t.verification_id AND a.send_no = t.send_no
+ORDER BY a.verification_id, a.try_no
+
+-- name: claim
+-- attempt moves: queued -> sending
+-- A live verification's; one too late to be sent, so that it can be told as
+-- skipped; or one that was claimed before, whatever became of its verification, so that it is resolved.
+WITH asked AS (
+    SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[]) AS t (id, recovery, account, gateway)
+), free AS (
+    SELECT a.id
+    FROM asked AS t
+    JOIN attempts AS a ON a.id = t.id AND a.recovery = t.recovery
+    JOIN verifications AS v ON v.id = a.verification_id
+    WHERE a.state = 'queued'
+      AND (v.state = 'issued' OR a.recovery > 0 OR a.send_deadline <= clock_timestamp())
+    ORDER BY a.id
+    FOR NO KEY UPDATE OF a
+), claimed AS (
+    UPDATE attempts AS a
+    SET state = 'sending', owner = $5, lease_until = clock_timestamp() + make_interval(secs => $6),
+        claimed_at = coalesce(a.claimed_at, clock_timestamp()),
+        account = coalesce(nullif(t.account, ''), a.account), gateway = coalesce(nullif(t.gateway, ''), a.gateway)
+    FROM free, asked AS t
+    WHERE a.id = free.id AND t.id = free.id
+    RETURNING a.*
+)
+SELECT a.id, a.send_no, a.try_no, a.code_version, a.recovery, a.send_deadline, a.claimed_at,
+       v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
+       v.policy, v.policy_version, v.reference, v.expires_at, v.created_at, v.checks_used, v.signals,
+       v.state = 'issued' AND a.send_deadline > clock_timestamp() AS live,
+       v.number_sealed, s.wrapped_key, c.sealed AS message_sealed,
+       a.try_no > 1 AND EXISTS (
+           SELECT FROM attempts AS b
+           WHERE b.verification_id = a.verification_id AND b.send_no = a.send_no AND b.id <> a.id
+             AND b.state IN ('accepted', 'unknown')
+             AND CASE WHEN b.receipt_state IS NULL THEN b.state = 'accepted'
+                      ELSE b.receipt_state NOT IN ('expired', 'undelivered', 'rejected') END
+       ) AS settled
+FROM claimed AS a
+JOIN verifications AS v ON v.id = a.verification_id
+LEFT JOIN subjects AS s ON s.tenant = v.tenant AND s.number_token = v.number_token
+LEFT JOIN codes AS c ON c.verification_id = a.verification_id AND c.version = a.code_version
+
+-- name: hold
+-- The verifications of a batch of results, locked in id order: before any attempt, as everywhere.
+SELECT id FROM verifications WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
+
+-- name: conclude
+-- attempt moves: sending -> accepted; sending -> rejected; sending -> deferred; sending -> unknown; sending -> skipped_late
+-- A batch holds one attempt of a
+-- verification at most, so each row finds its own sequence number.
+WITH concluded AS (
+    UPDATE attempts AS a
+    SET state = t.state, lease_until = NULL, concluded_at = clock_timestamp(), outcome = t.outcome,
+        raw_code = t.raw_code, provider_id = t.provider_id, price_micros = t.price_micros, currency = t.currency,
+        latency_ms = t.latency_ms, segments = t.segments, possible_duplicate = t.possible_duplicate
+    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[],
+                $9::bigint[], $10::text[], $11::int[], $12::smallint[], $13::boolean[])
+        AS t (id, counted, owner, recovery, state, outcome, raw_code, provider_id, price_micros, currency,
+              latency_ms, segments, possible_duplicate)
+    WHERE a.id = t.id AND a.state = 'sending' AND a.owner = t.owner AND a.recovery = t.recovery
+    RETURNING a.id, a.verification_id, t.counted
+)
+UPDATE verifications AS v
+SET seq = v.seq + concluded.counted
+FROM concluded
+WHERE v.id = concluded.verification_id
+RETURNING concluded.id AS key, v.seq
+
+-- name: requeue
+-- attempt moves: sending -> queued
+-- Its end is unknown and the gateway will be called or asked about it again.
+WITH requeued AS (
+    UPDATE attempts AS a
+    SET state = 'queued', owner = '', lease_until = NULL, recovery = a.recovery + 1
+    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[]) AS t (id, counted, owner, recovery)
+    WHERE a.id = t.id AND a.state = 'sending' AND a.owner = t.owner AND a.recovery = t.recovery
+    RETURNING a.id, a.verification_id, t.counted
+)
+UPDATE verifications AS v
+SET seq = v.seq + requeued.counted
+FROM requeued
+WHERE v.id = requeued.verification_id
+RETURNING requeued.id AS key, v.seq
+
+-- name: queue_next
+-- The next try of a send, after `previous` was concluded; none for a verification that has ended meanwhile.
+WITH queued AS (
+    INSERT INTO attempts (id, verification_id, send_no, try_no, code_version, send_deadline)
+    SELECT t.id, t.verification_id, t.send_no, t.try_no, t.code_version, t.send_deadline
+    FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[], $5::smallint[], $6::smallint[], $7::smallint[],
+                $8::timestamptz[])
+        AS t (id, counted, previous, verification_id, send_no, try_no, code_version, send_deadline)
+    JOIN attempts AS p ON p.id = t.previous AND p.state IN ('deferred', 'unknown')
+    JOIN verifications AS v ON v.id = t.verification_id AND v.state = 'issued'
+    ON CONFLICT DO NOTHING
+    RETURNING id, verification_id
+)
+UPDATE verifications AS v
+SET seq = v.seq + t.counted
+FROM queued
+JOIN unnest($1::uuid[], $2::int[]) AS t (id, counted) ON t.id = queued.id
+WHERE v.id = queued.verification_id
+RETURNING queued.id AS key, v.seq
+
+-- name: claim_next
+-- The same, but claimed for us in the same transaction: another account takes over at once.
+INSERT INTO attempts (id, verification_id, send_no, try_no, code_version, send_deadline, state, owner, account,
+                      gateway, claimed_at, lease_until)
+SELECT t.id, t.verification_id, t.send_no, t.try_no, t.code_version, t.send_deadline, 'sending', t.owner, t.account,
+       t.gateway, clock_timestamp(), clock_timestamp() + make_interval(secs => $11)
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::smallint[], $7::timestamptz[],
+            $8::text[], $9::text[], $10::text[])
+    AS t (id, previous, verification_id, send_no, try_no, code_version, send_deadline, owner, account, gateway)
+JOIN attempts AS p ON p.id = t.previous AND p.state = 'deferred' AND p.owner = t.owner
+JOIN verifications AS v ON v.id = t.verification_id AND v.state = 'issued'
+WHERE t.send_deadline > clock_timestamp()
+ON CONFLICT DO NOTHING
+RETURNING id
+
+-- name: fail
+-- moves: issued -> failed
+-- Only where nothing of the verification can have left or still may: no attempt is open, accepted or unknown, and
+-- every send that was asked for has been tried.
+UPDATE verifications AS v
+SET state = 'failed', end_reason = t.reason, ended_at = clock_timestamp(), due_at = NULL, own_code = NULL,
+    seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::text[]) AS t (id, counted, reason)
+WHERE v.id = t.id AND v.state = 'issued'
+  AND v.sends_requested = (SELECT max(a.send_no) FROM attempts AS a WHERE a.verification_id = v.id)
+  AND NOT EXISTS (
+      SELECT FROM attempts AS a
+      WHERE a.verification_id = v.id AND a.state IN ('queued', 'sending', 'accepted', 'unknown')
+  )
+RETURNING v.id AS key, v.seq

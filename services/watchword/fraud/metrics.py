@@ -1,0 +1,47 @@
+"""What fraud and its judge count."""
+
+from watchword.events.risk_level_set import RiskLevelSet
+from watchword.events.verification_assessed import VerificationAssessed
+from watchword.kernel.feature import kind_of
+from watchword.runtime.metrics import Metrics
+
+NO_RULE = "none"
+_SCORING_BUCKETS = (0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005)
+_SCORE_BUCKETS = (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100)
+
+
+class FraudMetrics:
+    """The metrics of fraud. `rule` is the weightiest reason, `outcome` what enforce mode would do, `state` the mode."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        own = metrics.of("fraud")
+        self.decisions = own.counter("decisions_total", "Sends assessed.", "rule", "outcome", "state")
+        self.scoring_seconds = own.histogram("scoring_seconds", "Time of one decision.", buckets=_SCORING_BUCKETS)
+        self.score_level = own.histogram("score_level", "Scores of assessed sends.", buckets=_SCORE_BUCKETS)
+        self.feature_age_seconds = own.histogram(
+            "feature_age_seconds", "Age of the levels that decisions were made with."
+        )
+        self.observations = own.counter("observations_total", "Observations told to the judge.", "outcome")
+        self.mirrored_size = own.gauge("mirrored_size", "Levels held in memory.")
+
+    def tell(self, assessed: VerificationAssessed) -> None:
+        """Count one assessment."""
+        rule = assessed.reasons[0].code if assessed.reasons else NO_RULE
+        self.decisions.add(rule=rule, outcome=assessed.would.value, state=assessed.mode.value)
+        self.score_level.observe(assessed.score)
+
+
+class JudgeMetrics:
+    """The metrics of the judge."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        own = metrics.of("judge")
+        self.signals = own.counter("signals_total", "Observations taken, by what became of them.", "outcome")
+        self.levels = own.counter("levels_total", "Levels told, by kind of feature.", "rule", "state")
+        self.weighing_seconds = own.histogram("weighing_seconds", "Time to deal with one event.")
+        self.dead_letters = own.counter("dead_letters_total", "Events nothing could come of.", "reason")
+        self.nodes_size = own.gauge("nodes_size", "Features held in memory.")
+
+    def tell(self, told: RiskLevelSet) -> None:
+        """Count one level."""
+        self.levels.add(rule=str(kind_of(told.feature)), state=told.level.value)

@@ -1,0 +1,194 @@
+"""The judge's stream: Faust, and nothing but Faust. What it carries is decided and told in `judge.py`.
+
+Faust runs inside the process's own event loop, with the process's own logging and signals. It is held to what it
+does well: one agent, one keyed table with a changelog, at least once. It creates no topics; the changelog is made
+here beforehand, with as many partitions and copies as the signals have.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import faust
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from faust.types.enums import ProcessingGuarantee
+
+from watchword.events import topics
+from watchword.fraud.judge import Judge, Record
+from watchword.runtime.health import Check
+from watchword.runtime.kafka import Cluster
+from watchword.runtime.process import Context
+from watchword.runtime.stop import Turning
+
+START_WITHIN_S = 90.0
+STOP_WITHIN_S = 15.0
+ADMIN_WITHIN_S = 20.0
+VISIBLE_PAUSE_S = 0.05
+WATCH_PAUSE_S = 1.0
+FRESH_S = 30.0
+SESSION_TIMEOUT_S = 10.0
+HEARTBEAT_S = 3.0
+COMMIT_S = 0.5
+LINGER_S = 0.02
+BATCH_BYTES = 256 * 1024
+CHANGELOG_KEPT = timedelta(days=1)
+TABLE = "nodes"
+
+
+class JudgeStream:
+    """The judge as a service: started, its table is restored and it follows the signals."""
+
+    def __init__(self, judge: Judge, context: Context) -> None:
+        self._judge = judge
+        self._cluster = context.cluster
+        self._member = f"{context.worker}-{context.settings.ordinal}"
+        self._check: Check = context.health.check("judge.stream", ready_within_s=FRESH_S)
+        self._watch = Turning("judge-watch", self._look, pause_s=WATCH_PAUSE_S)
+        self._directory: TemporaryDirectory[str] | None = None
+        self._app: Any = None
+
+    async def start(self) -> None:
+        """Join, restore the table, begin. Raises TimeoutError or KafkaError where no broker answers."""
+        async with asyncio.timeout(ADMIN_WITHIN_S):
+            partitions = await _ensure_changelog(self._cluster, self._group)
+        self._directory = TemporaryDirectory(prefix="watchword-judge-")
+        self._app = self._build(partitions, self._directory.name)
+        async with asyncio.timeout(START_WITHIN_S):
+            await self._app.start()
+        await self._watch.start()
+
+    async def stop(self) -> None:
+        """Finish the event in hand, flush the changelog, commit, end. The static membership stays for a restart."""
+        await self._watch.stop()
+        if self._app is not None:
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await self._app.stop()
+        if self._directory is not None:
+            self._directory.cleanup()
+
+    @property
+    def failed(self) -> BaseException | None:
+        """What the stream died of, if it did: only a restart can mend it."""
+        reason: BaseException | None = None if self._app is None else self._app.crash_reason
+        return reason
+
+    @property
+    def _group(self) -> str:
+        return f"{self._cluster.group_prefix}judge"
+
+    async def _look(self) -> None:
+        if self._app.rebalancing:
+            self._check.failing("partitions are moving")
+        elif self._app.crashed:
+            self._check.failing("the stream died")
+        else:
+            self._check.ok()
+
+    def _build(self, partitions: int, directory: str) -> Any:
+        app = faust.App(self._group, **_options(self._cluster, f"{self._group}-{self._member}", directory))
+        prefix, judge = self._cluster.topic_prefix, self._judge
+        # Raw: Faust itself would fail on what is not JSON, beyond the reach of any dead topic.
+        raw = {"key_serializer": "raw", "value_serializer": "raw", "allow_empty": True}
+        source = app.topic(prefix + topics.SIGNALS, key_type=bytes, value_type=bytes, partitions=partitions, **raw)
+
+        async def restored(*_: object) -> None:
+            judge.restored()
+
+        table = app.Table(TABLE, partitions=partitions, key_type=bytes, value_type=bytes, on_recover=restored)
+
+        @app.agent(source, name="judge", concurrency=1)  # type: ignore[untyped-decorator]  # Faust is not typed for us
+        async def judging(stream: Any) -> None:
+            async for event in stream.events():
+                await judge.take(_record(event.message, prefix), table)
+
+        return app
+
+
+def _options(cluster: Cluster, instance: str, directory: str) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "broker": [f"kafka://{host.strip()}" for host in cluster.bootstrap.split(",")],
+        "autodiscover": False,
+        "store": "memory://",
+        "datadir": directory,
+        "web_enabled": False,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "processing_guarantee": ProcessingGuarantee.AT_LEAST_ONCE,
+        "consumer_group_instance_id": instance,
+        "table_standby_replicas": 0,
+        "stream_wait_empty": False,
+        "broker_session_timeout": SESSION_TIMEOUT_S,
+        "broker_heartbeat_interval": HEARTBEAT_S,
+        "broker_commit_interval": COMMIT_S,
+        "producer_linger": LINGER_S,
+        "producer_max_batch_size": BATCH_BYTES,
+        "producer_compression_type": "lz4",
+    }
+    credentials = _credentials(cluster.options())
+    return options | ({"broker_credentials": credentials} if credentials is not None else {})
+
+
+def _credentials(options: Mapping[str, Any]) -> Any:
+    """What aiokafka takes as options, as Faust takes it; None where the broker asks for nothing."""
+    context = options.get("ssl_context")
+    if options["security_protocol"].startswith("SASL"):
+        return faust.SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None
+
+
+def _record(message: Any, prefix: str) -> Record:
+    told = message.headers or ()
+    pairs = told.items() if isinstance(told, Mapping) else told
+    headers = tuple((name, value) for name, value in pairs if value is not None)
+    topic = message.topic.removeprefix(prefix)
+    return Record(topic, message.partition, message.offset, message.key, message.value, headers)
+
+
+async def _ensure_changelog(cluster: Cluster, group: str) -> int:
+    """Make the table's changelog like the signals topic where it is missing; answers how many partitions they have.
+
+    Raises KafkaError, also where the signals topic is missing or the changelog has another number of partitions.
+    """
+    admin = AIOKafkaAdminClient(**cluster.options())
+    await admin.start()
+    try:
+        source, changelog = cluster.topic_prefix + topics.SIGNALS, f"{group}-{TABLE}-changelog"
+        partitions, replicas = await _shape(admin, source)
+        kept_ms = int(CHANGELOG_KEPT.total_seconds() * 1000)
+        configs = {"cleanup.policy": "compact", "delete.retention.ms": str(kept_ms)}
+        await _create(admin, NewTopic(changelog, partitions, replicas, topic_configs=configs))
+        found, _ = await _shape(admin, changelog)
+        if found != partitions:
+            raise ValueError(f"{changelog} has {found} partitions, {source} has {partitions}: delete the changelog")
+        return partitions
+    finally:
+        await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, topic: NewTopic) -> None:
+    """Create a topic where it is missing, and wait until the broker knows it."""
+    made = await admin.create_topics([topic])
+    for _, code, *_rest in made.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise for_code(code)(topic.name)
+    while True:
+        [told] = await admin.describe_topics([topic.name])
+        if told["error_code"] != UnknownTopicOrPartitionError.errno:
+            return
+        await asyncio.sleep(VISIBLE_PAUSE_S)
+
+
+async def _shape(admin: AIOKafkaAdminClient, topic: str) -> tuple[int, int]:
+    """Partitions and copies of a topic."""
+    [told] = await admin.describe_topics([topic])
+    if told["error_code"]:
+        raise for_code(told["error_code"])(topic)
+    return len(told["partitions"]), len(told["partitions"][0]["replicas"])

@@ -1,0 +1,156 @@
+"""The shell of fraud: two loops and a mirror. Assess answers requests; learn turns endings into signals."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import asyncpg
+
+from watchword.events import topics
+from watchword.events.resend_requested import ResendRequested
+from watchword.events.signal_observed import SignalObserved
+from watchword.events.verification_assessed import VerificationAssessed
+from watchword.events.verification_ended import VerificationEnded
+from watchword.events.verification_requested import VerificationRequested
+from watchword.fraud.decide import observe
+from watchword.fraud.decide.assess import Asked, decide, learn
+from watchword.fraud.decide.rules import Rules
+from watchword.fraud.metrics import FraudMetrics
+from watchword.fraud.settings import FraudSettings
+from watchword.kernel.event import Event
+from watchword.kernel.tenancy import FraudMode
+from watchword.kernel.verdict import Verdict
+from watchword.kernel.verification import State
+from watchword.runtime.acting import Cause, Told
+from watchword.runtime.configuration import Configuration
+from watchword.runtime.keyring import Purpose
+from watchword.runtime.loop import Incoming, Loop, Step
+from watchword.runtime.mirror import LevelMirror
+from watchword.runtime.postgres import Connection, statements
+from watchword.runtime.process import Context
+from watchword.runtime.stop import Service
+
+READS = (topics.REQUESTS, topics.LIFECYCLE, topics.RISK_LEVELS)
+WRITES = (VerificationAssessed, SignalObserved)
+KEYS: frozenset[Purpose] = frozenset()
+
+MIRROR_FRESH_S = 30.0
+_SQL = statements("watchword.fraud")
+
+
+async def build(context: Context) -> list[Service]:
+    """The services of this worker, in start order: no assessment before the mirror has caught up."""
+    rules = FraudSettings.load().rules()
+    metrics = FraudMetrics(context.metrics)
+    mirror = LevelMirror(
+        context.cluster,
+        member=f"fraud-mirror-{context.settings.ordinal}",
+        clock=context.clock,
+        check=context.health.check("fraud.mirror", ready_within_s=MIRROR_FRESH_S),
+    )
+    gathering = Gathering(context, mirror, rules, metrics)
+    assess = Step(
+        worker="fraud",
+        group="fraud",
+        reads=(topics.REQUESTS,),
+        handles=(VerificationRequested, ResendRequested),
+        gather=gathering.asked,
+        decide=timed(metrics),
+        statements={"assess": _SQL["assess"]},
+        merge=merging(metrics),
+    )
+    learning = Step(
+        worker="fraud",
+        group="fraud-outcomes",
+        reads=(topics.LIFECYCLE,),
+        handles=(VerificationEnded,),
+        gather=nothing,
+        decide=learn,
+        statements={},
+        merge=merging(metrics),
+    )
+    return [mirror, Loop.of(assess, context), Loop.of(learning, context)]
+
+
+class Gathering:
+    """Brings together what a decision needs: the rows under lock, the tenant's choices, the levels in force."""
+
+    def __init__(self, context: Context, mirror: LevelMirror, rules: Rules, metrics: FraudMetrics) -> None:
+        self._configuration = context.configuration
+        self._clock = context.clock
+        self._mirror = mirror
+        self._rules = rules
+        self._metrics = metrics
+
+    async def asked(self, batch: Sequence[Incoming], connection: Connection) -> Mapping[str, Asked]:
+        """The facts of every request in the batch whose verification exists, by Kafka key."""
+        requests = [
+            (each.key, each.event) for each in batch if isinstance(each.event, VerificationRequested | ResendRequested)
+        ]
+        rows = await connection.fetch(_SQL["facts"], [event.verification_id for _, event in requests])
+        read = {row["verification_id"]: row for row in rows}
+        configuration, now = self._configuration.current(), self._clock.now()
+        self._metrics.mirrored_size.set(len(self._mirror))
+        return {
+            key: self._facts(read[event.verification_id], event, configuration, now)
+            for key, event in requests
+            if event.verification_id in read
+        }
+
+    def _facts(
+        self,
+        row: asyncpg.Record,
+        event: VerificationRequested | ResendRequested,
+        configuration: Configuration,
+        now: datetime,
+    ) -> Asked:
+        levels = self._mirror.levels(observe.features_in(event, event.signals), now)
+        for mirrored in levels.values():
+            self._metrics.feature_age_seconds.observe(max((now - mirrored.told_at).total_seconds(), 0.0))
+        tenant = configuration.tenant(event.tenant)
+        return Asked(
+            state=State(row["state"]),
+            sends_assessed=row["sends_assessed"],
+            rules=self._rules,
+            mode=tenant.fraud_mode if tenant else FraudMode.MONITOR,
+            countries=frozenset(tenant.countries) if tenant else None,
+            levels={kind: mirrored.level for kind, mirrored in levels.items()},
+        )
+
+
+async def nothing(batch: Sequence[Incoming], connection: Connection) -> Mapping[str, None]:
+    """The facts of endings: they say all there is to know themselves."""
+    return {}
+
+
+def timed(metrics: FraudMetrics) -> Callable[[Event, Asked | None, datetime], Verdict]:
+    """`decide` with its time measured and its answer counted."""
+
+    def measured(event: Event, facts: Asked | None, now: datetime) -> Verdict:
+        started = time.perf_counter()
+        verdict = decide(event, facts, now)
+        metrics.scoring_seconds.observe(time.perf_counter() - started)
+        return verdict
+
+    return measured
+
+
+def merging(metrics: FraudMetrics) -> Callable[[Sequence[Told]], Sequence[Told]]:
+    """The events of one transaction with its signals gathered into one event a shard, and all of them counted."""
+
+    def merge(told: Sequence[Told]) -> Sequence[Told]:
+        kept: list[Told] = []
+        signals = []
+        for each in told:
+            if isinstance(each.emit.event, SignalObserved):
+                signals.append(each.emit)
+                continue
+            if isinstance(each.emit.event, VerificationAssessed):
+                metrics.tell(each.emit.event)
+            kept.append(each)
+        for emit in signals:
+            for seen in emit.event.observations if isinstance(emit.event, SignalObserved) else ():
+                metrics.observations.add(outcome=seen.kind.value)
+        return [*kept, *(Told(emit, 0, Cause()) for emit in observe.merged(signals))]
+
+    return merge

@@ -1,0 +1,213 @@
+"""Where requests are decided: those that arrive together share one transaction, whichever door they came through."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from watchword.intake import store
+from watchword.intake.answers import Accepted, Refused, Reply
+from watchword.intake.decide import Found, Ruling, decide_all, limits_for
+from watchword.intake.limits import Buckets
+from watchword.intake.metrics import IntakeMetrics
+from watchword.intake.request import Request, Start
+from watchword.intake.settings import IntakeSettings
+from watchword.intake.store import KeyHeld
+from watchword.intake.subjects import Subjects
+from watchword.kernel.instant import to_us
+from watchword.kernel.verdict import Done
+from watchword.runtime import acting, outbox
+from watchword.runtime.acting import Cause
+from watchword.runtime.clock import DatabaseClock
+from watchword.runtime.coalesce import Coalescer, Overloaded
+from watchword.runtime.failpoints import reach
+from watchword.runtime.keyring import Keyring
+from watchword.runtime.outbox import OutboxRow
+from watchword.runtime.postgres import AWAY, Connection, Pool
+from watchword.runtime.telling import Teller
+
+_STORED = Accepted(202, b"{}")
+
+
+class Faulty(Exception):
+    """A request that cannot be carried out, though it was let in: a defect of ours. Its batch is tried one by one."""
+
+
+# Errors that one request brings upon its batch; each is then tried alone. A lock that cannot be had is one of them.
+_ONE_OF_MANY = (KeyHeld, asyncpg.LockNotAvailableError, Faulty)
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Records of the Kafka door that nothing can come of: only their rows are stored, dead letters and results."""
+
+    rows: tuple[OutboxRow, ...]
+
+
+Item = Request | Letters
+
+
+class Desk:
+    """Decides requests. Two that touch the same rows never share a batch: the second sees what the first did."""
+
+    def __init__(
+        self,
+        settings: IntakeSettings,
+        *,
+        pool: Pool,
+        clock: DatabaseClock,
+        keyring: Keyring,
+        teller: Teller,
+        metrics: IntakeMetrics,
+    ) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._clock = clock
+        self._subjects = Subjects(keyring)
+        self._teller = teller
+        self._metrics = metrics
+        self._waiting_of: dict[str, int] = {}
+        self._coalescer: Coalescer[Item, Reply] = Coalescer(
+            self._flush,
+            keys=touched,
+            batch_max=settings.batch_max,
+            waiting_max=settings.waiting_max,
+            isolates=_ONE_OF_MANY,
+            observe=metrics.batch_size.observe,
+        )
+
+    async def start(self) -> None:
+        """Begin to decide."""
+        await self._clock.refresh()
+        await self._coalescer.start()
+
+    async def stop(self) -> None:
+        """Decide what waits, then end."""
+        await self._coalescer.stop()
+
+    async def ask(self, request: Request) -> Reply:
+        """The reply to one request, committed.
+
+        Raises Overloaded, TimeoutError or one of `postgres.AWAY`: then it may or may not have been carried out, and
+        asking again with the same idempotency key is safe. Raises Faulty if it can never be carried out.
+        """
+        tenant = request.asker.tenant.id
+        waiting = self._waiting_of.get(tenant, 0)
+        if waiting >= self._settings.tenant_waiting_max:
+            raise Overloaded("too many requests of this tenant are waiting")
+        self._waiting_of[tenant] = waiting + 1
+        try:
+            return await self._coalescer.submit(request, deadline_s=self._settings.deadline_s)
+        except KeyHeld:
+            return Refused("idempotency_in_progress", retry_after_s=1)
+        finally:
+            self._leave(tenant)
+
+    async def bury(self, letters: Letters) -> None:
+        """Store the rows of records that nothing can come of. Raises as `ask` does."""
+        await self._coalescer.submit(letters, deadline_s=self._settings.deadline_s)
+
+    def _leave(self, tenant: str) -> None:
+        left = self._waiting_of[tenant] - 1
+        if left:
+            self._waiting_of[tenant] = left
+        else:
+            del self._waiting_of[tenant]
+
+    async def _flush(self, items: Sequence[Item]) -> list[Reply]:
+        try:
+            return await self._carry_out(items)
+        except KeyHeld:
+            raise
+        except AWAY as error:
+            if isinstance(error, ValueError):  # a value the driver cannot send, which it derives from InterfaceError
+                raise Faulty(type(error).__name__) from error
+            raise
+        except Exception as error:
+            raise Faulty(type(error).__name__) from error
+
+    async def _carry_out(self, items: Sequence[Item]) -> list[Reply]:
+        requests = [each for each in items if not isinstance(each, Letters)]
+        rows = [row for each in items if isinstance(each, Letters) for row in each.rows]
+        await self._clock.refresh()
+        async with self._pool.acquire(timeout=5) as connection, connection.transaction():
+            rulings = await self._decide(connection, requests, rows)
+            await outbox.store(connection, rows)
+            settled = await self._teller.settle(connection)
+            reach("intake.acted")
+        reach("intake.committed")
+        self._teller.forget(settled)
+        self._teller.tell_soon(rows)
+        replies = [ruling.reply for ruling in rulings]
+        self._metrics.tell(replies)
+        answers = iter(replies)
+        return [_STORED if isinstance(each, Letters) else next(answers) for each in items]
+
+    async def _decide(self, connection: Connection, requests: Sequence[Request], rows: list[OutboxRow]) -> list[Ruling]:
+        """Lock, decide, write; the events of what changed are added to `rows`."""
+        if not requests:
+            return []
+        found = await store.hold(connection, requests, self._subjects.shown)
+        asked = list(zip(requests, found, strict=True))
+        tats_us = await store.hold_buckets(connection, _bucket_keys(asked))
+        reach("intake.gathered")
+        now = self._clock.now()
+        buckets = Buckets(tats_us, to_us(now))
+        rulings = decide_all(asked, buckets, now)
+        done = await self._sealed(connection, rulings)
+        causes = [_cause(request) for request in requests]
+        told = await store.carry_out(connection, list(zip(causes, done, strict=True)), buckets.changed())
+        rows.extend(acting.outbox_row(each, "intake", now) for each in told)
+        return rulings
+
+    async def _sealed(self, connection: Connection, rulings: Sequence[Ruling]) -> list[Done]:
+        """What the rulings write, the rows of new verifications completed with what only this worker can seal."""
+        begun = [ruling.begun for ruling in rulings if ruling.begun is not None]
+        fresh = self._subjects.new_keys({(each.asker.tenant.id, each.number_token) for each in begun})
+        keys = await store.subjects(connection, fresh)
+        return [
+            ruling.done
+            if ruling.begun is None
+            else completed(ruling.done, self._subjects.sealed(ruling.begun, keys[_subject(ruling.begun)]))
+            for ruling in rulings
+        ]
+
+
+def touched(item: Item) -> Iterable[Hashable]:
+    """What a request is exclusive about: its idempotency key, and its number and purpose or its verification."""
+    if isinstance(item, Letters):
+        return
+    asker = item.asker
+    if asker.repeat is not None:
+        yield "key", asker.tenant.id, asker.repeat.key
+    if isinstance(item, Start):
+        yield "number", asker.tenant.id, item.number_token, item.purpose
+    else:
+        yield "verification", item.verification_id
+
+
+def completed(done: Done, sealed: tuple[bytes, bytes | None]) -> Done:
+    """`done` with the sealed number and own code as the last columns of the verification that begins."""
+    return Done(
+        tuple(
+            type(each)(each.statement, each.key, (*each.row, *sealed), each.emits)
+            if each.statement == "begin"
+            else each
+            for each in done.writes
+        ),
+        done.emits,
+    )
+
+
+def _bucket_keys(asked: Iterable[tuple[Request, Found]]) -> set[str]:
+    return {limit.key for request, found in asked for limit in limits_for(request, found)}
+
+
+def _subject(request: Start) -> tuple[str, str]:
+    return request.asker.tenant.id, request.number_token
+
+
+def _cause(request: Request) -> Cause:
+    published = request.asker.publisher
+    event_id = published.request_id if published is not None else ""
+    return Cause(event_id, event_id, request.asker.traceparent)

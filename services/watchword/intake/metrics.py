@@ -1,0 +1,29 @@
+"""What intake counts."""
+
+from collections.abc import Iterable
+
+from watchword.intake.answers import Accepted, Reply
+from watchword.runtime.metrics import Metrics
+
+
+class IntakeMetrics:
+    """The metrics of intake."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        own = metrics.of("intake")
+        self.requests = own.counter("requests_total", "Requests decided, by what came of them.", "outcome")
+        self.refused = own.counter("refused_total", "Requests refused before any state was looked at.", "reason")
+        self.batch_size = own.histogram("batch_size", "Requests that shared one transaction.")
+        self.backlog = own.gauge("backlog_seconds", "Age of the oldest event that Kafka does not have yet.")
+        self.inbox = own.counter("inbox_total", "Published records, by what came of them.", "outcome")
+
+    def tell(self, replies: Iterable[Reply]) -> None:
+        """Count replies: accepted, replayed, or the word of the refusal."""
+        for reply in replies:
+            self.requests.add(outcome=_outcome(reply))
+
+
+def _outcome(reply: Reply) -> str:
+    if isinstance(reply, Accepted):
+        return "replayed" if reply.replayed else "accepted"
+    return reply.code

@@ -1,0 +1,92 @@
+"""What intake is asked, understood: the number parsed, the policy found, every identifier made a token. Values only.
+
+Both doors make these; whatever can be refused without looking at state has been refused by then.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from watchword.events.verification import Signals
+from watchword.kernel.phone import PhoneNumber
+from watchword.kernel.policy import Policy
+from watchword.kernel.secret import Code
+from watchword.kernel.tenancy import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """How a repeated request is known: a key within the tenant and a keyed fingerprint of what was asked under it.
+
+    `keeps_refusals` is for the Kafka door, where the same record may be read again and must come to the same end;
+    over HTTP a refusal is not kept, so that the same key may be tried again.
+    """
+
+    key: str
+    fingerprint: bytes = field(repr=False)
+    keeps_refusals: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Who published the request: refusals are told on otp.results. `position` is topic/partition/offset; past
+    `expires_at`, if there is one, the publisher has no use for the verification any more."""
+
+    request_id: str
+    reference: str
+    position: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """On whose behalf, and how to answer: what every request has in common."""
+
+    tenant: Tenant
+    repeat: Repeat | None = None
+    publisher: Publisher | None = None
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A verification is asked for. `rules` is the policy with the life that was asked for; `verification_id` becomes
+    the new verification's id if there is to be one; `ip_key` names the claimed address's budget, "" if none."""
+
+    asker: Asker
+    verification_id: UUID
+    number: PhoneNumber
+    number_token: str
+    purpose: str
+    channel: str
+    rules: Policy
+    policy_version: int
+    locale: str
+    template: str
+    reference: str
+    binding: Mapping[str, str]
+    binding_hash: str
+    signals: Signals
+    ip_key: str = ""
+    own_code: Code | None = None
+    blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """The code of a verification is asked for once more."""
+
+    asker: Asker
+    verification_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """A verification shall end."""
+
+    asker: Asker
+    verification_id: UUID
+
+
+Request = Start | Resend | Cancel

@@ -1,0 +1,169 @@
+"""Intake's routes on the public door: from a body to a request, from its reply to an answer."""
+
+from typing import Any
+from uuid import UUID
+
+from watchword.intake import store
+from watchword.intake.answers import Accepted, Counted, Reply
+from watchword.intake.backlog import Backlog
+from watchword.intake.bodies import NoBody, SendOtpBody, StartBody, VerificationTold
+from watchword.intake.desk import Desk
+from watchword.intake.metrics import IntakeMetrics
+from watchword.intake.request import Asker, Cancel, Repeat, Request, Resend
+from watchword.intake.showing import told
+from watchword.intake.subjects import Subjects
+from watchword.intake.understanding import Understanding
+from watchword.kernel.tenancy import Tenant
+from watchword.runtime.access import rate_headers
+from watchword.runtime.clock import Clock
+from watchword.runtime.configuration import ConfigurationWatch
+from watchword.runtime.http import Answer, Call, Route
+from watchword.runtime.postgres import Pool
+from watchword.runtime.problems import Problem
+
+START, READ, CANCEL = "start", "read", "cancel"
+REPLAYED = {"Idempotency-Replayed": "true"}
+_HTTP_KEY = "http:"
+_NUMBER = ("number_invalid", "number_type_refused", "country_not_permitted", "blocked")
+_LIMITS = ("rate_limited", "number_limited", "cooldown", "sends_exhausted", "overloaded")
+_REPEATS = ("idempotency_mismatch", "idempotency_in_progress", "conflict")
+_CHOICES = ("policy_unknown", "template_unknown", "policy_bounds", "channel_unsupported", "code_refused")
+
+
+class IntakeRoutes:
+    """The handlers. An id of another tenant and one that never was are answered alike, byte for byte."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        understanding: Understanding,
+        subjects: Subjects,
+        backlog: Backlog,
+        configuration: ConfigurationWatch,
+        clock: Clock,
+        pool: Pool,
+        metrics: IntakeMetrics,
+    ) -> None:
+        self._desk = desk
+        self._understanding = understanding
+        self._subjects = subjects
+        self._backlog = backlog
+        self._configuration = configuration
+        self._clock = clock
+        self._pool = pool
+        self._metrics = metrics
+
+    def routes(self) -> list[Route[Any]]:
+        """What to mount on the public door."""
+        one = "/v1/verifications/{id}"
+        starts = (*_NUMBER, *_CHOICES, *_LIMITS, *_REPEATS, "verification_live")
+        return [
+            Route(method="POST", path="/v1/verifications", name="start_verification", request=StartBody,
+                  responses={202: Counted}, handler=self.start, scope=START, idempotent=True, problems=starts,
+                  summary="Send a code to a number; a live verification of it is sent again"),
+            Route(method="POST", path="/send-otp", name="send_otp", request=SendOtpBody, responses={202: Counted},
+                  handler=self.send_otp, scope=START, idempotent=True, problems=starts,
+                  summary="Send a code to a number: the simple form"),
+            Route(method="POST", path=f"{one}/resend", name="resend_verification", request=NoBody,
+                  responses={202: Counted}, handler=self.resend, scope=START, idempotent=True,
+                  problems=("not_found", "ended", *_LIMITS, *_REPEATS), summary="Send the code once more"),
+            Route(method="POST", path=f"{one}/cancel", name="cancel_verification", request=NoBody,
+                  responses={200: Counted}, handler=self.cancel, scope=CANCEL,
+                  problems=("not_found", "ended", "conflict"), summary="End a live verification"),
+            Route(method="GET", path=one, name="read_verification", request=None, responses={200: VerificationTold},
+                  handler=self.read, scope=READ, problems=("not_found",),
+                  summary="Where a verification stands, with every attempt to send its code"),
+        ]  # fmt: skip
+
+    async def start(self, call: Call[StartBody]) -> Answer:
+        """Begin a verification. Raises Problem, or what the desk raises."""
+        return await self._start(call, call.body)
+
+    async def send_otp(self, call: Call[SendOtpBody]) -> Answer:
+        """Begin a verification with purpose and policy `default`. Raises as `start` does."""
+        return await self._start(call, StartBody(to=call.body.mobile, code=call.body.otp))
+
+    async def resend(self, call: Call[NoBody]) -> Answer:
+        """Send a verification's code again. Raises as `start` does."""
+        self._backlog.refuse_if_late()
+        identity = _uuid(call.params["id"])
+        return await self._asked(Resend(self._asker(call, call.params["id"]), identity))
+
+    async def cancel(self, call: Call[NoBody]) -> Answer:
+        """End a verification. Raises as `start` does."""
+        return await self._asked(Cancel(self._asker(call, ""), _uuid(call.params["id"])))
+
+    async def read(self, call: Call[None]) -> Answer:
+        """One verification. Raises Problem, or what Postgres raises."""
+        identity = _uuid(call.params["id"])
+        async with self._pool.acquire(timeout=5) as connection:
+            row = await store.read(connection, identity, call.tenant)
+            if row is None:
+                raise Problem("not_found")
+            attempts = await store.attempts(connection, identity)
+        return Answer(200, told(row, attempts, self._subjects.shown(row)))
+
+    async def _start(self, call: Call[Any], body: StartBody) -> Answer:
+        self._backlog.refuse_if_late()
+        asker = self._asker(call, body)
+        try:
+            request = self._understanding.start(body, asker, self._configuration.current(), self._clock.now())
+        except Problem as problem:
+            self._metrics.refused.add(reason=problem.code)
+            raise
+        return await self._asked(request)
+
+    async def _asked(self, request: Request) -> Answer:
+        return answered(await self._desk.ask(request))
+
+    def _asker(self, call: Call[Any], said: StartBody | str) -> Asker:
+        """Who calls; `said` is what must be the same under the same Idempotency-Key, besides the operation."""
+        repeat = None
+        if call.idempotency_key:
+            fingerprint = self._understanding.fingerprint(call.url.partition("?")[0], said)
+            repeat = Repeat(_HTTP_KEY + call.idempotency_key, fingerprint)
+        return Asker(self._tenant(call), repeat, traceparent=_traceparent(call))
+
+    def _tenant(self, call: Call[Any]) -> Tenant:
+        tenant = self._configuration.current().tenant(call.tenant)
+        if tenant is None:
+            raise Problem("unauthenticated")
+        return tenant
+
+
+def _traceparent(call: Call[Any]) -> str:
+    """The caller's own traceparent if it could be read, to be carried on in every event; else ""."""
+    given = call.headers.get("traceparent", "")
+    return given if call.trace_id in given else ""
+
+
+def answered(reply: Reply) -> Answer:
+    """The reply as HTTP says it. Raises Problem for a refusal."""
+    rates = (
+        rate_headers(
+            "tenant",
+            quota=reply.room.quota,
+            window_s=reply.room.window_s,
+            remaining=reply.room.remaining,
+            reset_s=reply.room.reset_s,
+        )
+        if reply.room is not None
+        else {}
+    )
+    if isinstance(reply, Accepted):
+        return Answer(reply.status, reply.body, {**rates, **(REPLAYED if reply.replayed else {})})
+    raise Problem(
+        reply.code, reply.detail, retry_after_s=reply.retry_after_s or None, members=reply.members, headers=rates
+    )
+
+
+def _uuid(text: str) -> UUID:
+    """An id as we write it. Raises Problem for everything else: other spellings of the same id are not ours."""
+    try:
+        identity = UUID(text)
+    except ValueError:
+        raise Problem("not_found") from None
+    if str(identity) != text:
+        raise Problem("not_found")
+    return identity

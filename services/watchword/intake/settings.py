@@ -1,0 +1,21 @@
+"""The settings of intake."""
+
+from pydantic import Field
+
+from watchword.runtime.settings import WorkerSettings, for_worker
+
+
+class IntakeSettings(WorkerSettings):
+    """`WATCHWORD_INTAKE_…`."""
+
+    model_config = for_worker("intake")
+
+    deadline_s: float = Field(5.0, gt=0, le=14, description="Seconds after which a request that waits is answered 503")
+    batch_max: int = Field(200, ge=1, le=1_000, description="Requests that may share one transaction")
+    waiting_max: int = Field(4_000, ge=1, le=100_000, description="Requests that may wait before more are refused")
+    tenant_waiting_max: int = Field(
+        1_000, ge=1, le=100_000, description="Of these, how many may be one tenant's, so that none crowds out the rest"
+    )
+    backlog_max_s: float = Field(
+        20.0, gt=0, le=600, description="Age in seconds of the oldest unpublished event from which starts are refused"
+    )

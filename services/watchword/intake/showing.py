@@ -1,0 +1,55 @@
+"""One verification's rows as the public API tells them."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from watchword.events.envelope import instant
+from watchword.intake.answers import counted
+from watchword.intake.bodies import AttemptTold, VerificationTold
+from watchword.kernel.policy import Policy
+from watchword.kernel.verification import State
+
+
+def told(row: asyncpg.Record, attempts: Iterable[asyncpg.Record], shown_number: str) -> VerificationTold:
+    """The verification in `row` with its attempts. Terminal ones are told like live ones."""
+    about = counted(
+        row["verification_id"],
+        State(row["state"]),
+        msgspec.convert(row["rules"], Policy),
+        shown_number=shown_number,
+        expires_at=row["expires_at"],
+        next_send_at=row["next_send_at"],
+        sends_requested=row["sends_requested"],
+        checks_used=row["checks_used"],
+    )
+    return VerificationTold(
+        **msgspec.structs.asdict(about),
+        purpose=row["purpose"],
+        channel=row["channel"],
+        country=row["country"],
+        policy=row["policy"],
+        reference=row["reference"],
+        created_at=instant(row["created_at"]),
+        ended_at=_instant(row["ended_at"]),
+        end_reason=row["end_reason"],
+        attempts=[_attempt(each) for each in attempts],
+    )
+
+
+def _attempt(row: asyncpg.Record) -> AttemptTold:
+    return AttemptTold(
+        send_no=row["send_no"],
+        try_no=row["try_no"],
+        state=row["state"],
+        receipt=row["receipt_state"] or "",
+        created_at=instant(row["created_at"]),
+        concluded_at=_instant(row["concluded_at"]),
+        receipt_at=_instant(row["receipt_at"]),
+    )
+
+
+def _instant(moment: datetime | None) -> str | None:
+    return instant(moment) if moment is not None else None

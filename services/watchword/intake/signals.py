@@ -1,0 +1,63 @@
+"""From what a platform claims about a request to tokens: nothing that names a user's device or address is kept."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from watchword.events.verification import Signals
+from watchword.intake.bodies import Claims
+from watchword.runtime.keyring import Keyring, Purpose
+from watchword.runtime.sealing import token
+
+_NET_BITS = {4: 24, 6: 48}
+_OWNER_BITS = {4: 32, 6: 64}  # an IPv6 customer has at least a /64: the budget is the customer's
+_PLATFORMS = (("android", "android"), ("iphone", "ios"), ("ipad", "ios"), ("windows", "windows"), ("mac os", "macos"))
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenised:
+    """The signals as they travel, and the name of the claimed address's budget, "" if none was claimed."""
+
+    signals: Signals
+    ip_key: str
+
+
+def address_of(claimed: str) -> IPv4Address | IPv6Address | None:
+    """The claimed address, None for none. Raises ValueError for text that is no address, or one with a zone."""
+    if not claimed:
+        return None
+    address = ip_address(claimed)
+    if isinstance(address, IPv6Address):
+        if address.scope_id:
+            raise ValueError("an address with a zone means nothing to anybody else")
+        return address.ipv4_mapped or address
+    return address
+
+
+def tokenised(claims: Claims, tenant: str, keyring: Keyring) -> Tokenised:
+    """Every identifier replaced by its hash under the tenant's key: what two platforms see of one device has two
+    names. Raises ValueError if `ip` is no address."""
+    address = address_of(claims.ip)
+    key = keyring.tenant_key(Purpose.SIGNAL_TOKEN, tenant)
+    signals = Signals(
+        ip_token=token(key, f"ip:{address}") if address else "",
+        ip_net_token=token(key, f"net:{_network(address, _NET_BITS)}") if address else "",
+        device_token=token(key, f"device:{claims.device_id}") if claims.device_id else "",
+        account_token=token(key, f"account:{claims.account_ref}") if claims.account_ref else "",
+        platform=claims.platform or platform_of(claims.user_agent),
+        app_version=claims.app_version,
+        ja4=claims.ja4,
+        form_ms=claims.form_ms,
+        trusted=claims.trusted,
+    )
+    ip_key = token(key, f"owner:{_network(address, _OWNER_BITS)}") if address else ""
+    return Tokenised(signals, ip_key)
+
+
+def platform_of(user_agent: str) -> str:
+    """The platform word a user agent holds, "" if it holds none we know; the rest of it is forgotten."""
+    lowered = user_agent.lower()
+    return next((word for mark, word in _PLATFORMS if mark in lowered), "")
+
+
+def _network(address: IPv4Address | IPv6Address, bits: dict[int, int]) -> str:
+    return str(ip_network((address, bits[address.version]), strict=False))

@@ -1,0 +1,1 @@
+"""Receipts: what carriers say of the messages they took."""

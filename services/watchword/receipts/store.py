@@ -1,0 +1,69 @@
+"""Finding the attempts that carriers mean, under lock and in lock order."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from watchword.events.verification import Facts
+from watchword.gateways.contract import Receipt
+from watchword.receipts.decide import AttemptFacts
+from watchword.runtime.postgres import Connection, columns, statements
+
+SQL = statements("watchword.receipts")
+WRITES_IN_LOCK_ORDER = {name: SQL[name] for name in ("record", "park", "look_later", "unpark")}
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The attempts that a batch of receipts may mean, by id and by (account, provider id)."""
+
+    by_id: Mapping[UUID, AttemptFacts]
+    by_provider: Mapping[tuple[str, str], AttemptFacts]
+
+    def of(self, account: str, receipt: Receipt) -> AttemptFacts | None:
+        """The attempt a receipt of `account` means: by our own reference first. An attempt that was sent through
+        another account is none of this one's business."""
+        identity = uuid_of(receipt.client_ref)
+        named = self.by_id.get(identity) if identity else None
+        if named is not None and named.account in ("", account):
+            return named
+        return self.by_provider.get((account, receipt.provider_id))
+
+
+async def meant(connection: Connection, receipts: Iterable[tuple[str, Receipt]]) -> Meant:
+    """The attempts meant by (account, receipt), locked after their verifications until the caller commits."""
+    told = list(receipts)
+    identities = [identity for _, receipt in told if (identity := uuid_of(receipt.client_ref))]
+    provided = [(account, receipt.provider_id) for account, receipt in told if receipt.provider_id]
+    found = await connection.fetch(SQL["references"], identities, *columns(provided, 2))
+    if not found:
+        return Meant({}, {})
+    verifications = {
+        row["verification_id"]: Facts(**{name: row[name] for name in Facts.__struct_fields__})
+        for row in await connection.fetch(SQL["verifications"], list({row["verification_id"] for row in found}))
+    }
+    rows = await connection.fetch(SQL["attempts"], [row["id"] for row in found])
+    rows = [row for row in rows if row["verification_id"] in verifications]
+    by_id = {row["id"]: _attempt_of(row, verifications[row["verification_id"]]) for row in rows}
+    by_provider = {(row["account"], row["provider_id"]): by_id[row["id"]] for row in rows if row["provider_id"] != ""}
+    return Meant(by_id, by_provider)
+
+
+def uuid_of(reference: str) -> UUID | None:
+    """The attempt id in a carrier's echo, None if it is none of ours by its shape."""
+    try:
+        return UUID(reference)
+    except ValueError:
+        return None
+
+
+def _attempt_of(row: asyncpg.Record, about: Facts) -> AttemptFacts:
+    return AttemptFacts(
+        about=about,
+        attempt_id=row["id"],
+        account=row["account"],
+        receipt_rank=row["receipt_rank"],
+        accepted_at=row["concluded_at"] or row["claimed_at"],
+    )

@@ -1,0 +1,92 @@
+"""The shell of receipts: a door for carriers, a loop that matches, a turn that looks at parked reports again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from watchword.events import topics
+from watchword.events.receipt_received import ReceiptReceived
+from watchword.events.receipt_recorded import ReceiptRecorded
+from watchword.gateways.contract import Receipt
+from watchword.receipts.callbacks import Unreadable, reports
+from watchword.receipts.decide import ReceiptFacts, Report, decide
+from watchword.receipts.door import CarriersDoor
+from watchword.receipts.metrics import ReceiptsMetrics
+from watchword.receipts.parked import ParkedReports
+from watchword.receipts.settings import ReceiptsSettings
+from watchword.receipts.store import WRITES_IN_LOCK_ORDER, meant
+from watchword.runtime.acting import Told
+from watchword.runtime.keyring import Purpose
+from watchword.runtime.loop import Incoming, Loop, Step
+from watchword.runtime.postgres import Connection
+from watchword.runtime.process import Context
+from watchword.runtime.stop import Service, Turning
+from watchword.runtime.telling import Teller
+
+READS = (topics.RECEIPTS,)
+WRITES = (ReceiptReceived, ReceiptRecorded)
+KEYS = frozenset({Purpose.RECEIPT, Purpose.ACCOUNT})
+
+
+async def build(context: Context) -> list[Service]:
+    """The services of this worker, in start order."""
+    settings, metrics = ReceiptsSettings.load(), ReceiptsMetrics(context.metrics)
+    step = Step(
+        worker="receipts",
+        group="receipts",
+        reads=READS,
+        handles=(ReceiptReceived,),
+        gather=partial(gather, context),
+        decide=decide,
+        statements=WRITES_IN_LOCK_ORDER,
+        merge=once_each,
+    )
+    teller = Teller("receipts", publisher=context.publisher, pool=context.pool)
+    parked = ParkedReports(context, teller, settings.parked_rows_max, metrics)
+    door = CarriersDoor(context, settings, metrics)
+    context.carriers.mount(*door.routes())
+    return [
+        teller,
+        Loop.of(step, context),
+        Turning("receipts.parked", parked.turn, pause_s=settings.parked_pause_s),
+        door,
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    incoming: Incoming
+    account: str
+    receipts: tuple[Receipt, ...] = ()
+    unreadable: str = ""
+
+
+async def gather(context: Context, batch: Sequence[Incoming], connection: Connection) -> Mapping[str, ReceiptFacts]:
+    """The reports of every callback in the batch and the attempts they mean, locked."""
+    opened = [_open(context, each) for each in batch]
+    known = await meant(connection, [(one.account, receipt) for one in opened for receipt in one.receipts])
+    return {
+        one.incoming.key: ReceiptFacts(
+            reports=tuple(
+                Report(number, receipt, known.of(one.account, receipt)) for number, receipt in enumerate(one.receipts)
+            ),
+            unreadable=one.unreadable,
+            value=one.incoming.record.value,
+        )
+        for one in opened
+    }
+
+
+def once_each(told: Sequence[Told]) -> Sequence[Told]:
+    """Two callbacks of one batch that say the same of one attempt are one event."""
+    return list({(one.emit.subject, one.emit.event.NAME, one.emit.ordinal): one for one in told}.values())
+
+
+def _open(context: Context, incoming: Incoming) -> _Opened:
+    event = incoming.event
+    assert isinstance(event, ReceiptReceived)
+    account = context.configuration.current().account(event.account)
+    try:
+        return _Opened(incoming, event.account, tuple(reports(event, context.keyring, account)))
+    except Unreadable as error:
+        return _Opened(incoming, event.account, unreadable=str(error))

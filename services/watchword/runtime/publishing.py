@@ -1,0 +1,109 @@
+"""Kafka as it is written: a producer with our own deadlines, rebuilt when it cannot be trusted.
+
+aiokafka's idempotent producer never gives up on a batch by itself, so a publish that misses its deadline is
+*unknown*, not failed; and after certain errors every later send of the same producer fails while it looks alive.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from watchword.runtime.kafka import STOP_DEADLINE_S, Cluster, stop_quietly
+
+PUBLISH_DEADLINE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to be published. `topic` is the plain name, without prefix."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class PublishUnknown(Exception):
+    """The broker did not acknowledge in time, or refused: the records may or may not be on the topic."""
+
+
+class Publisher:
+    """An idempotent, acks=all producer, rebuilt after any failure. Safe to use from several tasks."""
+
+    def __init__(self, cluster: Cluster, *, client_id: str, linger_ms: int = 2) -> None:
+        self._cluster = cluster
+        self._client_id = client_id
+        self._linger_ms = linger_ms
+        self._producer: AIOKafkaProducer | None = None
+        self._building = asyncio.Lock()
+        self._discarded: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Connect. Raises KafkaError or TimeoutError when no broker answers."""
+        await self._current()
+
+    async def stop(self) -> None:
+        """Flush and let go, within `STOP_DEADLINE_S` each."""
+        if self._producer is not None:
+            self._discard(self._producer)
+            self._producer = None
+        if self._discarded:
+            await asyncio.wait(set(self._discarded), timeout=STOP_DEADLINE_S * 2)
+
+    async def publish(self, records: Sequence[Outgoing], *, deadline_s: float = PUBLISH_DEADLINE_S) -> None:
+        """Publish `records` and wait until every one is acknowledged. Raises PublishUnknown."""
+        if not records:
+            return
+        producer: AIOKafkaProducer | None = None
+        try:
+            async with asyncio.timeout(deadline_s):
+                producer = await self._current()
+                acknowledgements = [await self._send(producer, record) for record in records]
+                await asyncio.gather(*acknowledgements)
+        except (KafkaError, TimeoutError, OSError) as error:
+            if producer is not None and producer is self._producer:
+                self._producer = None
+                self._discard(producer)
+            raise PublishUnknown(f"{len(records)} records: {error!r}") from error
+
+    async def _send(self, producer: AIOKafkaProducer, record: Outgoing) -> "asyncio.Future[Any]":
+        acknowledgement: asyncio.Future[Any] = await producer.send(
+            self._cluster.topic_prefix + record.topic,
+            record.value,
+            key=record.key,
+            headers=list(record.headers),
+        )
+        return acknowledgement
+
+    async def _current(self) -> AIOKafkaProducer:
+        if self._producer is not None:
+            return self._producer
+        async with self._building:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    **self._cluster.options(),
+                    client_id=self._client_id,
+                    acks="all",
+                    enable_idempotence=True,
+                    linger_ms=self._linger_ms,
+                    max_batch_size=256 * 1024,
+                    compression_type="lz4",
+                    request_timeout_ms=5_000,
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    self._discard(producer)
+                    raise
+                self._producer = producer
+        return self._producer
+
+    def _discard(self, producer: AIOKafkaProducer) -> None:
+        """Stop a producer in the background: stopping one whose broker is away waits, and nobody should."""
+        task = asyncio.create_task(stop_quietly(producer))
+        self._discarded.add(task)
+        task.add_done_callback(self._discarded.discard)

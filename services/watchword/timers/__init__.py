@@ -1,0 +1,1 @@
+"""Timers: what is overdue gets what it is owed."""

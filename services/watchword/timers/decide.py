@@ -1,0 +1,161 @@
+"""What an overdue row is owed. Pure: one function a kind, total for every row the store can find."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from watchword.events import topics
+from watchword.events.attempt_made import AttemptMade, AttemptResult
+from watchword.events.risk_level_set import Reason
+from watchword.events.send_requested import SendRequested
+from watchword.events.verification import Facts, Signals, shared
+from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
+from watchword.events.verification_ended import Ending, VerificationEnded
+from watchword.gateways.outcome import OutcomeClass
+from watchword.kernel.event import Emit
+from watchword.kernel.ids import AttemptId
+from watchword.kernel.policy import OnTimeout, Policy
+from watchword.kernel.verdict import Done, Write
+from watchword.kernel.verification import LIVE, AttemptState, State
+
+RULESET = "timeout"
+ASSESSMENT_LATE = "assessment_late"
+TIME_OVER = "time_over"
+
+
+@dataclass(frozen=True, slots=True)
+class DueVerification:
+    """A verification whose `due_at` has come."""
+
+    about: Facts
+    state: State
+    created_at: datetime
+    rules: Policy
+    signals: Signals
+    sends_requested: int
+    sends_assessed: int
+    sends_issued: int
+    checks_used: int
+    overdue_since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueAttempt:
+    """An attempt whose lease or send deadline has passed. `tried` are the accounts of the send's other tries,
+    `left` how many of those may have left us."""
+
+    about: Facts
+    verification_state: State
+    attempt_id: AttemptId
+    state: AttemptState
+    send_no: int
+    try_no: int
+    code_version: int
+    send_deadline: datetime
+    recovery: int
+    account: str
+    gateway: str
+    overdue_since: datetime
+    first_try_at: datetime | None = None
+    tried: tuple[str, ...] = ()
+    left: int = 0
+
+
+def decide_due(facts: DueVerification, now: datetime) -> Done:
+    """Past its life a verification expires. Before, an assessment that did not come is replaced by the policy's
+    choice; a verification that owes nothing is looked at again when its life ends."""
+    if now >= facts.about.expires_at:
+        return expire(facts)
+    if facts.sends_assessed < facts.sends_requested:
+        return assume_assessed(facts, now)
+    subject = str(facts.about.verification_id)
+    return Done((Write("look_again", subject, (facts.about.expires_at,)),))
+
+
+def expire(facts: DueVerification) -> Done:
+    """Nobody typed the right code in time."""
+    subject = str(facts.about.verification_id)
+    ended = VerificationEnded(
+        **shared(facts.about),
+        state=Ending.EXPIRED,
+        reason=TIME_OVER,
+        requested_at=facts.created_at,
+        sends_used=facts.sends_issued,
+        checks_used=facts.checks_used,
+        signals=facts.signals,
+    )
+    return Done((Write("expire", subject, (TIME_OVER,), (Emit(ended, subject),)),))
+
+
+def assume_assessed(facts: DueVerification, now: datetime) -> Done:
+    """The assessment that stands in for the one that did not come, for every send that waits. It has the id that
+    fraud's own would have had, so that whoever is second tells nothing."""
+    subject = str(facts.about.verification_id)
+    told = tuple(
+        Emit(_assumed(facts, send_no, now), subject, send_no, topic=topics.ASSESSMENTS)
+        for send_no in range(facts.sends_assessed + 1, facts.sends_requested + 1)
+    )
+    row = (facts.sends_assessed, facts.sends_requested, facts.about.expires_at)
+    return Done((Write("assume_assessed", subject, row, told),))
+
+
+def decide_stale(facts: OverdueAttempt, now: datetime) -> Done:
+    """A claim whose worker is gone. While a code is still of use it is queued again, one recovery further, and
+    dispatch finds out whether it left; after that nobody asks any more, and it stays unknown, never "unsent"."""
+    if facts.verification_state not in LIVE or now >= facts.send_deadline:
+        return give_up(facts, AttemptResult.UNKNOWN, OutcomeClass.AMBIGUOUS.value)
+    requested = SendRequested(
+        **shared(facts.about),
+        attempt_id=facts.attempt_id,
+        send_no=facts.send_no,
+        try_no=facts.try_no,
+        code_version=facts.code_version,
+        send_deadline=facts.send_deadline,
+        first_try_at=facts.first_try_at,
+        tried=facts.tried,
+        left=facts.left,
+        recovery=facts.recovery + 1,
+    )
+    attempt, key = str(facts.attempt_id), str(facts.about.verification_id)
+    told = Emit(requested, attempt, facts.recovery + 1, key=key)
+    return Done((Write("requeue", attempt, (facts.recovery + 1,), (told,)),))
+
+
+def decide_late(facts: OverdueAttempt, now: datetime) -> Done:
+    """An attempt that nobody claimed before its deadline: it never left, and now it will not."""
+    return give_up(facts, AttemptResult.SKIPPED_LATE, "")
+
+
+def give_up(facts: OverdueAttempt, result: AttemptResult, outcome: str) -> Done:
+    """The attempt ends without a gateway's word."""
+    made = AttemptMade(
+        **shared(facts.about),
+        attempt_id=facts.attempt_id,
+        send_no=facts.send_no,
+        try_no=facts.try_no,
+        result=result,
+        outcome=outcome,
+        account=facts.account,
+        gateway=facts.gateway,
+        client_ref=str(facts.attempt_id),
+    )
+    attempt, key = str(facts.attempt_id), str(facts.about.verification_id)
+    told = Emit(made, attempt, facts.recovery, key=key)
+    return Done((Write("give_up", attempt, (facts.state.value, result.value, outcome), (told,)),))
+
+
+def _assumed(facts: DueVerification, send_no: int, now: datetime) -> VerificationAssessed:
+    is_open = facts.rules.on_assess_timeout is OnTimeout.OPEN
+    late_ms = max((now - facts.overdue_since).total_seconds() * 1_000, 0.0)
+    reason = Reason(
+        code=ASSESSMENT_LATE, value=facts.rules.assess_timeout_ms + late_ms, threshold=facts.rules.assess_timeout_ms
+    )
+    return VerificationAssessed(
+        **shared(facts.about),
+        send_no=send_no,
+        action=Action.ALLOW if is_open else Action.BLOCK,
+        mode=Mode.TIMEOUT_OPEN if is_open else Mode.TIMEOUT_CLOSED,
+        score=0,
+        ruleset=RULESET,
+        would=Action.ALLOW if is_open else Action.BLOCK,
+        reasons=(reason,),
+    )

@@ -1,0 +1,59 @@
+"""The rows of timers as values."""
+
+import asyncpg
+import msgspec
+
+from watchword.events.verification import Facts, Signals
+from watchword.kernel.policy import Policy
+from watchword.kernel.verification import AttemptState, State
+from watchword.runtime.postgres import statements
+from watchword.timers.decide import DueVerification, OverdueAttempt
+
+SQL = statements("watchword.timers")
+WRITES_IN_LOCK_ORDER = {name: SQL[name] for name in ("expire", "assume_assessed", "look_again", "requeue", "give_up")}
+
+
+def due_of(row: asyncpg.Record) -> DueVerification:
+    """A row of the statement `due_verifications`."""
+    return DueVerification(
+        about=_about(row),
+        state=State(row["state"]),
+        created_at=row["created_at"],
+        rules=msgspec.convert(row["rules"], Policy),
+        signals=msgspec.convert(row["signals"], Signals),
+        sends_requested=row["sends_requested"],
+        sends_assessed=row["sends_assessed"],
+        sends_issued=row["sends_issued"],
+        checks_used=row["checks_used"],
+        overdue_since=row["due_at"],
+    )
+
+
+def stale_of(row: asyncpg.Record) -> OverdueAttempt:
+    """A row of the statement `stale_claims`."""
+    return _attempt(row, first_try_at=row["first_try_at"], tried=tuple(row["tried"]), left=row["left"])
+
+
+def late_of(row: asyncpg.Record) -> OverdueAttempt:
+    """A row of the statement `late_attempts`."""
+    return _attempt(row)
+
+
+def _attempt(row: asyncpg.Record, **further: object) -> OverdueAttempt:
+    return OverdueAttempt(
+        about=_about(row),
+        verification_state=State(row["verification_state"]),
+        state=AttemptState(row["state"]),
+        **{name: row[name] for name in _PLAIN},
+        **further,  # type: ignore[arg-type]
+    )
+
+
+_PLAIN = (
+    "attempt_id", "send_no", "try_no", "code_version", "send_deadline", "recovery", "account", "gateway",
+    "overdue_since",
+)  # fmt: skip
+
+
+def _about(row: asyncpg.Record) -> Facts:
+    return Facts(**{name: row[name] for name in Facts.__struct_fields__})

@@ -1,0 +1,136 @@
+-- What timers reads and writes. The first statement of each kind takes what is overdue and what nobody else is at
+-- (SKIP LOCKED), so that several timers share the work. Every write takes $1 keys and $2 counted events per row first
+-- and returns key and seq of the rows that changed; `moves` lines are held to kernel/verification.py by a test.
+
+-- name: late_outbox
+SELECT id, topic, key, value, headers, created_at
+FROM outbox
+WHERE created_at < clock_timestamp() - $1::interval AND id <> ALL ($3::uuid[])
+ORDER BY created_at, id
+LIMIT $2
+FOR UPDATE SKIP LOCKED
+
+-- name: oldest_outbox
+SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS age_s FROM outbox
+
+-- name: due_verifications
+SELECT id AS verification_id, tenant, number_token, country, range, number_type, purpose, channel, policy,
+       policy_version, reference, expires_at, state, created_at, signals, rules, sends_requested, sends_assessed, sends_issued,
+       checks_used, due_at
+FROM verifications
+WHERE due_at <= clock_timestamp()
+ORDER BY due_at
+LIMIT $1
+FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: expire
+-- moves: requested, issued -> expired
+UPDATE verifications AS v
+SET state = 'expired', end_reason = t.reason, ended_at = clock_timestamp(), due_at = NULL, own_code = NULL,
+    seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::text[]) AS t (id, counted, reason)
+WHERE v.id = t.id AND v.state IN ('requested', 'issued')
+RETURNING v.id AS key, v.seq
+
+-- name: assume_assessed
+-- The sends up to send_no count as assessed: only if fraud has not come meanwhile, or the event would be told twice.
+UPDATE verifications AS v
+SET sends_assessed = t.send_no, due_at = t.due_at, seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::smallint[], $5::timestamptz[])
+    AS t (id, counted, assessed, send_no, due_at)
+WHERE v.id = t.id AND v.sends_assessed = t.assessed AND v.state IN ('requested', 'issued')
+RETURNING v.id AS key, v.seq
+
+-- name: look_again
+UPDATE verifications AS v
+SET due_at = t.due_at
+FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS t (id, counted, due_at)
+WHERE v.id = t.id AND v.state IN ('requested', 'issued')
+RETURNING v.id AS key, v.seq
+
+-- name: stale_claims
+-- Attempts whose lease ran out, with their verification and what dispatch needs to try them again.
+SELECT v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
+       v.policy, v.policy_version, v.reference, v.expires_at, v.state AS verification_state,
+       a.id AS attempt_id, a.state, a.send_no, a.try_no, a.code_version, a.send_deadline, a.recovery, a.account,
+       a.gateway, a.lease_until AS overdue_since, send.first_try_at, send.tried, send.left
+FROM attempts AS a
+JOIN verifications AS v ON v.id = a.verification_id
+CROSS JOIN LATERAL (
+    SELECT min(o.created_at) AS first_try_at,
+           coalesce(array_agg(o.account ORDER BY o.try_no) FILTER (WHERE o.id <> a.id AND o.account <> ''), '{}')
+               AS tried,
+           count(*) FILTER (WHERE o.id <> a.id AND o.state IN ('accepted', 'unknown'))::int AS left
+    FROM attempts AS o
+    WHERE o.verification_id = a.verification_id AND o.send_no = a.send_no
+) AS send
+WHERE a.state = 'sending' AND a.lease_until < clock_timestamp()
+ORDER BY a.lease_until
+LIMIT $1
+FOR NO KEY UPDATE OF v, a SKIP LOCKED
+
+-- name: late_attempts
+-- Attempts that nobody claimed in time, with their verification. Dispatch has `$1` to come to the same end itself.
+SELECT v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
+       v.policy, v.policy_version, v.reference, v.expires_at, v.state AS verification_state,
+       a.id AS attempt_id, a.state, a.send_no, a.try_no, a.code_version, a.send_deadline, a.recovery, a.account,
+       a.gateway, a.send_deadline AS overdue_since
+FROM attempts AS a
+JOIN verifications AS v ON v.id = a.verification_id
+WHERE a.state = 'queued' AND a.send_deadline < clock_timestamp() - $1::interval
+ORDER BY a.send_deadline
+LIMIT $2
+FOR NO KEY UPDATE OF v, a SKIP LOCKED
+
+-- name: requeue
+-- attempt moves: sending -> queued
+WITH requeued AS (
+    UPDATE attempts AS a
+    SET state = 'queued', owner = '', lease_until = NULL, recovery = t.recovery
+    FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS t (id, counted, recovery)
+    WHERE a.id = t.id AND a.state = 'sending' AND a.recovery = t.recovery - 1 AND a.lease_until < clock_timestamp()
+    RETURNING a.id, a.verification_id, t.counted
+)
+UPDATE verifications AS v
+SET seq = v.seq + r.counted
+FROM requeued AS r
+WHERE v.id = r.verification_id
+RETURNING r.id AS key, v.seq
+
+-- name: give_up
+-- attempt moves: sending -> unknown; queued -> skipped_late
+WITH given_up AS (
+    UPDATE attempts AS a
+    SET state = t.ended, owner = '', lease_until = NULL, concluded_at = clock_timestamp(), outcome = t.outcome
+    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[]) AS t (id, counted, begun, ended, outcome)
+    WHERE a.id = t.id AND a.state = t.begun
+      AND (a.state <> 'sending' OR a.lease_until < clock_timestamp())
+    RETURNING a.id, a.verification_id, t.counted
+)
+UPDATE verifications AS v
+SET seq = v.seq + g.counted
+FROM given_up AS g
+WHERE v.id = g.verification_id
+RETURNING g.id AS key, v.seq
+
+-- name: parked_too_long
+DELETE FROM receipts_parked
+WHERE id IN (SELECT id FROM receipts_parked WHERE parked_until < clock_timestamp()
+             ORDER BY parked_until LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING id, account, client_ref, provider_id, event, parked_until
+
+-- name: forget_idempotency
+DELETE FROM idempotency
+WHERE (tenant, key) IN (SELECT tenant, key FROM idempotency WHERE created_at < clock_timestamp() - $1::interval
+                        LIMIT $2 FOR UPDATE SKIP LOCKED)
+
+-- name: forget_limits
+-- A bucket whose time lies in the past is as good as none.
+DELETE FROM limits
+WHERE key IN (SELECT key FROM limits WHERE tat < clock_timestamp() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED)
+
+-- name: ensure_partitions
+SELECT ensure_partitions(clock_timestamp() + $1::interval) AS made
+
+-- name: drop_partitions
+SELECT drop_partitions(clock_timestamp() - $1::interval) AS dropped

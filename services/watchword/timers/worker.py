@@ -1,0 +1,58 @@
+"""The shell of timers: a handful of turns over Postgres, each bounded, each shared by as many timers as run."""
+
+from datetime import timedelta
+
+from watchword.events import topics
+from watchword.events.attempt_made import AttemptMade
+from watchword.events.send_requested import SendRequested
+from watchword.events.verification_assessed import VerificationAssessed
+from watchword.events.verification_ended import VerificationEnded
+from watchword.kernel.event import Event
+from watchword.runtime.keyring import Purpose
+from watchword.runtime.process import Context
+from watchword.runtime.stop import Service, Turning
+from watchword.runtime.telling import Teller
+from watchword.timers.decide import decide_due, decide_late, decide_stale
+from watchword.timers.metrics import TimersMetrics
+from watchword.timers.overdue import Kind, Means, Overdue
+from watchword.timers.parked import ParkedTooLong
+from watchword.timers.settings import TimersSettings
+from watchword.timers.store import SQL, due_of, late_of, stale_of
+from watchword.timers.sweep import Sweep
+from watchword.timers.tidying import Tidying
+
+READS: tuple[str, ...] = ()
+WRITES: tuple[type[Event], ...] = (VerificationAssessed, SendRequested, AttemptMade, VerificationEnded)
+KEYS: frozenset[Purpose] = frozenset()
+BURIES = (topics.dead(topics.RECEIPTS),)
+
+
+async def build(context: Context) -> list[Service]:
+    """The services of this worker, in start order."""
+    settings = TimersSettings.load()
+    metrics = TimersMetrics(context.metrics)
+    teller = Teller("timers", publisher=context.publisher, pool=context.pool)
+    means = Means(context.pool, context.clock, teller, metrics)
+    rows, grace = settings.rows_max, timedelta(seconds=settings.late_grace_s)
+    due = Overdue(Kind("due_verifications", SQL["due_verifications"], (rows,), due_of, decide_due), means)
+    stale = Overdue(Kind("stale_claims", SQL["stale_claims"], (rows,), stale_of, decide_stale), means)
+    late = Overdue(Kind("late_attempts", SQL["late_attempts"], (grace, rows), late_of, decide_late), means)
+    parked = ParkedTooLong(rows, means)
+    sweep = Sweep(
+        settings,
+        pool=context.pool,
+        publisher=context.publisher,
+        metrics=metrics,
+        swept=context.runtime_metrics.outbox_swept,
+    )
+    tidying = Tidying(settings, pool=context.pool, metrics=metrics)
+    pause_s = settings.pause_s
+    return [
+        teller,
+        Turning("timers.due", due.turn, pause_s=pause_s),
+        Turning("timers.stale", stale.turn, pause_s=pause_s),
+        Turning("timers.sweep", sweep.turn, pause_s=pause_s),
+        Turning("timers.late", late.turn, pause_s=pause_s * 5),
+        Turning("timers.parked", parked.turn, pause_s=pause_s * 5),
+        Turning("timers.tidying", tidying.turn, pause_s=settings.tidy_pause_s),
+    ]

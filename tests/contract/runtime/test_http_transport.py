@@ -1,0 +1,147 @@
+"""Draining, proxies and TLS."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.contract.runtime.door_case import KEY, FixedConfiguration, Handlers, problem, talk
+from watchword.runtime.access import networks
+from watchword.runtime.clock import WallClock
+from watchword.runtime.http import Door
+from watchword.runtime.http_server import Limits
+from watchword.runtime.metrics import Metrics
+from watchword.runtime.settings import SettingsError
+
+
+async def test_a_stop_finishes_what_is_in_flight_and_takes_no_more(door: Door, handlers: Handlers) -> None:
+    async with aiohttp.ClientSession(door.url) as session:
+        asked = asyncio.ensure_future(session.get("/wait"))
+        await asyncio.wait_for(handlers.entered.wait(), 5)
+        stopping = asyncio.ensure_future(door.stop())
+        await asyncio.sleep(0)
+        handlers.released.set()
+        async with await asyncio.wait_for(asked, 5) as answer:
+            assert (await answer.json())["id"] == "finished"
+        await asyncio.wait_for(stopping, 5)
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await session.get("/wait")
+
+
+async def test_behind_a_trusted_proxy_the_client_is_the_one_it_names(handlers: Handlers) -> None:
+    made = Door(host="127.0.0.1", port=0, metrics=Metrics(), trusted_proxies=networks(["127.0.0.0/8"]))
+    made.mount(*handlers.routes(), configuration=FixedConfiguration(), clock=WallClock())
+    await made.start()
+    headers = {"Authorization": f"Bearer {KEY}", "X-Forwarded-For": "1.1.1.1, 198.51.100.1"}
+    async with (
+        aiohttp.ClientSession(made.url, headers=headers) as session,
+        session.post("/v1/verifications", json={"to": "1"}) as answer,
+    ):
+        assert (await answer.json())["ip"] == "198.51.100.1"
+    await made.stop()
+
+
+# TLS -------------------------------------------------------------------------------------------------------------
+
+
+def certificate(directory: Path) -> tuple[str, str]:
+    """A certificate for 127.0.0.1, signed by itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "watchword test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (directory / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (directory / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return str(directory / "cert.pem"), str(directory / "key.pem")
+
+
+async def test_with_a_certificate_the_door_speaks_https_only(handlers: Handlers, tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    made = Door(host="127.0.0.1", port=0, metrics=Metrics(), tls_certificate=cert, tls_key=key)
+    made.mount(*handlers.routes()[1:2])
+    await made.start()
+    trusting = ssl.create_default_context(cafile=cert)
+    async with (
+        aiohttp.ClientSession(made.url) as session,
+        session.get("/v1/verifications/1", ssl=trusting) as answer,
+    ):
+        assert answer.status == 200 and "Strict-Transport-Security" in answer.headers
+    await made.stop()
+    assert made.url.startswith("https://")
+
+
+async def test_a_key_that_does_not_fit_refuses_to_start(tmp_path: Path) -> None:
+    cert, _ = certificate(tmp_path)
+    with pytest.raises(SettingsError, match="do not work together"):
+        Door(host="127.0.0.1", port=0, metrics=Metrics(), tls_certificate=cert, tls_key=cert)
+    with pytest.raises(SettingsError, match="plaintext"):
+        Door(host="0.0.0.0", port=0, metrics=Metrics())
+
+
+# Patience ---------------------------------------------------------------------------------------------------------
+
+HASTY = Limits(idle_s=0.2, read_s=0.2, handle_s=0.2, drain_s=0.2, inflight_max=1)
+
+
+@pytest_asyncio.fixture
+async def hasty(handlers: Handlers) -> AsyncIterator[Door]:
+    made = Door(host="127.0.0.1", port=0, metrics=Metrics(), limits=HASTY)
+    made.mount(*handlers.routes(), configuration=FixedConfiguration(), clock=WallClock())
+    await made.start()
+    yield made
+    handlers.released.set()
+    await made.stop()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /wa", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow"])
+async def test_a_connection_that_does_not_send_its_headers_is_closed(hasty: Door, sent: bytes) -> None:
+    assert await talk(hasty, sent) == b""
+
+
+async def test_a_body_that_does_not_arrive_is_408(hasty: Door) -> None:
+    head = b"POST /receipts/alpha HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf"
+    told = await talk(hasty, head)
+    assert b" 408 " in told.splitlines()[0] and b"request_timeout" in told
+
+
+async def test_a_handler_that_takes_too_long_is_503(hasty: Door) -> None:
+    async with aiohttp.ClientSession(hasty.url) as session, session.get("/wait") as answer:
+        await problem(answer, 503, "unavailable")
+
+
+async def test_more_than_it_can_do_at_once_is_503_at_once(hasty: Door, handlers: Handlers) -> None:
+    async with aiohttp.ClientSession(hasty.url) as session:
+        first = asyncio.ensure_future(session.get("/wait"))
+        await asyncio.wait_for(handlers.entered.wait(), 5)
+        async with session.get("/v1/verifications/1") as answer:
+            await problem(answer, 503, "overloaded")
+        handlers.released.set()
+        async with await first as answer:
+            assert answer.status == 200
+
+
+async def test_a_stop_does_not_wait_for_ever(hasty: Door, handlers: Handlers) -> None:
+    async with aiohttp.ClientSession(hasty.url) as session:
+        asked = asyncio.ensure_future(session.get("/wait"))
+        await asyncio.wait_for(handlers.entered.wait(), 5)
+        await asyncio.wait_for(hasty.stop(), 5)
+        answered = await asyncio.gather(asked, return_exceptions=True)
+        assert not isinstance(answered[0], aiohttp.ClientResponse) or answered[0].status == 503

@@ -1,0 +1,220 @@
+"""What timers take and write, on a real Postgres under their own role."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from tests.support.pipeline import Pipeline
+from tests.support.postgres import FreshDatabase
+from tests.support.rows import attempt, issued, pool_of, silent_teller, tables
+from watchword.events.envelope import encode
+from watchword.events.receipt_received import ReceiptReceived
+from watchword.runtime import outbox
+from watchword.runtime.clock import DatabaseClock
+from watchword.runtime.metrics import Metrics
+from watchword.runtime.outbox import OutboxRow
+from watchword.runtime.postgres import Pool
+from watchword.timers.decide import decide_due, decide_late, decide_stale
+from watchword.timers.metrics import TimersMetrics
+from watchword.timers.overdue import Kind, Means, Overdue
+from watchword.timers.parked import ParkedTooLong
+from watchword.timers.settings import TimersSettings
+from watchword.timers.store import SQL, due_of, late_of, stale_of
+from watchword.timers.tidying import Tidying
+
+PAST = datetime.now(UTC) - timedelta(minutes=10)
+JUST_NOW = datetime.now(UTC) - timedelta(seconds=1)
+
+
+@pytest_asyncio.fixture
+async def stand(database: FreshDatabase, tmp_path: Path) -> AsyncIterator[Pipeline]:
+    async with tables(database.dsn, tmp_path) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def pool(stand: Pipeline) -> AsyncIterator[Pool]:
+    async with pool_of("timers", stand.dsn) as made:
+        yield made
+
+
+@pytest.fixture
+def means(pool: Pool) -> Means:
+    return Means(pool, DatabaseClock(pool), silent_teller("timers", pool), TimersMetrics(Metrics()))
+
+
+def due(means: Means, rows_max: int = 200) -> Overdue[Any]:
+    return Overdue(Kind("due", SQL["due_verifications"], (rows_max,), due_of, decide_due), means)
+
+
+def stale(means: Means) -> Overdue[Any]:
+    return Overdue(Kind("stale", SQL["stale_claims"], (200,), stale_of, decide_stale), means)
+
+
+def late(means: Means) -> Overdue[Any]:
+    return Overdue(Kind("late", SQL["late_attempts"], (timedelta(seconds=5), 200), late_of, decide_late), means)
+
+
+async def told(stand: Pipeline) -> list[tuple[str, str, int]]:
+    """Every event in the outbox: name, topic, number."""
+    rows = await stand.connection.fetch("SELECT topic, headers FROM outbox")
+    read = [(row["topic"], dict(orjson.loads(row["headers"]))) for row in rows]
+    return sorted((one["ce_type"], topic, int(one.get("ce_sequence", 0))) for topic, one in read)
+
+
+async def test_an_assessment_that_is_late_is_assumed_once(stand: Pipeline, means: Means) -> None:
+    about = await stand.verification(due_at=JUST_NOW)
+    for _ in range(3):
+        await due(means).turn()
+    row = await stand.row("SELECT state, sends_assessed, seq, due_at FROM verifications")
+    assert (row["state"], row["sends_assessed"], row["seq"]) == ("requested", 1, 2)
+    assert row["due_at"] == about.expires_at
+    assert await told(stand) == [("otp.verification-assessed.v1", "otp.assessments.v1", 2)]
+
+
+async def test_a_life_that_is_over_expires_once(stand: Pipeline, means: Means) -> None:
+    await issued(stand, created_at=PAST, expires_at=JUST_NOW, due_at=JUST_NOW)
+    for _ in range(2):
+        await due(means).turn()
+    row = await stand.row("SELECT state, seq, due_at, end_reason, ended_at FROM verifications")
+    assert (row["state"], row["seq"], row["due_at"], row["end_reason"]) == ("expired", 4, None, "time_over")
+    assert await told(stand) == [("otp.verification-ended.v1", "otp.lifecycle.v1", 4)]
+
+
+async def test_what_is_not_due_is_left_alone(stand: Pipeline, means: Means) -> None:
+    await issued(stand)
+    await due(means).turn()
+    assert (await stand.row("SELECT state FROM verifications"))["state"] == "issued"
+    assert await told(stand) == []
+
+
+async def test_a_verification_that_owes_nothing_is_looked_at_when_its_life_ends(stand: Pipeline, means: Means) -> None:
+    about = await issued(stand, due_at=JUST_NOW)
+    await due(means).turn()
+    assert (await stand.row("SELECT due_at FROM verifications"))["due_at"] == about.expires_at
+    assert await told(stand) == []
+
+
+async def test_several_timers_share_the_work_and_do_nothing_twice(stand: Pipeline, means: Means) -> None:
+    for n in range(60):
+        await stand.verification(number=f"+9198765{n:05d}", due_at=JUST_NOW)
+    await asyncio.gather(*(due(means, rows_max=7).turn() for _ in range(4)))
+    assert await stand.connection.fetchval("SELECT count(*) FROM verifications WHERE sends_assessed = 1") == 60
+    assert len(await told(stand)) == 60
+
+
+async def test_a_claim_whose_lease_ran_out_is_queued_again_once(stand: Pipeline, means: Means) -> None:
+    about = await issued(stand)
+    await attempt(stand, about, state="accepted", account="echo-0", provider_id="m-0")
+    claimed = await attempt(stand, about, try_no=2, state="sending", owner="d-1", account="echo-1",
+                            lease_until=JUST_NOW)  # fmt: skip
+    for _ in range(2):
+        await stale(means).turn()
+    row = await stand.row("SELECT state, owner, lease_until, recovery FROM attempts WHERE id = $1", claimed)
+    assert tuple(row) == ("queued", "", None, 1)
+    assert await told(stand) == [("otp.send-requested.v1", "otp.dispatch.v1", 4)]
+    value = orjson.loads((await stand.row("SELECT value FROM outbox"))["value"])
+    assert (value["tried"], value["left"], value["recovery"], value["try_no"]) == (["echo-0"], 1, 1, 2)
+    assert value["first_try_at"] <= datetime.now(UTC).isoformat()
+
+
+async def test_a_claim_that_is_renewed_in_time_is_left_alone(stand: Pipeline, means: Means) -> None:
+    about = await issued(stand)
+    await attempt(stand, about, state="sending", owner="d-1", lease_until=datetime.now(UTC) + timedelta(seconds=9))
+    await stale(means).turn()
+    assert (await stand.row("SELECT state FROM attempts"))["state"] == "sending"
+    assert await told(stand) == []
+
+
+async def test_two_stale_claims_of_one_verification_are_told_with_numbers_of_their_own(
+    stand: Pipeline, means: Means
+) -> None:
+    about = await issued(stand)
+    for try_no in (1, 2):
+        await attempt(stand, about, try_no=try_no, state="sending", owner="d-1", lease_until=JUST_NOW)
+    for _ in range(2):
+        await stale(means).turn()
+    assert [number for _, _, number in await told(stand)] == [4, 5]
+    assert (await stand.row("SELECT seq FROM verifications"))["seq"] == 5
+
+
+async def test_a_stale_claim_past_its_deadline_stays_unknown(stand: Pipeline, means: Means) -> None:
+    about = await issued(stand)
+    await attempt(stand, about, state="sending", owner="d-1", lease_until=PAST, send_deadline=PAST)
+    await stale(means).turn()
+    row = await stand.row("SELECT state, outcome, owner FROM attempts")
+    assert tuple(row) == ("unknown", "ambiguous", "")
+    assert await told(stand) == [("otp.attempt-made.v2", "otp.lifecycle.v1", 4)]
+
+
+async def test_an_attempt_nobody_claimed_is_skipped_after_its_deadline_and_not_before(
+    stand: Pipeline, means: Means
+) -> None:
+    about = await issued(stand)
+    await attempt(stand, about, send_deadline=PAST)
+    await attempt(stand, about, try_no=2)
+    await late(means).turn()
+    rows = await stand.connection.fetch("SELECT state FROM attempts ORDER BY try_no")
+    assert [row["state"] for row in rows] == ["skipped_late", "queued"]
+    assert await told(stand) == [("otp.attempt-made.v2", "otp.lifecycle.v1", 4)]
+
+
+async def test_a_parked_receipt_past_its_time_becomes_a_dead_letter(stand: Pipeline, means: Means) -> None:
+    event = ReceiptReceived(receipt_id="r1", account="echo-1", gateway="echo", received_at=PAST, sealed="AQ==")
+    for n, until in enumerate((PAST, datetime.now(UTC) + timedelta(minutes=5))):
+        await stand.connection.execute(
+            "INSERT INTO receipts_parked (id, account, client_ref, provider_id, event, parked_until) "
+            "VALUES ($1, 'echo-1', '', 'm-1', $2, $3)", f"r1/{n}", encode(event), until,
+        )  # fmt: skip
+    await ParkedTooLong(200, means).turn()
+    letter = await stand.row("SELECT topic, value, headers FROM outbox")
+    headers = dict(orjson.loads(letter["headers"]))
+    assert (letter["topic"], letter["value"]) == ("otp.receipts.v1.dead", encode(event))
+    assert (headers["wwd_reason"], headers["ce_type"]) == ("unmatched_receipt", "otp.receipt-received.v1")
+    assert [row["id"] for row in await stand.connection.fetch("SELECT id FROM receipts_parked")] == ["r1/1"]
+
+
+async def test_what_has_had_its_time_is_forgotten_and_the_rest_is_kept(stand: Pipeline, pool: Pool) -> None:
+    now = datetime.now(UTC)
+    for key, at in (("old", now - timedelta(hours=25)), ("new", now)):
+        await stand.connection.execute(
+            "INSERT INTO idempotency (tenant, key, fingerprint, status, answer, created_at) "
+            "VALUES ('shop', $1, '', 202, '', $2)", key, at,
+        )  # fmt: skip
+        await stand.connection.execute("INSERT INTO limits VALUES ($1, $2)", key, at)
+    metrics = TimersMetrics(Metrics())
+    await Tidying(TimersSettings.load(), pool=pool, metrics=metrics).turn()
+    for table in ("idempotency", "limits"):
+        assert [row["key"] for row in await stand.connection.fetch(f"SELECT key FROM {table}")] == ["new"]
+
+
+async def test_weeks_past_retention_are_dropped_and_weeks_to_come_are_there(stand: Pipeline, pool: Pool) -> None:
+    old = datetime.now(UTC) - timedelta(days=60)
+    name = f"verifications_{old:%G_%V}"
+    await stand.connection.execute(
+        f"CREATE TABLE {name} PARTITION OF verifications FOR VALUES FROM ('f0000000-0000-0000-0000-000000000000') TO "
+        "('ffffffff-0000-0000-0000-000000000000')"
+    )
+    await Tidying(TimersSettings.load(), pool=pool, metrics=TimersMetrics(Metrics())).turn()
+    assert await stand.connection.fetchval("SELECT to_regclass($1)", name) is None
+    ahead = datetime.now(UTC) + timedelta(days=14)
+    assert await stand.connection.fetchval("SELECT to_regclass($1)", f"verifications_{ahead:%G_%V}") is not None
+
+
+async def test_the_sweep_takes_only_what_is_late_and_passes_by_what_is_set_aside(stand: Pipeline, pool: Pool) -> None:
+    rows = [OutboxRow(uuid4(), "otp.lifecycle.v1", b"k", b"{}", ()) for _ in range(3)]
+    async with pool.acquire() as connection:
+        await outbox.store(connection, rows)
+        await stand.connection.execute("UPDATE outbox SET created_at = $2 WHERE id <> $1", rows[2].id, PAST)
+        async with connection.transaction():
+            taken = await connection.fetch(SQL["late_outbox"], timedelta(seconds=3), 10, [rows[0].id])
+    assert [row["id"] for row in taken] == [rows[1].id]
+    age_s = await pool.fetchval(SQL["oldest_outbox"])
+    assert age_s == pytest.approx(600, abs=60)

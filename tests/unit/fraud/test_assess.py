@@ -1,0 +1,167 @@
+"""What one request and one ending lead to: every branch."""
+
+from datetime import timedelta
+
+import pytest
+from tests.unit.fraud.facts import ALL_SIGNALS, KEYS, NOW, VERIFICATION, asked, requested
+
+from watchword.events.code_issued import CodeIssued
+from watchword.events.resend_requested import ResendRequested
+from watchword.events.risk_level_set import RiskLevel
+from watchword.events.signal_observed import SignalKind, SignalObserved
+from watchword.events.verification import Signals, shared
+from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
+from watchword.events.verification_ended import Ending, VerificationEnded
+from watchword.fraud.decide import observe
+from watchword.fraud.decide.assess import decide, learn
+from watchword.kernel.event import Emit, Event
+from watchword.kernel.feature import PILE_UPS, Kind, shard_of
+from watchword.kernel.tenancy import FraudMode
+from watchword.kernel.verdict import Dead, Done
+from watchword.kernel.verification import ENDED, LIVE, State
+
+
+def resent(send_no: int) -> ResendRequested:
+    return ResendRequested(**shared(requested()), send_no=send_no, signals=ALL_SIGNALS)
+
+
+def parts(verdict: object) -> tuple[VerificationAssessed, list[SignalObserved]]:
+    assert isinstance(verdict, Done)
+    [write] = verdict.writes
+    assert (write.statement, write.key) == ("assess", str(VERIFICATION))
+    [assessed, *signals] = write.emits
+    assert assessed.counted and not any(each.counted for each in signals)
+    assert isinstance(assessed.event, VerificationAssessed)
+    return assessed.event, [each.event for each in signals if isinstance(each.event, SignalObserved)]
+
+
+def features_seen(signals: list[SignalObserved]) -> set[str]:
+    return {one.feature for each in signals for one in each.observations}
+
+
+def test_a_request_is_assessed_and_its_features_are_told() -> None:
+    assessed, signals = parts(decide(requested(), asked(), NOW))
+    assert (assessed.action, assessed.mode, assessed.score) == (Action.ALLOW, Mode.ENFORCE, 0)
+    assert (assessed.ruleset, assessed.features) == ("2026-11.1", {"send_no": 1.0})
+    assert features_seen(signals) == set(KEYS.values())
+    assert {one.signal_id for each in signals for one in each.observations} == {f"sent:{VERIFICATION}:1"}
+    assert {one.kind for each in signals for one in each.observations} == {SignalKind.SENT}
+
+
+def test_a_request_without_signals_tells_its_range_and_country() -> None:
+    _, signals = parts(decide(requested(signals=Signals()), asked(), NOW))
+    assert features_seen(signals) == {KEYS[Kind.RANGE], KEYS[Kind.COUNTRY]}
+
+
+def test_a_resend_counts_for_who_asks_and_not_for_where_it_goes() -> None:
+    _, signals = parts(decide(resent(2), asked(state=State.ISSUED, sends_assessed=1), NOW))
+    assert features_seen(signals) == {KEYS[kind] for kind in Kind if kind not in PILE_UPS}
+
+
+def test_a_blocked_send_feeds_nothing() -> None:
+    assessed, signals = parts(decide(requested(), asked(levels={Kind.RANGE: RiskLevel.BLOCKED}), NOW))
+    assert (assessed.action, assessed.would, assessed.score) == (Action.BLOCK, Action.BLOCK, 90)
+    assert signals == []
+
+
+def test_monitor_mode_allows_what_it_would_block_and_learns_from_it() -> None:
+    facts = asked(levels={Kind.RANGE: RiskLevel.BLOCKED}, mode=FraudMode.MONITOR)
+    assessed, signals = parts(decide(requested(), facts, NOW))
+    assert (assessed.action, assessed.would, assessed.mode) == (Action.ALLOW, Action.BLOCK, Mode.MONITOR)
+    assert assessed.reasons[0].code == "range_unverified_pileup"
+    assert len(features_seen(signals)) == 4
+
+
+def test_a_suspicious_send_waits_in_enforce_mode_only() -> None:
+    levels = {Kind.RANGE: RiskLevel.ELEVATED, Kind.DEVICE: RiskLevel.ELEVATED}
+    assessed, _ = parts(decide(requested(), asked(levels=levels), NOW))
+    assert (assessed.action, assessed.not_before) == (Action.DELAY, NOW + timedelta(seconds=4))
+    monitored, _ = parts(decide(requested(), asked(levels=levels, mode=FraudMode.MONITOR), NOW))
+    assert (monitored.action, monitored.would, monitored.not_before) == (Action.ALLOW, Action.DELAY, None)
+
+
+def test_a_country_the_tenant_does_not_permit_is_refused_and_an_unknown_tenant_refuses_nothing() -> None:
+    refused, _ = parts(decide(requested(), asked(countries=frozenset({"IN"})), NOW))
+    assert (refused.action, refused.reasons[0].code) == (Action.BLOCK, "country_not_permitted")
+    unknown, _ = parts(decide(requested(), asked(countries=None), NOW))
+    assert unknown.action is Action.ALLOW
+
+
+def test_a_request_whose_time_is_over_is_passed_on_and_counted_nowhere() -> None:
+    assessed, signals = parts(decide(requested(ttl_s=300), asked(), NOW + timedelta(seconds=300)))
+    assert assessed.action is Action.ALLOW
+    assert signals == []
+
+
+def test_an_assessment_of_what_is_not_there_is_dead() -> None:
+    assert decide(requested(), None, NOW) == Dead("unknown_verification")
+
+
+@pytest.mark.parametrize("state", sorted(ENDED))
+def test_what_has_ended_is_left_alone(state: State) -> None:
+    assert decide(requested(), asked(state=state), NOW) == Done.unchanged()
+
+
+@pytest.mark.parametrize(("send_no", "sends_assessed"), [(1, 1), (2, 0), (2, 2), (3, 1)])
+def test_only_the_next_send_is_assessed(send_no: int, sends_assessed: int) -> None:
+    event: Event = requested() if send_no == 1 else resent(send_no)
+    assert decide(event, asked(state=State.ISSUED, sends_assessed=sends_assessed), NOW) == Done.unchanged()
+
+
+@pytest.mark.parametrize("state", sorted(LIVE))
+def test_a_live_verification_is_assessed(state: State) -> None:
+    parts(decide(requested(), asked(state=state), NOW))
+
+
+def test_an_event_of_another_kind_changes_nothing() -> None:
+    other = CodeIssued(**shared(requested()), code_version=1, send_no=1, digits=6, template="", locale="")
+    assert decide(other, asked(), NOW) == learn(other, None, NOW) == Done.unchanged()
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        (Ending.APPROVED, SignalKind.VERIFIED),
+        (Ending.EXPIRED, SignalKind.UNVERIFIED),
+        (Ending.FAILED, SignalKind.UNVERIFIED),
+        (Ending.LOCKED, SignalKind.UNVERIFIED),
+        (Ending.BLOCKED, None),
+        (Ending.CANCELLED, None),
+        (Ending.UNKNOWN, None),
+    ],
+)
+def test_an_ending_is_learned_from(state: Ending, kind: SignalKind | None) -> None:
+    ended = VerificationEnded(
+        **shared(requested()), state=state, reason="told", requested_at=NOW, signals=ALL_SIGNALS
+    )
+    verdict = learn(ended, None, NOW)
+    assert isinstance(verdict, Done) and verdict.writes == ()
+    signals = [each.event for each in verdict.emits if isinstance(each.event, SignalObserved)]
+    assert features_seen(signals) == (set(KEYS.values()) if kind else set())
+    assert {one.kind for each in signals for one in each.observations} == ({kind} if kind else set())
+
+
+def test_signals_of_a_batch_travel_one_event_a_shard_and_none_is_lost() -> None:
+    emits: list[Emit] = []
+    for n in range(50):
+        keys = {Kind.RANGE: f"range:+99890{n % 7}@shop", Kind.COUNTRY: "country:UZ@shop"}
+        emits += observe.of_send(keys, VERIFICATION, 1, NOW)
+    merged = observe.merged(emits)
+    events = [each.event for each in merged if isinstance(each.event, SignalObserved)]
+    assert len(merged) == len({event.shard for event in events}) <= 8
+    assert sum(len(event.observations) for event in events) == 100
+    for emit, event in zip(merged, events, strict=True):
+        assert emit.key == str(event.shard)
+        assert {shard_of(one.feature) for one in event.observations} == {event.shard}
+
+
+def test_merged_signals_have_an_id_that_follows_from_what_they_hold() -> None:
+    one = observe.merged(observe.of_send(KEYS, VERIFICATION, 1, NOW))
+    same = observe.merged(observe.of_send(KEYS, VERIFICATION, 1, NOW + timedelta(seconds=1)))
+    other = observe.merged(observe.of_send(KEYS, VERIFICATION, 2, NOW))
+    assert [each.subject for each in one] == [each.subject for each in same]
+    assert not {each.subject for each in one} & {each.subject for each in other}
+
+
+def test_the_shard_of_a_feature_is_part_of_the_topics_layout() -> None:
+    assert [shard_of(KEYS[kind]) for kind in Kind] == [9, 6, 7, 5]

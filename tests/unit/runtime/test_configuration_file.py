@@ -1,0 +1,154 @@
+"""A file that cannot be applied is told with all its faults, each with table, name, field and the nearest word."""
+
+from pathlib import Path
+
+import pytest
+
+from watchword.gateways.contract import Account
+from watchword.runtime.configuration_file import (
+    TABLES,
+    AccountDocument,
+    ConfigurationError,
+    Documents,
+    dangling,
+    full_id,
+    read,
+)
+
+GOOD = """
+[[tenants]]
+id = "shop"
+countries = ["IN"]
+sources = ["/shop"]
+
+[[policies]]
+id = "default"
+tenant = "shop"
+template = "default"
+
+[[templates]]
+id = "default"
+tenant = "shop"
+texts = {en = "{code} is your code"}
+
+[[accounts]]
+id = "alpha"
+gateway = "echo"
+url = "https://gateway.example"
+secrets = {token = "hunter2"}
+
+[[routes]]
+id = "all"
+country = "*"
+accounts = ["alpha"]
+
+[[api_keys]]
+tenant = "shop"
+name = "web"
+scopes = ["start", "check"]
+"""
+
+
+def load(directory: Path, text: str) -> Documents:
+    file = directory / "shop.toml"
+    file.write_text(text)
+    return read(file, gateways={"echo", "template"})
+
+
+def faults(directory: Path, text: str) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load(directory, text)
+    return str(caught.value)
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    documents = load(tmp_path, GOOD)
+    assert [full_id(policy) for policy in documents.policies] == ["shop/default"]
+    assert documents.accounts[0].secrets == {"token": "hunter2"}
+    assert dangling(documents, {}) == []
+    assert "hunter2" not in repr(documents)
+
+
+def test_an_account_document_has_every_field_of_the_contract() -> None:
+    assert set(AccountDocument.__struct_fields__) == set(Account.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (
+            'countries = ["IN"]',
+            'countrys = ["IN"]',
+            '[[tenants]] "shop" has an unknown field "countrys", did you mean "countries"?',
+        ),
+        ("[[tenants]]", "[[tenant]]", 'an unknown table "tenant", did you mean "tenants"?'),
+        ("[[tenants]]", "[tenants]", "tenants is written as [[tenants]]"),
+        ('"IN"', '"India"', "countries[0]: must be two capital letters each"),
+        ('id = "shop"', 'id = "Shop!"', "id: must be lower-case letters"),
+        ('id = "shop"', "", "[[tenants]] number 1: Object missing required field `id`"),
+        ('template = "default"', 'template = "default"\ndigits = 3', "digits: Expected `int` >= 4"),
+        ('template = "default"', 'template = "default"\nttl_s = 60', "ttl_s below 120 needs allow_short_ttl = true"),
+        ('template = "default"', 'template = "default"\nresend = "again"', "resend: Invalid enum value"),
+        ("{code} is your code", "is your code", "text 'en' must hold {code} exactly once"),
+        (
+            'gateway = "echo"',
+            'gateway = "ecco"',
+            '[[accounts]] "alpha" names an unknown gateway "ecco", did you mean "echo"?',
+        ),
+        ("https://gateway.example", "ftp://gateway", "url: must be an address"),
+        ("https://gateway.example", "https://user:hunter3@gateway", "url: must be an address"),
+        ('"hunter2"', '"env:NOT_SET_ANYWHERE"', "secret 'token': env:NOT_SET_ANYWHERE is not set"),
+        ('"hunter2"', '"file:/nowhere"', "secret 'token': file:/nowhere cannot be read"),
+        ('country = "*"', 'country = "**"', "country: must be two capital letters"),
+        ('accounts = ["alpha"]', "accounts = []", "accounts: Expected `array` of length >= 1"),
+        ('"start"', '"begin"', "scopes[0]: Invalid enum value"),
+        ("scopes = ", "expires_at = 2027-01-01T00:00:00\nscopes = ", "expires_at: Expected `datetime` with a timezone"),
+        ("[[routes]]", "[[routes", "is not TOML"),
+    ],
+)
+def test_a_fault_names_its_place(tmp_path: Path, before: str, after: str, told: str) -> None:
+    said = faults(tmp_path, GOOD.replace(before, after, 1))
+    assert told in said
+    assert "shop.toml" in said
+    assert "hunter" not in said
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    said = faults(tmp_path, GOOD.replace('"IN"', '"India"').replace('"echo"', '"x"').replace("{code}", ""))
+    assert len(said.splitlines()) == 3
+
+
+def test_documents_that_stand_twice_and_sources_with_two_owners_are_refused(tmp_path: Path) -> None:
+    second = (
+        '[[tenants]]\nid = "other"\ncountries = []\nsources = ["/shop"]\n[[tenants]]\nid = "shop"\ncountries = []\n'
+    )
+    said = faults(tmp_path, GOOD + second)
+    assert '[[tenants]] "shop" stands twice' in said
+    assert '"other": source \'/shop\' belongs to "shop" already' in said
+
+
+def test_references_that_lead_nowhere_are_told_with_the_nearest(tmp_path: Path) -> None:
+    text = GOOD.replace('accounts = ["alpha"]', 'accounts = ["alfa"]').replace(
+        'template = "default"', 'template = "deflt"'
+    )
+    documents = load(tmp_path, text)
+    assert dangling(documents, {}) == [
+        '[[policies]] "shop/default" names an unknown template "shop/deflt", did you mean "shop/default"?',
+        '[[routes]] "all" names an unknown account "alfa", did you mean "alpha"?',
+    ]
+    assert dangling(documents, {"template": {"shop/deflt"}, "account": {"alfa"}}) == []
+
+
+def test_secrets_come_from_files_and_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("from-file\n")
+    monkeypatch.setenv("GATEWAY_TOKEN", "from-env")
+    text = GOOD.replace(
+        '{token = "hunter2"}', f'{{a = "file:{tmp_path}/token", b = "env:GATEWAY_TOKEN", c = "as-it-is"}}'
+    )
+    assert load(tmp_path, text).accounts[0].secrets == {"a": "from-file", "b": "from-env", "c": "as-it-is"}
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="No such file"):
+        read(tmp_path / "none.toml", gateways=())
+    assert set(TABLES) == set(Documents.__dataclass_fields__)

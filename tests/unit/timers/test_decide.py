@@ -1,0 +1,143 @@
+"""What each kind of overdue row is owed."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from watchword.events import topics
+from watchword.events.attempt_made import AttemptMade, AttemptResult
+from watchword.events.send_requested import SendRequested
+from watchword.events.verification import Facts, Signals
+from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
+from watchword.events.verification_ended import Ending, VerificationEnded
+from watchword.kernel.ids import attempt_id
+from watchword.kernel.policy import OnTimeout, Policy
+from watchword.kernel.verdict import Done
+from watchword.kernel.verification import ENDED, LIVE, AttemptState, State
+from watchword.timers.decide import (
+    DueVerification,
+    OverdueAttempt,
+    decide_due,
+    decide_late,
+    decide_stale,
+)
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+VERIFICATION = UUID("0195f000-0000-7000-8000-000000000001")
+ATTEMPT = attempt_id(VERIFICATION, 1, 2)
+ABOUT = Facts(
+    verification_id=VERIFICATION,
+    tenant="shop",
+    number_token="token",
+    country="IN",
+    range="+91987654",
+    purpose="login",
+    channel="sms",
+    policy="default",
+    policy_version=1,
+    expires_at=NOW + timedelta(seconds=298),
+)
+DUE = DueVerification(
+    about=ABOUT,
+    state=State.REQUESTED,
+    created_at=NOW - timedelta(seconds=2),
+    rules=Policy(id="default", tenant="shop", template="default", assess_timeout_ms=1_000),
+    signals=Signals(device_token="device"),
+    sends_requested=1,
+    sends_assessed=0,
+    sends_issued=0,
+    checks_used=0,
+    overdue_since=NOW - timedelta(seconds=1),
+)
+STALE = OverdueAttempt(
+    about=ABOUT,
+    verification_state=State.ISSUED,
+    attempt_id=ATTEMPT,
+    state=AttemptState.SENDING,
+    send_no=1,
+    try_no=2,
+    code_version=1,
+    send_deadline=NOW + timedelta(seconds=200),
+    recovery=0,
+    account="echo-1",
+    gateway="echo",
+    overdue_since=NOW - timedelta(seconds=1),
+    first_try_at=NOW - timedelta(seconds=20),
+    tried=("echo-0",),
+    left=1,
+)
+
+
+def only(done: Done) -> tuple[str, tuple[object, ...], list[object]]:
+    [write] = done.writes
+    return write.statement, write.row, [emit.event for emit in write.emits]
+
+
+@pytest.mark.parametrize(
+    ("choice", "action", "mode"),
+    [(OnTimeout.OPEN, Action.ALLOW, Mode.TIMEOUT_OPEN), (OnTimeout.CLOSED, Action.BLOCK, Mode.TIMEOUT_CLOSED)],
+)
+def test_an_assessment_that_did_not_come_is_replaced_by_the_policys_choice(
+    choice: OnTimeout, action: Action, mode: Mode
+) -> None:
+    rules = Policy(id="default", tenant="shop", template="default", on_assess_timeout=choice)
+    done = decide_due(replace(DUE, rules=rules), NOW)
+    statement, row, [event] = only(done)
+    assert isinstance(event, VerificationAssessed)
+    assert (statement, row) == ("assume_assessed", (0, 1, ABOUT.expires_at))
+    assert (event.action, event.mode, event.send_no, event.ruleset) == (action, mode, 1, "timeout")
+    assert (event.reasons[0].code, event.reasons[0].value, event.reasons[0].threshold) == (
+        "assessment_late", 2_000, 1_000,
+    )  # fmt: skip
+    assert done.writes[0].emits[0].topic == topics.ASSESSMENTS
+
+
+def test_every_send_that_waits_gets_its_assessment_under_its_own_number() -> None:
+    done = decide_due(replace(DUE, state=State.ISSUED, sends_requested=4, sends_assessed=2), NOW)
+    assert [(emit.ordinal, emit.subject) for emit in done.writes[0].emits] == [
+        (3, str(VERIFICATION)), (4, str(VERIFICATION)),
+    ]  # fmt: skip
+
+
+def test_nothing_owed_is_looked_at_again_when_the_life_ends() -> None:
+    assert only(decide_due(replace(DUE, sends_assessed=1), NOW)) == ("look_again", (ABOUT.expires_at,), [])
+
+
+@pytest.mark.parametrize("state", sorted(LIVE))
+def test_a_life_that_is_over_ends_as_expired_even_if_an_assessment_is_owed(state: State) -> None:
+    done = decide_due(replace(DUE, state=state, checks_used=2, sends_issued=1), ABOUT.expires_at)
+    statement, row, [event] = only(done)
+    assert isinstance(event, VerificationEnded)
+    assert (statement, row) == ("expire", ("time_over",))
+    assert (event.state, event.sends_used, event.checks_used) == (Ending.EXPIRED, 1, 2)
+    assert event.signals.device_token == "device"
+
+
+def test_a_claim_whose_worker_is_gone_is_queued_again_with_all_that_dispatch_needs() -> None:
+    done = decide_stale(STALE, NOW)
+    statement, row, [event] = only(done)
+    assert isinstance(event, SendRequested)
+    assert (statement, row) == ("requeue", (1,))
+    assert (event.attempt_id, event.try_no, event.recovery, event.tried, event.left) == (ATTEMPT, 2, 1, ("echo-0",), 1)
+    assert event.first_try_at == STALE.first_try_at
+    [emit] = done.writes[0].emits
+    assert (emit.subject, emit.ordinal, emit.key) == (str(ATTEMPT), 1, str(VERIFICATION))
+
+
+@pytest.mark.parametrize("state", [*sorted(ENDED), State.ISSUED])
+def test_a_stale_claim_that_is_of_no_use_any_more_stays_unknown_and_never_unsent(state: State) -> None:
+    now = NOW if state in ENDED else STALE.send_deadline
+    statement, row, [event] = only(decide_stale(replace(STALE, verification_state=state), now))
+    assert isinstance(event, AttemptMade)
+    assert (statement, row) == ("give_up", ("sending", "unknown", "ambiguous"))
+    assert (event.result, event.account, event.client_ref) == (AttemptResult.UNKNOWN, "echo-1", str(ATTEMPT))
+
+
+def test_an_attempt_nobody_claimed_in_time_is_skipped() -> None:
+    late = replace(STALE, state=AttemptState.QUEUED, account="", gateway="")
+    statement, row, [event] = only(decide_late(late, NOW))
+    assert isinstance(event, AttemptMade)
+    assert (statement, row) == ("give_up", ("queued", "skipped_late", ""))
+    assert (event.result, event.outcome) == (AttemptResult.SKIPPED_LATE, "")
