@@ -17,8 +17,8 @@ import asyncpg
 import orjson
 import uuid_utils
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from tests.support.waiting import eventually
 
+from tests.support.waiting import eventually
 from watchword.events import envelope as envelopes
 from watchword.events.catalog import decode
 from watchword.events.envelope import Envelope

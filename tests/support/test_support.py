@@ -5,11 +5,11 @@ import socket
 
 import asyncpg
 import pytest
+
 from tests.support import leaks, loopback
 from tests.support.kafka import Cluster
 from tests.support.postgres import FreshDatabase, Server, empty_database
 from tests.support.waiting import eventually
-
 from watchword.local import kafka_probe
 from watchword.runtime.migrations import expected_level, level
 

@@ -1,0 +1,70 @@
+"""The real processes, for tests that kill them."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from tests.support.waiting import eventually
+from watchword.local.stack import LOOK_EVERY_S, Plan, Stack
+
+
+@asynccontextmanager
+async def running(plan: Plan) -> AsyncIterator[Stack]:
+    """A stack whose ended workers are started again, as `watchword up` does, until the context ends."""
+    stack = Stack(plan)
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(LOOK_EVERY_S):
+            stack.watch()
+
+    watcher = threading.Thread(target=watch, name="stack-watch")
+    try:
+        await asyncio.to_thread(stack.start)
+        watcher.start()
+        yield stack
+    finally:
+        over.set()
+        if watcher.is_alive():
+            await asyncio.to_thread(watcher.join)
+        await asyncio.to_thread(stack.stop)
+
+
+async def rows(stack: Stack, query: str, *arguments: Any) -> list[asyncpg.Record]:
+    """What the database says, as its owner."""
+    connection = await asyncpg.connect(stack.dsn, timeout=10)
+    try:
+        return list(await connection.fetch(query, *arguments))
+    finally:
+        await connection.close(timeout=10)
+
+
+async def at_rest(stack: Stack, *, within_s: float = 30.0) -> None:
+    """Wait until nothing is left to be told and no attempt is under way."""
+
+    async def quiet() -> bool:
+        [told] = await rows(
+            stack,
+            "SELECT (SELECT count(*) FROM outbox) AS outbox, "
+            "(SELECT count(*) FROM attempts WHERE state IN ('queued', 'sending')) AS attempts",
+        )
+        return bool(told["outbox"] == 0 and told["attempts"] == 0)
+
+    await eventually(quiet, within_s=within_s, what="an empty outbox and no attempt under way")
+
+
+async def killed(stack: Stack, name: str) -> None:
+    """SIGKILL one worker; returns when another process of it is ready."""
+    child = stack.children[name]
+    restarts = child.restarts
+    await asyncio.to_thread(stack.kill, name)
+
+    async def back() -> bool:
+        return child.restarts > restarts
+
+    await eventually(back, within_s=15, what=f"{name} to be started again")
+    await asyncio.to_thread(stack.await_ready, name)
