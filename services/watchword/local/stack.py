@@ -101,6 +101,13 @@ class Stack:
         return self._database
 
     @property
+    def simulator_pid(self) -> int:
+        """The process of the carrier simulator. Raises LocalServerError before `start`."""
+        if self._simulator is None:
+            raise LocalServerError("the simulator has not been started")
+        return self._simulator.pid
+
+    @property
     def cluster(self) -> Cluster:
         """How to reach the broker."""
         return Cluster(bootstrap=self.plan.kafka_address or self.broker.bootstrap)
@@ -204,7 +211,7 @@ class Stack:
         file = self.plan.directory / "configuration.toml"
         text = self.plan.configuration.read_text("utf-8")
         file.write_text(Template(text).substitute(simulator=self.simulator_url), "utf-8")
-        held = Keyring.load(self._keyring_file, {Purpose.ACCOUNT})
+        held = Keyring.load(self._keyring_file, {Purpose.ACCOUNT, Purpose.ENDPOINT})
         return await apply(self.dsn, file, keyring=held, gateways=frozenset(GATEWAYS))
 
     @property

@@ -80,6 +80,7 @@ class Simulator:
         app.router.add_get(f"{CARRIER}/ledger", self._carrier_ledger)
         app.router.add_get("/ledger", self._ledger)
         app.router.add_delete("/phones", self._forget_phones)
+        app.router.add_get("/messages", self._messages)
         app.router.add_get("/phones/{number}", self._phone)
         app.router.add_get("/phones/{number}/page", self._phone_page)
         app.router.add_get("/", self._index)
@@ -194,6 +195,14 @@ class Simulator:
 
     async def _phone(self, request: web.Request) -> web.Response:
         return _json(self._phones.inbox(_number(request)))
+
+    async def _messages(self, request: web.Request) -> web.Response:
+        """What all phones received after the first `after` messages: for whoever reads many phones."""
+        after = request.query.get("after", "0")
+        if not (after.isascii() and after.isdigit() and len(after) < 16):
+            raise web.HTTPBadRequest(text='{"error":"after_must_be_a_count"}', content_type=JSON)
+        count, new = self._phones.since(int(after))
+        return _json({"count": count, "messages": [{"number": number, "sms": sms} for number, sms in new]})
 
     async def _phone_page(self, request: web.Request) -> web.Response:
         number = _number(request)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+RECENT_MAX = 20_000  # what a reader of all phones may be behind
 PHONES_MAX = 100_000
 MESSAGES_PER_PHONE_MAX = 50
 CALLS_MAX = 100_000
@@ -53,6 +54,8 @@ class Phones:
         self._inboxes: OrderedDict[str, deque[Sms]] = OrderedDict()
         self._phones_max = phones_max
         self._messages_max = messages_max
+        self._recent: deque[tuple[str, Sms]] = deque(maxlen=RECENT_MAX)
+        self._delivered = 0
         self.dropped_phones = 0
         self.dropped_messages = 0
 
@@ -68,6 +71,13 @@ class Phones:
             self._inboxes.move_to_end(number)
             self.dropped_messages += len(inbox) == self._messages_max
         inbox.append(sms)
+        self._recent.append((number, sms))
+        self._delivered += 1
+
+    def since(self, count: int) -> tuple[int, list[tuple[str, Sms]]]:
+        """How many messages were ever delivered, and those after the first `count`, as far as they are kept."""
+        new = min(max(self._delivered - count, 0), len(self._recent))
+        return self._delivered, [self._recent[index] for index in range(len(self._recent) - new, len(self._recent))]
 
     def inbox(self, number: str) -> Sequence[Sms]:
         """The messages of a phone, newest last; empty for one that never got any."""

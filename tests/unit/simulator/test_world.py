@@ -39,3 +39,13 @@ def test_ledger_forgets_the_oldest_and_counts_it() -> None:
     assert [call.client_ref for call in ledger.calls] == ["b", "c"]
     assert list(ledger.sent) == ["b", "c"]
     assert (ledger.calls_total, ledger.dropped_calls, ledger.dropped_sent) == (3, 1, 1)
+
+
+def test_reader_of_all_phones_gets_each_message_once() -> None:
+    phones = Phones()
+    for text in ("a", "b", "c"):
+        phones.deliver(f"+4479{text}", sms(text))
+    count, new = phones.since(1)
+    assert (count, [(number, each.text) for number, each in new]) == (3, [("+4479b", "b"), ("+4479c", "c")])
+    assert phones.since(3) == (3, [])
+    assert phones.since(99) == (3, [])

@@ -1,0 +1,1 @@
+"""What one verification costs and how long it takes, through every real process."""

@@ -1,0 +1,141 @@
+"""An open-loop platform: requests leave at their time, whatever became of the ones before (performance.md)."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+import orjson
+
+from tests.support.carrier import CODE
+
+CALL_TIMEOUT_S = 10.0
+FEED_EVERY_S = 0.02
+CONNECTIONS_MAX = 512
+NUMBERS = 1_900_000_000
+FIRST_NUMBER = 917_100_000_000
+STRIDE = 100_003
+
+
+@dataclass
+class Seen:
+    """What a load saw. Latencies in milliseconds."""
+
+    accept_ms: list[float] = field(default_factory=list)
+    carrier_ms: list[float] = field(default_factory=list)
+    check_ms: list[float] = field(default_factory=list)
+    started: int = 0
+    approved: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    failed: int = 0
+
+
+@dataclass
+class _Open:
+    id: str
+    accepted_at: float
+
+
+class Platform:
+    """Starts verifications and types in what the phones receive."""
+
+    def __init__(self, *, api: str, key: str, simulator: str) -> None:
+        self._api = api
+        self._simulator = simulator
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._open: dict[str, _Open] = {}
+        self._next = 0
+        self._messages = 0
+        self._session: aiohttp.ClientSession | None = None
+        self.seen = Seen()
+
+    async def __aenter__(self) -> "Platform":
+        connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=60)
+        timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def run(self, *, rate_per_s: float, seconds: float, drain_s: float = 10.0) -> Seen:
+        """One load; answers what it saw. Verifications not over `drain_s` after the last start count as failed."""
+        self.seen = Seen()
+        loop = asyncio.get_running_loop()
+        tasks: set[asyncio.Task[None]] = set()
+        feed = asyncio.create_task(self._feed(tasks))
+        began = loop.time()
+        for index in range(int(rate_per_s * seconds)):
+            behind_s = began + index / rate_per_s - loop.time()
+            if behind_s > 0:
+                await asyncio.sleep(behind_s)
+            task = asyncio.create_task(self._start())
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        until = loop.time() + drain_s
+        while loop.time() < until and (self._open or tasks):
+            await asyncio.sleep(FEED_EVERY_S)
+        feed.cancel()
+        await asyncio.wait({feed})
+        self.seen.failed += len(self._open)
+        self._open.clear()
+        return self.seen
+
+    async def _start(self) -> None:
+        number = f"+{FIRST_NUMBER + self._next * STRIDE % NUMBERS}"
+        self._next += 1
+        self.seen.started += 1
+        body = orjson.dumps({"to": number, "policy": "load", "purpose": "login"})
+        before = asyncio.get_running_loop().time()
+        status, told = await self._call("/v1/verifications", body)
+        if status != 202:
+            self._refuse(told)
+            return
+        now = asyncio.get_running_loop().time()
+        self.seen.accept_ms.append((now - before) * 1000)
+        self._open[number] = _Open(told["id"], datetime.now().astimezone().timestamp())
+
+    async def _check(self, opened: _Open, code: str) -> None:
+        before = asyncio.get_running_loop().time()
+        status, told = await self._call(f"/v1/verifications/{opened.id}/check", orjson.dumps({"code": code}))
+        if status != 200 or told["result"] != "approved":
+            self._refuse(told)
+            return
+        self.seen.check_ms.append((asyncio.get_running_loop().time() - before) * 1000)
+        self.seen.approved += 1
+
+    async def _call(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
+        assert self._session is not None
+        try:
+            async with self._session.post(self._api + path, data=body) as answer:
+                return answer.status, orjson.loads(await answer.read())
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return 0, {"code": type(error).__name__}
+
+    async def _feed(self, tasks: set[asyncio.Task[None]]) -> None:
+        """Reads what all phones received, and has each code typed in at once."""
+        assert self._session is not None
+        while True:
+            async with self._session.get(f"{self._simulator}/messages?after={self._messages}") as answer:
+                told = orjson.loads(await answer.read())
+            self._messages = told["count"]
+            for message in told["messages"]:
+                self._type_in(message, tasks)
+            await asyncio.sleep(FEED_EVERY_S)
+
+    def _type_in(self, message: dict[str, Any], tasks: set[asyncio.Task[None]]) -> None:
+        opened = self._open.pop(message["number"], None)
+        found = CODE.search(message["sms"]["text"])
+        if opened is None or found is None:
+            return
+        carried_at = datetime.fromisoformat(message["sms"]["time"]).timestamp()
+        self.seen.carrier_ms.append(max(carried_at - opened.accepted_at, 0) * 1000)
+        task = asyncio.create_task(self._check(opened, found[0]))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def _refuse(self, told: dict[str, Any]) -> None:
+        word = str(told.get("result") or told.get("code"))
+        self.seen.refused[word] = self.seen.refused.get(word, 0) + 1

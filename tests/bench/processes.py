@@ -1,0 +1,39 @@
+"""What processes used, by /proc: CPU milliseconds and resident memory. Linux only."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from watchword.local.process import children
+from watchword.local.stack import Stack
+
+TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
+PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def groups(stack: Stack) -> dict[str, int]:
+    """The process of each part: workers by name, `simulator`, `postgres`, `kafka`."""
+    workers = {name: child.process.pid for name, child in stack.children.items()}
+    return {**workers, "simulator": stack.simulator_pid, "postgres": stack.database.pid, "kafka": stack.broker.pid}
+
+
+def cpu_ms(pids: Mapping[str, int]) -> dict[str, float]:
+    """CPU used so far by each process with its children, those that ended included."""
+    return {name: sum(_used_ms(each) for each in _family(pid)) for name, pid in pids.items()}
+
+
+def resident_mib(pids: Mapping[str, int]) -> dict[str, float]:
+    """Memory each process holds now, without its children."""
+    return {name: int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_MIB for name, pid in pids.items()}
+
+
+def _family(pid: int) -> Iterable[int]:
+    return (pid, *children(pid))
+
+
+def _used_ms(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return sum(int(fields[index]) for index in (11, 12, 13, 14)) * TICK_MS
