@@ -18,7 +18,7 @@ TOP_LEVEL = {
 }  # fmt: skip
 LEFT_BY_TOOLS = {".git", ".venv", ".cache", ".bench", ".watchword", ".hypothesis"}
 LEFT_BY_TOOLS |= {".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache", "dist"}
-WORKERS = ("intake", "fraud", "codes", "dispatch", "receipts", "checks", "timers")
+WORKERS = ("intake", "fraud", "codes", "dispatch", "receipts", "checks", "timers", "callbacks")
 WORKER_FILES = {"README.md", "worker.py", "store.sql"}
 README_HEADINGS = ("**Reads**", "**Writes**", "**Owns**", "**Decides**", "**Never**", "**When it breaks**")
 GATEWAY_FILES = {"__init__.py", "gateway.py", "gateway.toml", "README.md", "wire"}

@@ -9,6 +9,7 @@ import aiohttp
 import orjson
 
 from tests.support.carrier import CODE
+from tests.support.waiting import paced
 
 CALL_TIMEOUT_S = 10.0
 FEED_EVERY_S = 0.02
@@ -70,13 +71,13 @@ class Platform:
         for index in range(int(rate_per_s * seconds)):
             behind_s = began + index / rate_per_s - loop.time()
             if behind_s > 0:
-                await asyncio.sleep(behind_s)
+                await paced(behind_s)
             task = asyncio.create_task(self._start())
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         until = loop.time() + drain_s
         while loop.time() < until and (self._open or tasks):
-            await asyncio.sleep(FEED_EVERY_S)
+            await paced(FEED_EVERY_S)
         feed.cancel()
         await asyncio.wait({feed})
         self.seen.failed += len(self._open)
@@ -123,7 +124,7 @@ class Platform:
             self._messages = told["count"]
             for message in told["messages"]:
                 self._type_in(message, tasks)
-            await asyncio.sleep(FEED_EVERY_S)
+            await paced(FEED_EVERY_S)
 
     def _type_in(self, message: dict[str, Any], tasks: set[asyncio.Task[None]]) -> None:
         opened = self._open.pop(message["number"], None)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+
 from tests.support.pipeline import Pipeline, Read
 from tests.support.waiting import eventually
-
 from watchword.events import topics
 from watchword.events.resend_requested import ResendRequested
 from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
@@ -16,10 +16,17 @@ from watchword.events.verification import Facts, Signals, shared
 from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
 from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.events.verification_requested import VerificationRequested
+from watchword.fraud.metrics import FraudMetrics
+from watchword.fraud.signals import OBSERVATIONS_WAITING_MAX, SignalBuffer
+from watchword.kernel.event import Emit
 from watchword.kernel.feature import Kind, feature_key, shard_of
+from watchword.runtime.acting import Cause, Told
 from watchword.runtime.clock import WallClock
 from watchword.runtime.health import Health
+from watchword.runtime.kafka import Cluster
+from watchword.runtime.metrics import Metrics
 from watchword.runtime.mirror import LevelMirror
+from watchword.runtime.publishing import Publisher
 
 PUMPED, NEIGHBOUR = "+9989012300", "+9989355500"
 RANGE = feature_key(Kind.RANGE, "+99890123", "shop")
@@ -114,10 +121,10 @@ async def test_the_observations_of_a_batch_share_events_by_shard(stand: Pipeline
     seen = observations(told)
     assert len(seen) == 20 * 4
     assert len(told) < 20
-    for each in told:
-        assert isinstance(each.event, SignalObserved)
-        assert {shard_of(one.feature) for one in each.event.observations} == {each.event.shard}
-        assert each.key == str(each.event.shard)
+    for record in told:
+        assert isinstance(record.event, SignalObserved)
+        assert {shard_of(one.feature) for one in record.event.observations} == {record.event.shard}
+        assert record.key == str(record.event.shard)
 
 
 async def test_an_ending_tells_whether_the_number_was_verified(stand: Pipeline) -> None:
@@ -170,10 +177,7 @@ async def test_a_pumped_range_is_blocked_while_another_of_the_country_goes_throu
             await ask(enforcing, await number(enforcing, f"{PUMPED}{n:02d}"))
         await assessments(enforcing, 9)
 
-        async def blocked() -> list[RiskLevelSet]:
-            return [each for each in await levels_of(enforcing, RANGE) if each.level is RiskLevel.BLOCKED]
-
-        [judged] = await eventually(blocked, within_s=20, what="the range to be judged")
+        *_, judgement = await judged(enforcing, RiskLevel.BLOCKED)
         refused = await number(enforcing, f"{PUMPED}50")
         await ask(enforcing, refused)
         await ask(enforcing, await number(enforcing, f"{NEIGHBOUR}01"))
@@ -182,43 +186,42 @@ async def test_a_pumped_range_is_blocked_while_another_of_the_country_goes_throu
     by_id = {each.verification_id: each for each in told}
     assert by_id[refused.verification_id].action is Action.BLOCK
     assert [each.action for each in told].count(Action.BLOCK) == 1
-    [reason] = judged.reasons
+    [reason] = judgement.reasons
     assert (reason.code, reason.value >= reason.threshold == 9.0) == ("range_unverified_pileup", True)
-    sent = [each for each in observations(await enforcing.read(topics.SIGNALS)) if each.feature == RANGE]
-    assert f"sent:{refused.verification_id}:1" not in {each.signal_id for each in sent}
+    fed = {each.signal_id for each in observations(await enforcing.read(topics.SIGNALS)) if each.feature == RANGE}
+    assert len(fed) == 9
+    assert f"sent:{refused.verification_id}:1" not in fed
+
+
+def sent(*numbers: int) -> SignalObserved:
+    now = datetime.now(UTC)
+    seen = (Observation(feature=RANGE, kind=SignalKind.SENT, at=now, signal_id=f"sent:{n}:1") for n in numbers)
+    return SignalObserved(shard=shard_of(RANGE), observations=tuple(seen))
+
+
+async def tell(stand: Pipeline, *numbers: int) -> None:
+    await stand.publish(sent(*numbers), subject=f"signals:{numbers}", key=str(shard_of(RANGE)))
+
+
+async def judged(stand: Pipeline, wanted: RiskLevel) -> list[RiskLevelSet]:
+    async def told() -> list[RiskLevelSet]:
+        levels = await levels_of(stand, RANGE)
+        return levels if wanted in [each.level for each in levels] else []
+
+    return await eventually(told, within_s=30, what=f"the range to be {wanted.value}")
 
 
 async def test_a_restarted_judge_remembers_what_it_saw(stand: Pipeline) -> None:
-    def seen(*numbers: int) -> SignalObserved:
-        now = datetime.now(UTC)
-        each = (Observation(feature=RANGE, kind=SignalKind.SENT, at=now, signal_id=f"sent:{n}:1") for n in numbers)
-        return SignalObserved(shard=shard_of(RANGE), observations=tuple(each))
-
-    async def tell(*numbers: int) -> None:
-        await stand.publish(seen(*numbers), subject=f"signals:{numbers}", key=str(shard_of(RANGE)))
-
-    async def judged() -> list[RiskLevel]:
-        return [each.level for each in await levels_of(stand, RANGE)]
-
     async with stand.running("judge"):
-        await tell(0, 1, 2, 3, 4, 5)
-        await eventually(judged, within_s=20, what="an elevated range")
+        await tell(stand, 0, 1, 2, 3, 4, 5)
+        await judged(stand, RiskLevel.ELEVATED)
     async with stand.running("judge"):
-        await tell(3, 4, 5)  # repeats: still six sends
-        await tell(6, 7)
-        await tell(8)
-        levels = await eventually(judged_twice(stand), within_s=30, what="a blocked range")
-    assert levels == [RiskLevel.ELEVATED, RiskLevel.BLOCKED]
-    [_, blocked] = await levels_of(stand, RANGE)
-    assert blocked.reasons[0].value == pytest.approx(9 * 1.0116, abs=0.01)
-
-
-def judged_twice(stand: Pipeline):  # type: ignore[no-untyped-def]
-    async def probe() -> list[RiskLevel]:
-        found = [each.level for each in await levels_of(stand, RANGE)]
-        return found if len(found) > 1 else []
-
-    return probe
+        await tell(stand, 3, 4, 5)  # repeats: still six sends
+        await tell(stand, 6, 7)
+        await tell(stand, 8)
+        levels = await judged(stand, RiskLevel.BLOCKED)
+    assert [each.level for each in levels] == [RiskLevel.ELEVATED, RiskLevel.BLOCKED]
+    assert levels[-1].reasons[0].value == pytest.approx(9 * 1.0116, abs=0.01)
 
 
 async def test_what_the_judge_cannot_read_goes_to_the_dead_topic_and_it_goes_on(stand: Pipeline) -> None:
@@ -228,20 +231,26 @@ async def test_what_the_judge_cannot_read_goes_to_the_dead_topic_and_it_goes_on(
         await stand.publish_raw(topics.SIGNALS, shard.encode(), None)
         await stand.publish(ended(await number(stand, PUMPED + "01"), Ending.EXPIRED), subject="x", key=shard,
                             topic=topics.SIGNALS)  # fmt: skip
-        now = datetime.now(UTC)
-        for n in range(9):
-            one = Observation(feature=RANGE, kind=SignalKind.SENT, at=now, signal_id=f"sent:{n}:1")
-            event = SignalObserved(shard=shard_of(RANGE), observations=(one,))
-            await stand.publish(event, subject=f"signals:{n}", key=shard)
-
-        async def judged() -> bool:
-            return RiskLevel.BLOCKED in [each.level for each in await levels_of(stand, RANGE)]
-
-        await eventually(judged, within_s=20, what="the range to be judged behind the poison")
+        await tell(stand, *range(9))
+        await judged(stand, RiskLevel.BLOCKED)
         assert process.metrics.value("watchword_judge_dead_letters_total", reason="unreadable") == 3
     letters = await stand.records(topics.dead(topics.SIGNALS))
     assert {b"\xff not an event", None} <= {letter.value for letter in letters}
     assert {dict(letter.headers)["wwd_reason"] for letter in letters} == {b"unreadable"}
+
+
+async def test_signals_wait_while_kafka_is_away_and_beyond_their_room_are_dropped() -> None:
+    publisher, metrics = Publisher(Cluster("127.0.0.1:1"), client_id="nobody"), Metrics()
+    buffer = SignalBuffer(publisher, WallClock(), FraudMetrics(metrics))
+    event = sent(*range(1_000))
+    told = Told(Emit(event, "signals", counted=False), 0, Cause())
+    assert buffer.take([told]) == []
+    await buffer.publish()
+    assert buffer.waiting == 1_000
+    buffer.take([told] * 100)
+    assert buffer.waiting == OBSERVATIONS_WAITING_MAX
+    assert metrics.value("watchword_fraud_observations_total", outcome="dropped") == 1_000
+    await publisher.stop()
 
 
 async def test_a_mirror_knows_what_was_judged_before_it_started_and_after(stand: Pipeline) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from tests.support.carrier import CODE
+from tests.support.waiting import paced
 
 CALL_TIMEOUT_S = 10.0
 AGAIN_AFTER_S = 0.1
@@ -59,8 +60,7 @@ class Generator:
         began = loop.time()
         tasks: list[asyncio.Task[Told]] = []
         for index in range(load.count):
-            due = asyncio.create_task(self._paused(began + index / load.rate_per_s - loop.time()))
-            await due
+            await paced(began + index / load.rate_per_s - loop.time())
             tasks.append(asyncio.create_task(self._verify(load.number(index), load.patience_s)))
         return list(await asyncio.gather(*tasks))
 
@@ -89,7 +89,7 @@ class Generator:
                     told.problems.append(str(answer.status))
             except (aiohttp.ClientError, OSError) as error:
                 told.problems.append(type(error).__name__)
-            await self._paused(AGAIN_AFTER_S)
+            await paced(AGAIN_AFTER_S)
 
     async def _code(self, number: str) -> str:
         while True:
@@ -97,12 +97,7 @@ class Generator:
                 messages = await answer.json()
             if messages and (found := CODE.search(messages[-1]["text"])):
                 return found[0]
-            await self._paused(LOOK_EVERY_S)
-
-    async def _paused(self, seconds: float) -> None:
-        """A generator lives by the clock: this is its pace, not a wait for a fact."""
-        if seconds > 0:
-            await asyncio.wait({asyncio.get_running_loop().create_future()}, timeout=seconds)
+            await paced(LOOK_EVERY_S)
 
 
 @asynccontextmanager

@@ -29,3 +29,9 @@ async def eventually(probe: Callable[[], Awaitable[Fact]], *, within_s: float, w
         if not deadline.expired():
             raise
         raise AssertionError(f"waited {within_s:g} s for {what}; last seen: {seen!r}") from None
+
+
+async def paced(seconds: float) -> None:
+    """Lets `seconds` pass. For generators of load, whose pace is the clock; a test waits on facts instead."""
+    if seconds > 0:
+        await asyncio.sleep(seconds)

@@ -29,7 +29,7 @@ from watchword.runtime.failpoints import reach
 from watchword.runtime.health import Check
 from watchword.runtime.kafka import Reader
 from watchword.runtime.metrics import RuntimeMetrics
-from watchword.runtime.postgres import AWAY
+from watchword.runtime.postgres import AWAY, is_away
 
 log = structlog.get_logger()
 
@@ -40,7 +40,9 @@ COMMIT_EVERY_S: Final = 0.2
 AWAY_PAUSE_S: Final = 0.5
 FULL_PAUSE_S: Final = 0.1
 DRAIN_S: Final = 12.0
+STOP_POLLING_S: Final = 3.0
 BUGS_IN_A_ROW_MAX: Final = 50
+_NUMBER_MAX: Final = 255
 _TIERS_S = {topic: delay_s for delay_s, topic in RETRY_TIERS_S}
 
 
@@ -100,7 +102,10 @@ class Feed:
         """Take nothing more, finish what is in flight, commit, leave the group."""
         self._stopping = True
         if self._task is not None:
-            await asyncio.wait({self._task})
+            _, polling = await asyncio.wait({self._task}, timeout=STOP_POLLING_S)
+            if polling:  # a consumer that has lost its group waits for it without end
+                self._task.cancel()
+                await asyncio.wait(polling)
         await self._drained()
         if left := set(self._inflight):
             for task in left:
@@ -142,7 +147,6 @@ class Feed:
         if room <= 0:
             await asyncio.wait(set(self._inflight), timeout=POLL_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
             return
-        epoch = self._reader.epoch
         try:
             records = await self._reader.poll(records_max=min(room, POLL_RECORDS_MAX), wait_ms=self._wait_ms())
         except (KafkaError, OSError, TimeoutError) as error:
@@ -150,6 +154,7 @@ class Feed:
             self._check.failing("kafka does not answer")
             await asyncio.sleep(AWAY_PAUSE_S)
             return
+        epoch = self._reader.epoch  # of the assignment these records were read under: nothing was awaited since
         async with self._taking:
             if records and epoch == self._reader.epoch:
                 self._renew(epoch)
@@ -173,6 +178,8 @@ class Feed:
             await self._clock.refresh()
             works = await self._works(taken)
         except AWAY as error:
+            if not is_away(error):
+                raise
             log.warning("dispatch.database_away", error=repr(error))
             self._check.failing("the database does not answer")
             for each in taken:
@@ -251,6 +258,8 @@ class Feed:
             try:
                 await (await self._ledger.tell((row,)))
             except AWAY as error:
+                if not is_away(error):
+                    raise
                 log.warning("dispatch.database_away", error=repr(error))
                 await asyncio.sleep(AWAY_PAUSE_S)
             else:
@@ -296,7 +305,14 @@ def _read(reader: Reader, record: Any) -> Taken:
         event = decode(told.type, record.value)
     except (UnreadableEvent, ValueError) as error:
         return made(None, None, str(error) or "unreadable")
-    return made(event if isinstance(event, SendRequested) else None, told)
+    if not isinstance(event, SendRequested):
+        return made(None, told)
+    return made(event, told) if _in_bounds(event) else made(None, told, "a count is out of bounds")
+
+
+def _in_bounds(event: SendRequested) -> bool:
+    """Whether its counts fit their columns, and what attempt ids are made of."""
+    return 1 <= event.send_no <= _NUMBER_MAX and 1 <= event.try_no <= _NUMBER_MAX and 0 <= event.recovery <= _NUMBER_MAX
 
 
 def _cause(taken: Taken) -> Cause:

@@ -41,7 +41,7 @@ class Ledger:
         self._teller = teller
         self._clock = clock
         self._publishing: set[asyncio.Task[bool]] = set()
-        bad_rows = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+        bad_rows = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError)
         self._claims: Coalescer[Ask, Claim | None] = Coalescer(
             self._claim, keys=lambda ask: (ask.attempt_id,), batch_max=BATCH_MAX, isolates=bad_rows
         )

@@ -29,7 +29,7 @@ from watchword.kernel.verification import AttemptState
 from watchword.runtime.acting import Cause
 from watchword.runtime.clock import Clock
 from watchword.runtime.coalesce import Overloaded
-from watchword.runtime.postgres import AWAY
+from watchword.runtime.postgres import AWAY, is_away
 
 log = structlog.get_logger()
 
@@ -122,6 +122,7 @@ class Sender:
             try:
                 return await self._ledger.claim(ask)
             except (*AWAY, Overloaded) as error:
+                _raise_unless_away(error)
                 log.warning("dispatch.claim_failed", error=repr(error))
                 await asyncio.sleep(AWAY_PAUSE_S)
         return None
@@ -210,6 +211,7 @@ class Sender:
             try:
                 return await self._ledger.record(cause, conclusion)
             except (*AWAY, Overloaded) as error:
+                _raise_unless_away(error)
                 log.warning("dispatch.result_delayed", attempt=str(conclusion.attempt.id), error=repr(error))
                 if time.monotonic() > until_s:
                     return None
@@ -249,3 +251,8 @@ def _earlier(work: Work) -> tuple[Try, ...]:
 def _give_back(leave: Leave | None, said: Outcome | None) -> None:
     if leave is not None:
         leave.carrier.give_back(leave, said)
+
+
+def _raise_unless_away(error: Exception) -> None:
+    if not isinstance(error, Overloaded) and not is_away(error):
+        raise error

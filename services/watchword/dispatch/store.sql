@@ -11,8 +11,8 @@ ORDER BY a.verification_id, a.try_no
 
 -- name: claim
 -- attempt moves: queued -> sending
--- A live verification's; one too late to be sent, so that it can be told as
--- skipped; or one that was claimed before, whatever became of its verification, so that it is resolved.
+-- A live verification's; one too late to be sent, so that it is told as skipped; or one that was claimed before,
+-- whatever became of its verification, so that it is resolved.
 WITH asked AS (
     SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[]) AS t (id, recovery, account, gateway)
 ), free AS (
@@ -56,8 +56,7 @@ SELECT id FROM verifications WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY U
 
 -- name: conclude
 -- attempt moves: sending -> accepted; sending -> rejected; sending -> deferred; sending -> unknown; sending -> skipped_late
--- A batch holds one attempt of a
--- verification at most, so each row finds its own sequence number.
+-- A batch holds one attempt of a verification at most, so each row finds its own sequence number.
 WITH concluded AS (
     UPDATE attempts AS a
     SET state = t.state, lease_until = NULL, concluded_at = clock_timestamp(), outcome = t.outcome,

@@ -134,7 +134,7 @@ class Judge:
                 table[feature.encode()] = encoded
             if each.told is not None:
                 self._metrics.tell(each.told)
-                log.info("judge.level_set", kind=feature.partition(":")[0], level=each.told.level.value)
+                log.info("judge.level_set", kind=feature.partition(":")[0], risk=each.told.level.value)
 
     async def _forget(self, event: SignalObserved, table: Table) -> None:
         """Drop a few features of the event's shard of which nothing is left, and their levels with them."""

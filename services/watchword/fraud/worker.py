@@ -17,11 +17,11 @@ from watchword.fraud.decide.assess import Asked, decide, learn
 from watchword.fraud.decide.rules import Rules
 from watchword.fraud.metrics import FraudMetrics
 from watchword.fraud.settings import FraudSettings
+from watchword.fraud.signals import SignalBuffer
 from watchword.kernel.event import Event
 from watchword.kernel.tenancy import FraudMode
 from watchword.kernel.verdict import Verdict
 from watchword.kernel.verification import State
-from watchword.runtime.acting import Cause, Told
 from watchword.runtime.configuration import Configuration
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.loop import Incoming, Loop, Step
@@ -48,6 +48,7 @@ async def build(context: Context) -> list[Service]:
         clock=context.clock,
         check=context.health.check("fraud.mirror", ready_within_s=MIRROR_FRESH_S),
     )
+    signals = SignalBuffer(context.publisher, context.clock, metrics)
     gathering = Gathering(context, mirror, rules, metrics)
     assess = Step(
         worker="fraud",
@@ -57,7 +58,7 @@ async def build(context: Context) -> list[Service]:
         gather=gathering.asked,
         decide=timed(metrics),
         statements={"assess": _SQL["assess"]},
-        merge=merging(metrics),
+        merge=signals.take,
     )
     learning = Step(
         worker="fraud",
@@ -67,9 +68,9 @@ async def build(context: Context) -> list[Service]:
         gather=nothing,
         decide=learn,
         statements={},
-        merge=merging(metrics),
+        merge=signals.take,
     )
-    return [mirror, Loop.of(assess, context), Loop.of(learning, context)]
+    return [mirror, signals, Loop.of(assess, context), Loop.of(learning, context)]
 
 
 class Gathering:
@@ -133,24 +134,3 @@ def timed(metrics: FraudMetrics) -> Callable[[Event, Asked | None, datetime], Ve
         return verdict
 
     return measured
-
-
-def merging(metrics: FraudMetrics) -> Callable[[Sequence[Told]], Sequence[Told]]:
-    """The events of one transaction with its signals gathered into one event a shard, and all of them counted."""
-
-    def merge(told: Sequence[Told]) -> Sequence[Told]:
-        kept: list[Told] = []
-        signals = []
-        for each in told:
-            if isinstance(each.emit.event, SignalObserved):
-                signals.append(each.emit)
-                continue
-            if isinstance(each.emit.event, VerificationAssessed):
-                metrics.tell(each.emit.event)
-            kept.append(each)
-        for emit in signals:
-            for seen in emit.event.observations if isinstance(emit.event, SignalObserved) else ():
-                metrics.observations.add(outcome=seen.kind.value)
-        return [*kept, *(Told(emit, 0, Cause()) for emit in observe.merged(signals))]
-
-    return merge

@@ -29,7 +29,8 @@ class Emit:
     Kafka key unless `key` says otherwise; `ordinal` tells apart the events of one subject and one name, so that
     (subject, name, ordinal) names the fact and a repeat carries the same event id.
 
-    `counted` events take the next sequence number of their verification.
+    `counted` events take the next sequence number of their verification. `correlation` is the asker's own id for the
+    request, where it is not the one that the causing event carries on.
     """
 
     event: Event
@@ -38,3 +39,4 @@ class Emit:
     topic: str = ""
     key: str = ""
     counted: bool = True
+    correlation: str = ""

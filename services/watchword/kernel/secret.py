@@ -33,11 +33,6 @@ class Secret:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.masked()}>"
 
-    def __format__(self, spec: str) -> str:
-        if spec:
-            raise TypeError(f"{type(self).__name__} cannot be formatted as {spec!r}: it is shown masked or not at all")
-        return self.masked()
-
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented

@@ -1,10 +1,11 @@
-"""What a tenant and a route are: documents that `watchword apply` writes and every decision reads.
+"""What a tenant, a route and an endpoint are: documents that `watchword apply` writes and every decision reads.
 
 The field constraints are the whole validation of one document; what ties documents together is checked in
 `runtime.configuration_file`.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 

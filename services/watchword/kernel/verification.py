@@ -88,7 +88,13 @@ class AttemptState(StrEnum):
 
 
 ATTEMPT_TRANSITIONS: Mapping[AttemptState, frozenset[AttemptState]] = {
-    AttemptState.QUEUED: frozenset({AttemptState.SENDING, AttemptState.SKIPPED_LATE}),
+    AttemptState.QUEUED: frozenset(
+        {
+            AttemptState.SENDING,
+            AttemptState.SKIPPED_LATE,
+            AttemptState.UNKNOWN,  # claimed once, and nobody took it up again in time: it may have left
+        }
+    ),
     AttemptState.SENDING: frozenset(
         {
             AttemptState.ACCEPTED,

@@ -18,21 +18,29 @@ import orjson
 from watchword.kernel.document import Document
 from watchword.kernel.template import warnings
 from watchword.runtime import api_keys
-from watchword.runtime.configuration import SEALED_SECRETS, SQL, account_aad
+from watchword.runtime.configuration import SEALED_SECRETS, SQL, account_aad, endpoint_aad
 from watchword.runtime.configuration_file import (
     AccountDocument,
     ApiKeyDocument,
     ConfigurationError,
     Documents,
+    EndpointDocument,
     dangling,
     full_id,
     read,
 )
 from watchword.runtime.keyring import Keyring, Purpose
-from watchword.runtime.sealing import seal, token
+from watchword.runtime.sealing import Key, seal, token
 
 _TIMEOUT_S = 10.0
-KINDS = {"tenants": "tenant", "policies": "policy", "templates": "template", "accounts": "account", "routes": "route"}
+KINDS = {
+    "tenants": "tenant",
+    "policies": "policy",
+    "templates": "template",
+    "accounts": "account",
+    "routes": "route",
+    "endpoints": "endpoint",
+}
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -77,7 +85,8 @@ class _Stored:
 async def apply(
     dsn: str, path: Path, *, keyring: Keyring, gateways: Collection[str], dry_run: bool = False, prune: bool = False
 ) -> Applied:
-    """Apply the file. `prune` retires documents that are not in it. Keyring: purpose `account`.
+    """Apply the file. `prune` retires documents that are not in it. Keyring: purposes `account` and, for
+    endpoints, `endpoint`.
 
     Raises ConfigurationError before anything is written, or what Postgres raises.
     """
@@ -119,20 +128,22 @@ def _stored(documents: Documents, keyring: Keyring) -> Iterator[_Stored]:
     for table, kind in KINDS.items():
         for document in getattr(documents, table):
             if isinstance(document, AccountDocument):
-                yield _sealed(document, keyring)
+                yield _sealed(kind, document, keyring.sealing(Purpose.ACCOUNT), account_aad(document.id))
+            elif isinstance(document, EndpointDocument):
+                aad = endpoint_aad(document.tenant, document.id)
+                yield _sealed(kind, document, keyring.sealing(Purpose.ENDPOINT), aad)
             else:
                 content = msgspec.to_builtins(document)
                 yield _Stored(kind, full_id(document), content, _digest(document))
 
 
-def _sealed(account: AccountDocument, keyring: Keyring) -> _Stored:
-    content = msgspec.to_builtins(account)
+def _sealed(kind: str, document: AccountDocument | EndpointDocument, key: Key, aad: bytes) -> _Stored:
+    content = msgspec.to_builtins(document)
     secrets = orjson.dumps(content.pop("secrets"), option=orjson.OPT_SORT_KEYS)
-    key = keyring.sealing(Purpose.ACCOUNT)
     digest = hashlib.sha256(_canonical(content) + token(key, secrets.decode()).encode()).hexdigest()
-    if account.secrets:
-        content[SEALED_SECRETS] = base64.b64encode(seal(key, secrets, account_aad(account.id))).decode("ascii")
-    return _Stored("account", account.id, content, digest)
+    if document.secrets:
+        content[SEALED_SECRETS] = base64.b64encode(seal(key, secrets, aad)).decode("ascii")
+    return _Stored(kind, full_id(document), content, digest)
 
 
 def _digest(document: Document) -> str:

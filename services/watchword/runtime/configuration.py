@@ -14,7 +14,7 @@ import structlog
 from watchword.gateways.contract import Account
 from watchword.kernel.policy import Policy
 from watchword.kernel.template import Template
-from watchword.kernel.tenancy import Route, Tenant, most_specific_first
+from watchword.kernel.tenancy import Endpoint, Route, Tenant, most_specific_first
 from watchword.runtime.api_keys import ApiKey
 from watchword.runtime.health import Check
 from watchword.runtime.keyring import Keyring, Purpose
@@ -58,6 +58,7 @@ class Configuration:
     templates: Mapping[tuple[str, str], Template] = field(default_factory=_nothing)
     accounts: Mapping[str, Account] = field(default_factory=_nothing)
     routes: tuple[Route, ...] = ()
+    endpoints: Mapping[tuple[str, str], Endpoint] = field(default_factory=_nothing)
     api_keys: Mapping[bytes, ApiKey] = field(default_factory=_nothing, repr=False)
 
     def tenant(self, tenant: str) -> Tenant | None:
@@ -88,6 +89,10 @@ class Configuration:
         """The routes that serve a destination, most specific first."""
         return tuple(route for route in self.routes if route.serves(country, range_, purpose))
 
+    def endpoints_of(self, tenant: str) -> tuple[Endpoint, ...]:
+        """Where the tenant is called back, disabled ones too; their secrets as with accounts."""
+        return tuple(endpoint for endpoint in self.endpoints.values() if endpoint.tenant == tenant)
+
     def api_key(self, key_hash: bytes) -> ApiKey | None:
         """The key with that SHA-256, usable or not."""
         return self.api_keys.get(key_hash)
@@ -100,6 +105,7 @@ def snapshot(
     live = [row for row in rows if not row.retired]
     policies = {(policy.tenant, policy.id): policy for policy, _ in _read(live, "policy", Policy)}
     versions = {(policy.tenant, policy.id): version for policy, version in _read(live, "policy", Policy)}
+    endpoints = (_endpoint(row, keyring) for row in live if row.kind == "endpoint")
     accounts = (_account(row, keyring) for row in live if row.kind == "account")
     return Configuration(
         serial=serial,
@@ -109,6 +115,7 @@ def snapshot(
         templates=MappingProxyType({(text.tenant, text.id): text for text, _ in _read(live, "template", Template)}),
         accounts=MappingProxyType({account.id: account for account in accounts if account is not None}),
         routes=most_specific_first(route for route, _ in _read(live, "route", Route)),
+        endpoints=MappingProxyType({(each.tenant, each.id): each for each in endpoints if each is not None}),
         api_keys=MappingProxyType(dict(api_keys or {})),
     )
 
@@ -129,24 +136,40 @@ def _read(rows: Iterable[Row], kind: str, struct: type[T]) -> list[tuple[T, int]
 def _account(row: Row, keyring: Keyring) -> Account | None:
     known = {name: value for name, value in row.document.items() if name in Account.__dataclass_fields__}
     try:
-        secrets = _secrets(row, keyring) if keyring.holds(Purpose.ACCOUNT) else {}
+        secrets: dict[str, str] = _secrets(row, keyring, Purpose.ACCOUNT, account_aad(row.id)) or {}
         return msgspec.convert({**known, "secrets": secrets}, Account)
     except (SealBroken, msgspec.MsgspecError) as error:
         log.error("configuration.document_refused", kind="account", document=row.id, error=str(error))
         return None
 
 
-def _secrets(row: Row, keyring: Keyring) -> dict[str, str]:
+def _endpoint(row: Row, keyring: Keyring) -> Endpoint | None:
+    known = {name: value for name, value in row.document.items() if name in Endpoint.__dataclass_fields__}
+    try:
+        aad = endpoint_aad(str(known.get("tenant")), str(known.get("id")))
+        secrets = _secrets(row, keyring, Purpose.ENDPOINT, aad) or []
+        return msgspec.convert({**known, "version": row.version, "secrets": secrets}, Endpoint)
+    except (SealBroken, msgspec.MsgspecError) as error:
+        log.error("configuration.document_refused", kind="endpoint", document=row.id, error=str(error))
+        return None
+
+
+def _secrets(row: Row, keyring: Keyring, purpose: Purpose, aad: bytes) -> Any:
+    """What was sealed in a document; None where there is nothing or this process holds no key to it."""
     sealed = row.document.get(SEALED_SECRETS, "")
-    if not sealed:
-        return {}
-    clear = open_sealed(keyring.opening(Purpose.ACCOUNT), base64.b64decode(sealed), account_aad(row.id))
-    return msgspec.json.decode(clear, type=dict[str, str])
+    if not sealed or not keyring.holds(purpose):
+        return None
+    return msgspec.json.decode(open_sealed(keyring.opening(purpose), base64.b64decode(sealed), aad))
 
 
 def account_aad(account: str) -> bytes:
     """What the sealed secrets of an account belong to."""
     return joined("account", account)
+
+
+def endpoint_aad(tenant: str, endpoint: str) -> bytes:
+    """What the sealed secrets of an endpoint belong to."""
+    return joined("endpoint", tenant, endpoint)
 
 
 class ConfigurationWatch:

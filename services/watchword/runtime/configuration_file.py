@@ -4,6 +4,7 @@ One pass finds every fault: unknown tables and fields with the nearest name, val
 stand twice, references that lead nowhere. Nothing is written unless nothing is wrong.
 """
 
+import base64
 import difflib
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from watchword.kernel.destination import Refusal, destination
 from watchword.kernel.document import Document, Name
 from watchword.kernel.policy import TTL_MIN_S, Policy
 from watchword.kernel.template import Template, complaints
@@ -24,6 +26,9 @@ from watchword.runtime.settings import environment_value
 _FILE_MAX = 5_000_000
 
 D = TypeVar("D", bound=Document)
+Notified = Literal["verification-ended", "code-issued", "attempt-made", "receipt-recorded", "code-checked"]
+_SECRET_PREFIX = "whsec_"
+_SECRET_BYTES = range(24, 65)  # what the Standard Webhooks scheme asks for
 
 
 class ConfigurationError(Exception):
@@ -52,6 +57,20 @@ class AccountDocument(Document, frozen=True, kw_only=True):
     secrets: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+class EndpointDocument(Document, frozen=True, kw_only=True):
+    """Where a tenant is called back, as the file has it: `kernel.tenancy.Endpoint`. The newest secret stands first;
+    a second one is the one it replaces. Secrets are written as those of accounts are."""
+
+    id: Name
+    tenant: Name
+    url: Annotated[str, Meta(min_length=8, max_length=500)]
+    events: Annotated[list[Notified], Meta(min_length=1)] = msgspec.field(
+        default_factory=lambda: ["verification-ended"]
+    )
+    secrets: Annotated[list[str], Meta(min_length=1, max_length=2)]
+    disabled: bool = False
+
+
 class ApiKeyDocument(Document, frozen=True, kw_only=True):
     """A key to be made, by its tenant and name; one that exists is left alone. `revoked` ends it."""
 
@@ -77,6 +96,7 @@ class Documents:
     templates: tuple[Template, ...] = ()
     accounts: tuple[AccountDocument, ...] = ()
     routes: tuple[Route, ...] = ()
+    endpoints: tuple[EndpointDocument, ...] = ()
     api_keys: tuple[ApiKeyDocument, ...] = ()
 
     def __repr__(self) -> str:
@@ -99,14 +119,15 @@ TABLES: Mapping[str, type[Document]] = {
     "templates": Template,
     "accounts": AccountDocument,
     "routes": Route,
+    "endpoints": EndpointDocument,
     "api_keys": ApiKeyDocument,
 }
 
 
 def full_id(document: Document) -> str:
-    """The id under which a document is stored: policies and templates belong to their tenant."""
+    """The id under which a document is stored: policies, templates and endpoints belong to their tenant."""
     own = str(getattr(document, "id", ""))
-    return f"{document.tenant}/{own}" if isinstance(document, Policy | Template) else own
+    return f"{document.tenant}/{own}" if isinstance(document, Policy | Template | EndpointDocument) else own
 
 
 def read(path: Path, *, gateways: Collection[str]) -> Documents:
@@ -135,6 +156,7 @@ def dangling(documents: Documents, applied: Mapping[str, Collection[str]]) -> li
         *(("policies", full_id(policy), "tenant", policy.tenant) for policy in documents.policies),
         *(("templates", full_id(text), "tenant", text.tenant) for text in documents.templates),
         *(("api_keys", key.id, "tenant", key.tenant) for key in documents.api_keys),
+        *(("endpoints", full_id(one), "tenant", one.tenant) for one in documents.endpoints),
         *(("policies", full_id(one), "template", f"{one.tenant}/{one.template}") for one in documents.policies),
         *(("routes", route.id, "account", account) for route in documents.routes for account in route.accounts),
     ]
@@ -167,7 +189,7 @@ def _documents(path: Path, table: str, given: object, struct: type[D], problems:
         problems += [f"{where} has {fault}" for fault in unknown]
         known = {name: value for name, value in one.items() if name in _fields(struct)}
         try:
-            known = _with_secrets(known) if struct is AccountDocument else known
+            known = _with_secrets(known)
             found.append(msgspec.convert(known, struct))
         except msgspec.ValidationError as error:
             problems.append(f"{where}: {_plainly(str(error))}")
@@ -195,11 +217,13 @@ def _called(one: Mapping[str, Any], number: int) -> str:
     return f'"{name}"' if isinstance(name, str) and name else f"number {number}"
 
 
-def _with_secrets(account: dict[str, Any]) -> dict[str, Any]:
-    secrets = account.get("secrets")
-    if not isinstance(secrets, dict) or not all(isinstance(value, str) for value in secrets.values()):
-        return account
-    return {**account, "secrets": {name: _secret(name, value) for name, value in secrets.items()}}
+def _with_secrets(document: dict[str, Any]) -> dict[str, Any]:
+    match document.get("secrets"):
+        case dict() as named if all(isinstance(value, str) for value in named.values()):
+            return {**document, "secrets": {name: _secret(name, value) for name, value in named.items()}}
+        case list() as listed if all(isinstance(value, str) for value in listed):
+            return {**document, "secrets": [_secret(str(at), value) for at, value in enumerate(listed, start=1)]}
+    return document
 
 
 def _secret(name: str, told: str) -> str:
@@ -218,7 +242,7 @@ def _secret(name: str, told: str) -> str:
 
 def _faults(documents: Documents, gateways: Collection[str]) -> list[str]:
     """What is wrong within the file, beyond the single field."""
-    faults = [*_doubles(documents), *_shared_sources(documents.tenants)]
+    faults = [*_doubles(documents), *_shared_sources(documents.tenants), *_taken_topics(documents.tenants)]
     for policy in documents.policies:
         if policy.ttl_s < TTL_MIN_S and not policy.allow_short_ttl:
             faults.append(
@@ -227,10 +251,32 @@ def _faults(documents: Documents, gateways: Collection[str]) -> list[str]:
             )
     for template in documents.templates:
         faults += [f'[[templates]] "{full_id(template)}" {fault}' for fault in complaints(template)]
+    for endpoint in documents.endpoints:
+        faults += _endpoint_faults(endpoint)
     for account in documents.accounts:
         if account.gateway not in gateways:
             faults.append(f'[[accounts]] "{account.id}" names {_no_such("gateway", account.gateway, gateways)}')
     return faults
+
+
+def _endpoint_faults(endpoint: EndpointDocument) -> Iterable[str]:
+    """What keeps an endpoint from being called. Secrets are never part of the words."""
+    where = f'[[endpoints]] "{full_id(endpoint)}"'
+    refusal = destination(endpoint.url, local=True)
+    if isinstance(refusal, Refusal):
+        yield f"{where}: url is refused ({refusal}); it is https://, a public host, and no user or fragment"
+    for number, secret in enumerate(endpoint.secrets, start=1):
+        if not _is_signing_secret(secret):
+            yield f"{where}: secret {number} is not whsec_ and the base64 of 24 to 64 bytes"
+
+
+def _is_signing_secret(secret: str) -> bool:
+    try:
+        return len(base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)) in _SECRET_BYTES and (
+            secret.startswith(_SECRET_PREFIX)
+        )
+    except ValueError:
+        return False
 
 
 def _doubles(documents: Documents) -> list[str]:
@@ -243,6 +289,14 @@ def _doubles(documents: Documents) -> list[str]:
                 faults.append(f'[[{table}]] "{name}" stands twice')
             seen.add(name)
     return faults
+
+
+def _taken_topics(tenants: Iterable[Tenant]) -> list[str]:
+    return [
+        f'[[tenants]] "{tenant.id}": results_topic begins with otp., and such names are for the pipeline\'s own topics'
+        for tenant in tenants
+        if tenant.results_topic.startswith("otp.")
+    ]
 
 
 def _shared_sources(tenants: Iterable[Tenant]) -> list[str]:

@@ -21,12 +21,11 @@ from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
 from watchword.kernel.feature import PILE_UPS, Kind, feature_key, kind_of
 from watchword.runtime.clock import Clock
 from watchword.runtime.health import Check
-from watchword.runtime.kafka import Cluster
+from watchword.runtime.kafka import STOP_DEADLINE_S, Cluster, stop_quietly
 
 log = structlog.get_logger()
 
 CATCH_UP_WITHIN_S = 30.0
-STOP_DEADLINE_S = 5.0
 TIDY_EVERY = 10_000
 _AWAY = (KafkaError, OSError, TimeoutError)
 _PAUSE_S = 1.0
@@ -110,7 +109,7 @@ class LevelMirror:
         """Stop following."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait({self._task}, timeout=STOP_DEADLINE_S)
+            await asyncio.wait({self._task}, timeout=STOP_DEADLINE_S + 1)
 
     @property
     def failed(self) -> BaseException | None:
@@ -165,7 +164,7 @@ class LevelMirror:
                 log.warning("mirror.interrupted", member=self._member, error=repr(error))
                 self._check.failing("kafka does not answer")
             finally:
-                await _stopped(consumer)
+                await stop_quietly(consumer)
             await asyncio.sleep(_PAUSE_S)
 
     async def _catch_up(self, consumer: AIOKafkaConsumer) -> None:
@@ -202,11 +201,3 @@ class LevelMirror:
             return
         if isinstance(event, RiskLevelSet):
             self._map.put(feature, Mirrored(event, told.time))
-
-
-async def _stopped(consumer: AIOKafkaConsumer) -> None:
-    try:
-        async with asyncio.timeout(STOP_DEADLINE_S):
-            await consumer.stop()
-    except _AWAY as error:
-        log.info("mirror.stopped_hard", error=repr(error))

@@ -70,7 +70,7 @@ def row(emit: Emit, origin: Origin, *, sequence: int) -> OutboxRow:
         tenant=about.tenant if about else getattr(event, "tenant", ""),
         sequence=sequence,
         expires_at=about.expires_at if about else None,
-        correlation_id=origin.correlation_id,
+        correlation_id=emit.correlation or origin.correlation_id,
         causation_id=origin.causation_id,
         partition_key=key,
         traceparent=origin.traceparent,

@@ -19,6 +19,7 @@ td,th{{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top}}</style>
 <h1>{title}</h1>{content}</html>
 """
 _PROBLEM = "<p>Status {status}, code <code>{code}</code>.</p><p>{remedy}</p>"
+_HEAD = "<table><tr><th>Call<th>Scope<th>Meaning<th>Problems"
 _ROW = "<tr><td><code>{method} {path}</code><td>{scope}<td>{summary}<td>{problems}"
 
 
@@ -43,5 +44,5 @@ def docs_page(title: str, routes: Iterable[Operation]) -> bytes:
         )
         for route in routes
     ]
-    head = f'<p>The full description is <a href="{OPENAPI}">openapi.json</a>.</p><table><tr><th>Call<th>Scope<th><th>Problems'
-    return _PAGE.format(title=escape(title), content=f"{head}{''.join(rows)}</table>").encode()
+    content = f'<p>The full description is <a href="{OPENAPI}">openapi.json</a>.</p>{_HEAD}{"".join(rows)}</table>'
+    return _PAGE.format(title=escape(title), content=content).encode()

@@ -46,7 +46,9 @@ PROBLEMS: Mapping[str, Kind] = {
         401, "The request carries no usable API key", "Send Authorization: Bearer and a live API key."
     ),
     "forbidden_scope": Kind(403, "The API key may not do this", "Use a key with the scope that openapi.json names."),
-    "signature_invalid": Kind(403, "The signature does not fit", "Sign with the secret agreed for this account, and lately."),
+    "signature_invalid": Kind(
+        403, "The signature does not fit", "Sign with the secret agreed for this account, and lately."
+    ),
     "forbidden_plaintext": Kind(403, "This door is for HTTPS", "Come through the proxy that ends TLS for it."),
     # What is asked
     "number_invalid": Kind(422, "The number is not a phone number", "Send E.164, such as +919876543210."),

@@ -27,7 +27,9 @@ KEYS = {
 ALL_SIGNALS = Signals(ip_net_token="net", device_token="phone")
 
 
-def requested(*, number_type: str = "mobile", signals: Signals = ALL_SIGNALS, ttl_s: int = 300) -> VerificationRequested:
+def requested(
+    *, number_type: str = "mobile", signals: Signals = ALL_SIGNALS, ttl_s: int = 300
+) -> VerificationRequested:
     return VerificationRequested(
         verification_id=VERIFICATION,
         tenant="shop",
@@ -54,9 +56,7 @@ def asked(
     rules: Rules = DEFAULT,
 ) -> Asked:
     told = {kind: level(kind, risk) for kind, risk in (levels or {}).items()}
-    return Asked(
-        state=state, sends_assessed=sends_assessed, rules=rules, mode=mode, countries=countries, levels=told
-    )
+    return Asked(state=state, sends_assessed=sends_assessed, rules=rules, mode=mode, countries=countries, levels=told)
 
 
 def level(kind: Kind, risk: RiskLevel) -> RiskLevelSet:

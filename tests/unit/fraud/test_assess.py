@@ -1,14 +1,15 @@
 """What one request and one ending lead to: every branch."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
-from tests.unit.fraud.facts import ALL_SIGNALS, KEYS, NOW, VERIFICATION, asked, requested
 
+from tests.unit.fraud.facts import ALL_SIGNALS, KEYS, NOW, VERIFICATION, asked, requested
 from watchword.events.code_issued import CodeIssued
 from watchword.events.resend_requested import ResendRequested
 from watchword.events.risk_level_set import RiskLevel
-from watchword.events.signal_observed import SignalKind, SignalObserved
+from watchword.events.signal_observed import Observation, SignalKind, SignalObserved
 from watchword.events.verification import Signals, shared
 from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
 from watchword.events.verification_ended import Ending, VerificationEnded
@@ -131,9 +132,7 @@ def test_an_event_of_another_kind_changes_nothing() -> None:
     ],
 )
 def test_an_ending_is_learned_from(state: Ending, kind: SignalKind | None) -> None:
-    ended = VerificationEnded(
-        **shared(requested()), state=state, reason="told", requested_at=NOW, signals=ALL_SIGNALS
-    )
+    ended = VerificationEnded(**shared(requested()), state=state, reason="told", requested_at=NOW, signals=ALL_SIGNALS)
     verdict = learn(ended, None, NOW)
     assert isinstance(verdict, Done) and verdict.writes == ()
     signals = [each.event for each in verdict.emits if isinstance(each.event, SignalObserved)]
@@ -141,12 +140,20 @@ def test_an_ending_is_learned_from(state: Ending, kind: SignalKind | None) -> No
     assert {one.kind for each in signals for one in each.observations} == ({kind} if kind else set())
 
 
-def test_signals_of_a_batch_travel_one_event_a_shard_and_none_is_lost() -> None:
-    emits: list[Emit] = []
+def gathered(emits: tuple[Emit, ...]) -> dict[int, list[Observation]]:
+    by_shard: dict[int, list[Observation]] = {}
+    for emit in emits:
+        assert isinstance(emit.event, SignalObserved)
+        by_shard.setdefault(emit.event.shard, []).extend(emit.event.observations)
+    return by_shard
+
+
+def test_signals_travel_one_event_a_shard_and_none_is_lost() -> None:
+    emits: tuple[Emit, ...] = ()
     for n in range(50):
         keys = {Kind.RANGE: f"range:+99890{n % 7}@shop", Kind.COUNTRY: "country:UZ@shop"}
         emits += observe.of_send(keys, VERIFICATION, 1, NOW)
-    merged = observe.merged(emits)
+    merged = observe.merged(gathered(emits))
     events = [each.event for each in merged if isinstance(each.event, SignalObserved)]
     assert len(merged) == len({event.shard for event in events}) <= 8
     assert sum(len(event.observations) for event in events) == 100
@@ -155,10 +162,21 @@ def test_signals_of_a_batch_travel_one_event_a_shard_and_none_is_lost() -> None:
         assert {shard_of(one.feature) for one in event.observations} == {event.shard}
 
 
+def test_a_great_many_signals_of_one_shard_travel_in_several_events() -> None:
+    seen = [each for n in range(2_500) for each in _observed(n)]
+    parts = [emit.event for emit in observe.merged({6: seen}) if isinstance(emit.event, SignalObserved)]
+    assert [len(part.observations) for part in parts] == [1_000, 1_000, 500]
+
+
+def _observed(number: int) -> list[Observation]:
+    keys = {Kind.COUNTRY: KEYS[Kind.COUNTRY]}
+    return gathered(observe.of_send(keys, UUID(int=number), 1, NOW))[6]
+
+
 def test_merged_signals_have_an_id_that_follows_from_what_they_hold() -> None:
-    one = observe.merged(observe.of_send(KEYS, VERIFICATION, 1, NOW))
-    same = observe.merged(observe.of_send(KEYS, VERIFICATION, 1, NOW + timedelta(seconds=1)))
-    other = observe.merged(observe.of_send(KEYS, VERIFICATION, 2, NOW))
+    one = observe.merged(gathered(observe.of_send(KEYS, VERIFICATION, 1, NOW)))
+    same = observe.merged(gathered(observe.of_send(KEYS, VERIFICATION, 1, NOW + timedelta(seconds=1))))
+    other = observe.merged(gathered(observe.of_send(KEYS, VERIFICATION, 2, NOW)))
     assert [each.subject for each in one] == [each.subject for each in same]
     assert not {each.subject for each in one} & {each.subject for each in other}
 

@@ -1,8 +1,8 @@
 """What the judge keeps in memory: the table follows what is alive."""
 
 import msgspec
-from tests.unit.fraud.facts import NOW, judged, sends, verified
 
+from tests.unit.fraud.facts import NOW, judged, sends, verified
 from watchword.events.risk_level_set import RiskLevel
 from watchword.fraud.decide.levels import Node
 from watchword.fraud.decide.rules import DEFAULT

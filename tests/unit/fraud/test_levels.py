@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from tests.unit.fraud.facts import NOW, RANGE, judged, seen, sends, verified
 
-from watchword.events.risk_level_set import RiskLevel
+from tests.unit.fraud.facts import NOW, RANGE, judged, seen, sends, verified
+from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
 from watchword.events.signal_observed import SignalKind
 from watchword.fraud.decide.levels import RING, Node, counted, forgettable, observe, unverified, weigh
 from watchword.fraud.decide.rules import DEFAULT
@@ -81,8 +81,8 @@ def test_unverified_endings_and_unknown_words_add_nothing_to_what_was_sent() -> 
 
 
 def test_each_block_of_the_same_range_lasts_four_times_longer_up_to_twelve_hours() -> None:
-    node, told = Node(), []
-    at_s, sent, lengths = 0.0, 0, []
+    node, told = Node(), list[RiskLevelSet]()
+    at_s, sent, lengths = 0.0, 0, list[int]()
     for _ in range(6):
         while not (told and told[-1].level is BLOCKED):
             node, told = judged(sends(1, first=sent, at_s=at_s), node=node)
@@ -127,7 +127,9 @@ def test_a_country_is_blocked_while_it_is_new_and_never_once_it_is_proven() -> N
     assert [each.level for each in told] == [ELEVATED]
 
 
-@pytest.mark.parametrize(("kind", "limit", "code"), [(Kind.IP_NET, 30, "ip_velocity"), (Kind.DEVICE, 10, "device_velocity")])
+@pytest.mark.parametrize(
+    ("kind", "limit", "code"), [(Kind.IP_NET, 30, "ip_velocity"), (Kind.DEVICE, 10, "device_velocity")]
+)
 def test_a_network_or_a_device_is_blocked_by_its_unverified_sends_of_an_hour(kind: Kind, limit: int, code: str) -> None:
     _, told = judged(sends(limit, apart_s=60), kind=kind)
     assert (told[-1].level, told[-1].reasons[0].value, told[-1].reasons[0].code) == (BLOCKED, limit, code)
@@ -136,7 +138,9 @@ def test_a_network_or_a_device_is_blocked_by_its_unverified_sends_of_an_hour(kin
 
 
 def test_a_shared_network_whose_users_verify_is_left_in_peace() -> None:
-    observations = [each for n in range(500) for each in (*sends(1, first=n, at_s=n), *verified(1, first=n, at_s=n + 20))]
+    observations = [
+        each for n in range(500) for each in (*sends(1, first=n, at_s=n), *verified(1, first=n, at_s=n + 20))
+    ]
     _, told = judged(sorted(observations, key=lambda each: each.at), kind=Kind.IP_NET)
     assert BLOCKED not in [each.level for each in told]
 

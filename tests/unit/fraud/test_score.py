@@ -1,9 +1,11 @@
 """The scorer: a table of what is known, and what becomes of it."""
 
+from typing import Any
+
 import msgspec
 import pytest
-from tests.unit.fraud.facts import KEYS, RANGE, level
 
+from tests.unit.fraud.facts import KEYS, RANGE, level
 from watchword.events.risk_level_set import RiskLevel
 from watchword.events.verification_assessed import Action
 from watchword.fraud.decide.rules import DEFAULT, RULE_OF, Rules
@@ -118,8 +120,9 @@ def test_a_ruleset_can_be_written_down_and_read_again() -> None:
 
 
 def test_settings_left_alone_are_the_published_ruleset_and_moved_ones_are_taken() -> None:
-    assert FraudSettings().rules() == DEFAULT
-    moved = FraudSettings(range_blocked=4.0, device_per_hour=5.0, block_first_s=60.0).rules()
+    assert FraudSettings.load().rules() == DEFAULT
+    told: dict[str, Any] = {"range_blocked": 4.0, "device_per_hour": 5.0, "block_first_s": 60.0}
+    moved = FraudSettings(**told).rules()
     assert (moved.range.blocked, moved.range.elevated) == (4.0, 2.0)
     assert (moved.device.blocked_1h, moved.device.elevated_10min, moved.cooling.first_s) == (5.0, 2.0, 60.0)
     assert moved.name != DEFAULT.name

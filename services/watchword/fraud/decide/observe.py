@@ -1,7 +1,7 @@
 """What a request or an ending tells about its features, and how a batch of it travels."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from uuid import UUID
@@ -12,6 +12,7 @@ from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.kernel.event import Emit
 from watchword.kernel.feature import PILE_UPS, Kind, feature_key, shard_of
 
+OBSERVATIONS_MAX = 1_000
 _SUBJECT_BYTES = 16
 _OUTCOMES = {
     Ending.APPROVED: SignalKind.VERIFIED,
@@ -52,13 +53,15 @@ def of_ending(event: VerificationEnded, at: datetime) -> tuple[Emit, ...]:
     return _emitted(features.values(), outcome, f"ended:{event.verification_id}", at)
 
 
-def merged(emits: Iterable[Emit]) -> list[Emit]:
-    """The same observations in one event a shard (decision 0002). The event's id follows from what it holds."""
-    by_shard: dict[int, list[Observation]] = defaultdict(list)
-    for emit in emits:
-        if isinstance(emit.event, SignalObserved):
-            by_shard[emit.event.shard].extend(emit.event.observations)
-    return [_emit(shard, tuple(observations)) for shard, observations in by_shard.items()]
+def merged(observations: Mapping[int, Sequence[Observation]]) -> list[Emit]:
+    """Observations by shard as events of one shard each (decision 0002), `OBSERVATIONS_MAX` at most. An event's id
+    follows from what it holds."""
+    emits = []
+    for shard, seen in observations.items():
+        for start in range(0, len(seen), OBSERVATIONS_MAX):
+            part = seen[start : start + OBSERVATIONS_MAX]
+            emits.append(_emit(shard, part, _digest(part)))
+    return emits
 
 
 def _emitted(features: Iterable[str], kind: SignalKind, signal_id: str, at: datetime) -> tuple[Emit, ...]:
@@ -66,12 +69,16 @@ def _emitted(features: Iterable[str], kind: SignalKind, signal_id: str, at: date
     for feature in features:
         seen = Observation(feature=feature, kind=kind, at=at, signal_id=signal_id)
         by_shard[shard_of(feature)].append(seen)
-    return tuple(_emit(shard, tuple(observations)) for shard, observations in by_shard.items())
+    return tuple(_emit(shard, observations, signal_id) for shard, observations in by_shard.items())
 
 
-def _emit(shard: int, observations: tuple[Observation, ...]) -> Emit:
+def _emit(shard: int, observations: Sequence[Observation], named: str) -> Emit:
+    event = SignalObserved(shard=shard, observations=tuple(observations))
+    return Emit(event, f"signals:{shard}:{named}", key=str(shard), counted=False)
+
+
+def _digest(observations: Sequence[Observation]) -> str:
     digest = blake2b(digest_size=_SUBJECT_BYTES)
     for seen in observations:
         digest.update(f"{seen.feature} {seen.signal_id}\n".encode())
-    event = SignalObserved(shard=shard, observations=observations)
-    return Emit(event, f"signals:{shard}:{digest.hexdigest()}", key=str(shard), counted=False)
+    return digest.hexdigest()

@@ -13,6 +13,8 @@ SCORE_MAX = 100
 _ELEVATED = LEVEL_VALUE[RiskLevel.ELEVATED]
 _BLOCKED = LEVEL_VALUE[RiskLevel.BLOCKED]
 
+_LEVEL_NAMES = tuple((kind, f"{kind.value}_level") for kind in Kind)
+
 Features = Mapping[str, float]
 
 
@@ -83,8 +85,8 @@ def _gates(features: Features, rules: Rules) -> list[Reason]:
 
 def _levels(features: Features, rules: Rules, names: Mapping[Kind, str]) -> list[Reason]:
     reasons = []
-    for kind in Kind:
-        level = features.get(f"{kind.value}_level", 0.0)
+    for kind, name in _LEVEL_NAMES:
+        level = features.get(name, 0.0)
         if level < _ELEVATED:
             continue
         points = (rules.points.blocked if level >= _BLOCKED else rules.points.elevated)[kind.value]

@@ -1,0 +1,85 @@
+"""Signals on their way to the judge: gathered in memory for a moment, published one event a shard (decision 0010).
+
+They do not go through the outbox. What a killed process held, at most `PAUSE_S` of it, is lost, and the judge's sums
+are that much too small; no verification depends on it.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import structlog
+
+from watchword.events.signal_observed import Observation, SignalObserved
+from watchword.events.verification_assessed import VerificationAssessed
+from watchword.fraud.decide import observe
+from watchword.fraud.metrics import FraudMetrics
+from watchword.runtime import outbox
+from watchword.runtime.acting import Told
+from watchword.runtime.clock import Clock
+from watchword.runtime.outbox import Origin
+from watchword.runtime.publishing import Publisher, PublishUnknown
+from watchword.runtime.stop import Turning
+
+PAUSE_S = 0.2
+OBSERVATIONS_WAITING_MAX = 100_000
+
+log = structlog.get_logger()
+
+
+class SignalBuffer:
+    """Takes the signals out of what a transaction tells, and publishes them five times a second. A service."""
+
+    def __init__(self, publisher: Publisher, clock: Clock, metrics: FraudMetrics) -> None:
+        self._publisher = publisher
+        self._clock = clock
+        self._metrics = metrics
+        self._waiting: dict[int, list[Observation]] = defaultdict(list)
+        self._count = 0
+        self._turning = Turning("fraud-signals", self.publish, pause_s=PAUSE_S)
+
+    @property
+    def waiting(self) -> int:
+        """How many observations are not published yet."""
+        return self._count
+
+    async def start(self) -> None:
+        """Begin to publish."""
+        await self._turning.start()
+
+    async def stop(self) -> None:
+        """Publish what waits, end."""
+        await self._turning.stop()
+        await self.publish()
+
+    def take(self, told: Sequence[Told]) -> Sequence[Told]:
+        """The events of one transaction without its signals, which are kept here. A transaction that is redone
+        brings the same signals again; the judge knows them by their ids."""
+        kept = []
+        for each in told:
+            if isinstance(each.emit.event, SignalObserved):
+                self._keep(each.emit.event)
+                continue
+            if isinstance(each.emit.event, VerificationAssessed):
+                self._metrics.tell(each.emit.event)
+            kept.append(each)
+        return kept
+
+    async def publish(self) -> None:
+        """Publish what waits. What Kafka did not acknowledge waits on and may be told twice."""
+        taken, self._waiting, self._count = self._waiting, defaultdict(list), 0
+        origin = Origin("fraud", self._clock.now())
+        records = [outbox.row(emit, origin, sequence=0).outgoing() for emit in observe.merged(taken)]
+        try:
+            await self._publisher.publish(records)
+        except PublishUnknown as error:
+            log.warning("fraud.signals_waiting", error=str(error))
+            for shard, observations in taken.items():
+                self._keep(SignalObserved(shard=shard, observations=tuple(observations)))
+
+    def _keep(self, event: SignalObserved) -> None:
+        for seen in event.observations:
+            full = self._count >= OBSERVATIONS_WAITING_MAX
+            self._metrics.observations.add(outcome="dropped" if full else seen.kind.value)
+            if not full:
+                self._waiting[event.shard].append(seen)
+                self._count += 1

@@ -1,0 +1,90 @@
+"""Killing workers at named points: one life of a worker per point, a user's verification to bring it there."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from tests.support import stack as stacks
+from tests.support.platform import Platform, Verified
+from tests.support.records import Told, lives
+from tests.support.waiting import eventually
+from watchword.local.stack import Stack
+
+KILLED = 137
+REACHED_WITHIN_S = 15.0
+
+Story = Callable[[], Awaitable[Verified]]
+
+
+@dataclass
+class Death:
+    """What came of one user whose verification brought a worker to `point`. `exit_code` is None where the worker
+    never came there; `life` are the verification's events on the topics, `row` what the database holds of it."""
+
+    point: str
+    exit_code: int | None
+    way: Verified
+    messages: int = 0
+    life: list[Told] = field(default_factory=list)
+    row: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def is_gapless(self) -> bool:
+        """Whether the topics tell every event of the verification once, and as many as the database counted."""
+        numbers = [told.sequence for told in self.life]
+        return numbers == list(range(1, len(numbers) + 1)) and len(numbers) == self.row["seq"]
+
+
+def arm(stack: Stack, group: str, point: str, *, hits: int = 1, action: str = "kill", **settings: str) -> None:
+    """Give a worker a new life that ends the `hits`th time it comes to `point`. Takes as long as the old one does to
+    stop; does not wait for the new one to be ready."""
+    child = stack.children[group]
+    child.stopped = True  # what ends now ends on purpose
+    stack.restart(group, WATCHWORD_FAILPOINTS=f"{point}:{hits}:{action}", **settings)
+    child.restart_at = 0.0
+
+
+async def dies(stack: Stack, group: str, point: str, story: Story, *, hits: int = 1) -> "tuple[int | None, Task]":
+    """Arm a worker, begin a story, and wait until the worker has died of it; the story goes on. The watch starts the
+    worker again without the trap. Answers the exit code, None where it did not come to the point in time."""
+    await asyncio.to_thread(arm, stack, group, point, hits=hits)
+    armed = stack.children[group].process
+    task = asyncio.create_task(_coroutine(story), name=point)
+
+    async def dead() -> bool:
+        return armed.exit_code is not None
+
+    try:
+        await eventually(dead, within_s=REACHED_WITHIN_S, what=f"{group} to die at {point}")
+    except AssertionError:
+        return None, task
+    return armed.exit_code, task
+
+
+async def _coroutine(story: Story) -> Verified:
+    return await story()
+
+
+Task = asyncio.Task[Verified]
+
+
+async def told_of(
+    stack: Stack, platform: Platform, ended: dict[str, tuple[int | None, Task]], *, within_s: float = 60.0
+) -> dict[str, Death]:
+    """Every story to its end, and what the phones, the topics and the database say of it afterwards."""
+    ways = dict(zip(ended, await asyncio.gather(*(task for _, task in ended.values())), strict=True))
+    await stacks.at_rest(stack, within_s=within_s)
+    known = await stacks.rows(stack, "SELECT id::text, state, seq, checks_used FROM verifications")
+    rows = {row["id"]: dict(row) for row in known}
+    told = await lives(stack.cluster)
+    return {
+        point: Death(
+            point,
+            ended[point][0],
+            way,
+            messages=len(await platform.carriers.inbox(way.number)),
+            life=told.get(way.id, []),
+            row=rows.get(way.id, {"seq": 0}),
+        )
+        for point, way in ways.items()
+    }

@@ -1,0 +1,75 @@
+"""Everything that lies on the topics of a cluster, and the life of each verification as they tell it."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from watchword.events import envelope as envelopes
+from watchword.events import topics
+from watchword.local.timeline import TOLD_ON
+from watchword.runtime.kafka import Cluster
+
+POLL_MS = 200
+STOP_READING_AFTER_POLLS = 200
+DEAD = tuple(topics.dead(each) for each in topics.ALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One counted event: its type without `otp.` and version, its number in the life of its verification."""
+
+    sequence: int
+    event: str
+    id: str
+
+
+async def everything_on(cluster: Cluster, names: Iterable[str]) -> list[Any]:
+    """Every record of these topics up to their present ends."""
+    consumer = AIOKafkaConsumer(**cluster.options(), group_id=None, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        await consumer.topics()
+        partitions = [
+            TopicPartition(name, number) for name in names for number in consumer.partitions_for_topic(name) or ()
+        ]
+        consumer.assign(partitions)
+        left = {each: end for each, end in (await consumer.end_offsets(partitions)).items() if end > 0}
+        await consumer.seek_to_beginning(*partitions)
+        found: list[Any] = []
+        for _ in range(STOP_READING_AFTER_POLLS):
+            for batch in (await consumer.getmany(timeout_ms=POLL_MS)).values():
+                found += batch
+            left = {each: end for each, end in left.items() if await consumer.position(each) < end}
+            if not left:
+                return found
+    finally:
+        await consumer.stop()
+    raise AssertionError(f"could not read to the end of {left}")
+
+
+async def lives(cluster: Cluster) -> dict[str, list[Told]]:
+    """The counted events of every verification in sequence, an event that was told twice once."""
+    found: defaultdict[str, dict[str, Told]] = defaultdict(dict)
+    for record in await everything_on(cluster, TOLD_ON):
+        told = envelopes.read(record.headers)
+        if told.sequence:
+            event = told.type.removeprefix("otp.").rpartition(".")[0]
+            found[told.subject][told.id] = Told(told.sequence, event, told.id)
+    return {each: sorted(life.values(), key=lambda one: one.sequence) for each, life in found.items()}
+
+
+async def publish(cluster: Cluster, topic: str, value: bytes, headers: dict[str, str], key: str = "") -> None:
+    """Put one record on a topic, as a publisher would. Raises KafkaError when no broker answers."""
+    producer = AIOKafkaProducer(**cluster.options(), acks="all", enable_idempotence=True)
+    await producer.start()
+    try:
+        told = [(name, text.encode()) for name, text in headers.items()]
+        await producer.send_and_wait(topic, value, key=(key or headers.get("ce_id", "key")).encode(), headers=told)
+    except KafkaError as error:
+        raise AssertionError(f"could not publish to {topic}") from error
+    finally:
+        await producer.stop()
