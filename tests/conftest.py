@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.support import kafka, leaks, loopback, postgres
 
+from tests.support import kafka, leaks, loopback, postgres
 from watchword.local.kafka import Kind
 
 loopback.refuse_outside_hosts()

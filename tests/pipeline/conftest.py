@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
+
 from tests.support import kafka, postgres
 from tests.support.pipeline import Pipeline, pipeline
 

@@ -124,6 +124,11 @@ async def test_a_number_out_of_guesses_is_told_how_long_to_wait(stand: Pipeline)
     assert 0 < int(refused.headers["Retry-After"]) <= 3_600
 
 
+def digits_at(zero: int) -> str:
+    """The code in the digits of another script, whose zero stands at `zero`."""
+    return "".join(chr(zero + int(digit)) for digit in CODE)
+
+
 HOSTILE = {
     "empty": b"",
     "no JSON": b"{",
@@ -133,8 +138,8 @@ HOSTILE = {
     "a number": b'{"code":493021}',
     "true": b'{"code":true}',
     "null": b'{"code":null}',
-    "full-width digits": '{"code":"４９３０２１"}'.encode(),
-    "Arabic digits": '{"code":"٤٩٣٠٢١"}'.encode(),
+    "full-width digits": f'{{"code":"{digits_at(0xFF10)}"}}'.encode(),
+    "Arabic digits": f'{{"code":"{digits_at(0x0660)}"}}'.encode(),
     "underscore": b'{"code":"4_9302"}',
     "plus": b'{"code":"+49302"}',
     "spaces": b'{"code":" 493021 "}',

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+
 from tests.support.pipeline import Pipeline, Read
 from tests.support.waiting import eventually
-
 from watchword.codes.worker import SealedMessage
 from watchword.events import topics
 from watchword.events.send_requested import SendRequested

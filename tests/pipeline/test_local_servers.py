@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from tests.support.waiting import eventually
 
+from tests.support.waiting import eventually
 from watchword.local import kafka, kafka_probe, postgres
 from watchword.local.kafka import Broker, Kind
 from watchword.local.ports import LOOPBACK, free_ports

@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 import pytest
 import pytest_asyncio
-from tests.support.postgres import Server, empty_database
 
+from tests.support.postgres import Server, empty_database
 from watchword.runtime.migrations import MigrationError, level, migrate
 
 

@@ -73,6 +73,7 @@ async def told_of(
 ) -> dict[str, Death]:
     """Every story to its end, and what the phones, the topics and the database say of it afterwards."""
     ways = dict(zip(ended, await asyncio.gather(*(task for _, task in ended.values())), strict=True))
+    await reported(stack, within_s=within_s)
     await stacks.at_rest(stack, within_s=within_s)
     known = await stacks.rows(stack, "SELECT id::text, state, seq, checks_used FROM verifications")
     rows = {row["id"]: dict(row) for row in known}
@@ -88,3 +89,13 @@ async def told_of(
         )
         for point, way in ways.items()
     }
+
+
+async def reported(stack: Stack, *, within_s: float) -> None:
+    """Wait until the last receipt of every accepted attempt is recorded."""
+
+    async def all_reported() -> bool:
+        query = "SELECT count(*) AS left FROM attempts WHERE state = 'accepted' AND receipt_state IS NULL"
+        return bool((await stacks.rows(stack, query))[0]["left"] == 0)
+
+    await eventually(all_reported, within_s=within_s, what="a receipt for every accepted attempt")

@@ -81,7 +81,13 @@ class History:
 
     def assessed(self, send_no: int = 1, action: Action = Action.ALLOW) -> "History":
         """A send is assessed."""
-        changes = {"send_no": send_no, "action": action, "mode": Mode.ENFORCE, "score": 0, "ruleset": "r"}
+        changes: dict[str, Any] = {
+            "send_no": send_no,
+            "action": action,
+            "mode": Mode.ENFORCE,
+            "score": 0,
+            "ruleset": "r",
+        }
         return self._tell(VerificationAssessed, self._subject, send_no, **changes)
 
     def issued(self, version: int = 1, send_no: int = 1) -> "History":
@@ -91,7 +97,7 @@ class History:
     def queued(self, send_no: int = 1, try_no: int = 1, recovery: int = 0) -> "History":
         """An attempt waits for dispatch."""
         attempt = self.attempt(send_no, try_no)
-        changes = {
+        changes: dict[str, Any] = {
             "attempt_id": attempt, "send_no": send_no, "try_no": try_no, "code_version": 1,
             "send_deadline": self.about.expires_at, "recovery": recovery,
         }  # fmt: skip
@@ -115,7 +121,7 @@ class History:
     def checked(self, check_no: int = 1, result: str = "wrong", checks_max: int = 5) -> "History":
         """A code is checked."""
         left = max(checks_max - check_no, 0)
-        changes = {"result": CheckResult(result), "check_no": check_no, "checks_left": left}
+        changes: dict[str, Any] = {"result": CheckResult(result), "check_no": check_no, "checks_left": left}
         return self._tell(CodeChecked, self._subject, check_no, **changes)
 
     def ended(self, state: str = "approved", reason: str = "right_code", checks_used: int = 0) -> "History":

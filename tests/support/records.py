@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from watchword.events import envelope as envelopes
@@ -29,14 +29,10 @@ class Told:
 
 async def everything_on(cluster: Cluster, names: Iterable[str]) -> list[Any]:
     """Every record of these topics up to their present ends."""
-    consumer = AIOKafkaConsumer(**cluster.options(), group_id=None, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(*names, **cluster.options(), group_id=None, enable_auto_commit=False)
     await consumer.start()
     try:
-        await consumer.topics()
-        partitions = [
-            TopicPartition(name, number) for name in names for number in consumer.partitions_for_topic(name) or ()
-        ]
-        consumer.assign(partitions)
+        partitions = list(consumer.assignment())
         left = {each: end for each, end in (await consumer.end_offsets(partitions)).items() if end > 0}
         await consumer.seek_to_beginning(*partitions)
         found: list[Any] = []

@@ -1,10 +1,11 @@
 """The verification reached its one terminal state."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from watchword.events import topics
 from watchword.events.risk_level_set import Reason
-from watchword.events.verification import OpenEnum, Signals, VerificationEvent
+from watchword.events.verification import Facts, OpenEnum, Signals, VerificationEvent, shared
 from watchword.kernel.event import Instant
 
 
@@ -35,3 +36,18 @@ class VerificationEnded(VerificationEvent, frozen=True, kw_only=True, omit_defau
     checks_used: int = 0
     reasons: tuple[Reason, ...] = ()
     signals: Signals = Signals()
+
+
+def result_of(
+    about: Facts, *, state: Ending, reason: str, requested_at: datetime, sends_used: int, checks_used: int
+) -> VerificationEnded:
+    """How a platform reads an ending: the same words by webhook, on its results topic and over HTTP, all from the
+    verification's row. What fraud weighed and the tokens it counts under stay inside."""
+    return VerificationEnded(
+        **shared(about),
+        state=state,
+        reason=reason,
+        requested_at=requested_at,
+        sends_used=sends_used,
+        checks_used=checks_used,
+    )

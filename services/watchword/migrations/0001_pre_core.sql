@@ -277,7 +277,7 @@ GRANT SELECT ON latest_verifications TO watchword_checks;
 GRANT SELECT, INSERT ON subjects TO watchword_intake;
 GRANT SELECT ON subjects TO watchword_dispatch;
 GRANT SELECT, INSERT, UPDATE ON limits TO watchword_intake, watchword_checks;
-GRANT SELECT, INSERT, UPDATE ON idempotency TO watchword_intake;
+GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency TO watchword_intake;
 GRANT SELECT ON attempts TO watchword_intake;
 GRANT SELECT, INSERT ON codes TO watchword_codes;
 GRANT SELECT, INSERT ON attempts TO watchword_codes;

@@ -15,7 +15,7 @@ from watchword.kernel.event import Emit
 from watchword.kernel.ids import AttemptId
 from watchword.kernel.policy import OnTimeout, Policy
 from watchword.kernel.verdict import Done, Write
-from watchword.kernel.verification import LIVE, AttemptState, State
+from watchword.kernel.verification import AttemptState, State
 
 RULESET = "timeout"
 ASSESSMENT_LATE = "assessment_late"
@@ -44,7 +44,6 @@ class OverdueAttempt:
     `left` how many of those may have left us."""
 
     about: Facts
-    verification_state: State
     attempt_id: AttemptId
     state: AttemptState
     send_no: int
@@ -99,9 +98,10 @@ def assume_assessed(facts: DueVerification, now: datetime) -> Done:
 
 
 def decide_stale(facts: OverdueAttempt, now: datetime) -> Done:
-    """A claim whose worker is gone. While a code is still of use it is queued again, one recovery further, and
-    dispatch finds out whether it left; after that nobody asks any more, and it stays unknown, never "unsent"."""
-    if facts.verification_state not in LIVE or now >= facts.send_deadline:
+    """A claim whose worker is gone is queued again, one recovery further, and dispatch finds out whether it left: it
+    can ask some gateways even when nothing may be sent any more. After the life of the code nobody asks, and it
+    stays unknown, never "unsent"."""
+    if now >= facts.about.expires_at:
         return give_up(facts, AttemptResult.UNKNOWN, OutcomeClass.AMBIGUOUS.value)
     requested = SendRequested(
         **shared(facts.about),
@@ -121,7 +121,10 @@ def decide_stale(facts: OverdueAttempt, now: datetime) -> Done:
 
 
 def decide_late(facts: OverdueAttempt, now: datetime) -> Done:
-    """An attempt that nobody claimed before its deadline: it never left, and now it will not."""
+    """An attempt that nobody claimed before its deadline never left, and now it will not. One that was claimed
+    before may have."""
+    if facts.recovery > 0:
+        return give_up(facts, AttemptResult.UNKNOWN, OutcomeClass.AMBIGUOUS.value)
     return give_up(facts, AttemptResult.SKIPPED_LATE, "")
 
 
@@ -139,7 +142,7 @@ def give_up(facts: OverdueAttempt, result: AttemptResult, outcome: str) -> Done:
         client_ref=str(facts.attempt_id),
     )
     attempt, key = str(facts.attempt_id), str(facts.about.verification_id)
-    told = Emit(made, attempt, facts.recovery, key=key)
+    told = Emit(made, attempt, key=key)
     return Done((Write("give_up", attempt, (facts.state.value, result.value, outcome), (told,)),))
 
 

@@ -42,7 +42,6 @@ def late_of(row: asyncpg.Record) -> OverdueAttempt:
 def _attempt(row: asyncpg.Record, **further: object) -> OverdueAttempt:
     return OverdueAttempt(
         about=_about(row),
-        verification_state=State(row["verification_state"]),
         state=AttemptState(row["state"]),
         **{name: row[name] for name in _PLAIN},
         **further,  # type: ignore[arg-type]

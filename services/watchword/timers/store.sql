@@ -51,7 +51,7 @@ RETURNING v.id AS key, v.seq
 -- name: stale_claims
 -- Attempts whose lease ran out, with their verification and what dispatch needs to try them again.
 SELECT v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
-       v.policy, v.policy_version, v.reference, v.expires_at, v.state AS verification_state,
+       v.policy, v.policy_version, v.reference, v.expires_at,
        a.id AS attempt_id, a.state, a.send_no, a.try_no, a.code_version, a.send_deadline, a.recovery, a.account,
        a.gateway, a.lease_until AS overdue_since, send.first_try_at, send.tried, send.left
 FROM attempts AS a
@@ -70,14 +70,16 @@ LIMIT $1
 FOR NO KEY UPDATE OF v, a SKIP LOCKED
 
 -- name: late_attempts
--- Attempts that nobody claimed in time, with their verification. Dispatch has `$1` to come to the same end itself.
+-- Attempts that nobody claimed in time, with their verification. Dispatch has `$1` to come to the same end itself, and
+-- as long as the code lives to find out about those that were claimed before.
 SELECT v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
-       v.policy, v.policy_version, v.reference, v.expires_at, v.state AS verification_state,
+       v.policy, v.policy_version, v.reference, v.expires_at,
        a.id AS attempt_id, a.state, a.send_no, a.try_no, a.code_version, a.send_deadline, a.recovery, a.account,
        a.gateway, a.send_deadline AS overdue_since
 FROM attempts AS a
 JOIN verifications AS v ON v.id = a.verification_id
 WHERE a.state = 'queued' AND a.send_deadline < clock_timestamp() - $1::interval
+  AND (a.recovery = 0 OR v.expires_at < clock_timestamp() - $1::interval)
 ORDER BY a.send_deadline
 LIMIT $2
 FOR NO KEY UPDATE OF v, a SKIP LOCKED
@@ -98,7 +100,7 @@ WHERE v.id = r.verification_id
 RETURNING r.id AS key, v.seq
 
 -- name: give_up
--- attempt moves: sending -> unknown; queued -> skipped_late
+-- attempt moves: sending -> unknown; queued -> skipped_late; queued -> unknown
 WITH given_up AS (
     UPDATE attempts AS a
     SET state = t.ended, owner = '', lease_until = NULL, concluded_at = clock_timestamp(), outcome = t.outcome

@@ -7,8 +7,8 @@ from cloudevents.core.bindings.kafka import from_binary_event, to_binary_event
 from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.events.contract_cases import STRUCTS
 
+from tests.contract.events.contract_cases import STRUCTS
 from watchword.contracts.folder import read_json, root
 from watchword.contracts.inbox import header_flaws
 from watchword.events import envelope

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.contract.events.contract_cases import EXAMPLES, FOLDERS, Example, leaves
 
+from tests.contract.events.contract_cases import EXAMPLES, FOLDERS, Example, leaves
 from watchword.contracts.folder import EventFolder, Version, read_json
 from watchword.contracts.inbox import compiled
 from watchword.events import catalog, envelope

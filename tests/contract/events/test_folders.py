@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.contract.events.contract_cases import FOLDERS, SCHEMAS, STRUCTS, leaves
 
+from tests.contract.events.contract_cases import FOLDERS, SCHEMAS, STRUCTS, leaves
 from watchword.contracts.folder import ContractError, EventFolder, event_folders
 from watchword.contracts.topics import OUTSIDE, read_topics, topics
 from watchword.events import catalog, envelope

@@ -5,8 +5,8 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.events.contract_cases import EXAMPLES, Example
 
+from tests.contract.events.contract_cases import EXAMPLES, Example
 from watchword.contracts.inbox import FLAWS_MAX, VALUE_BYTES_MAX, Flaw, header_flaws, validator, value_flaws
 
 SUBMITTED = [example for example in EXAMPLES if example.folder.name == "verification-submitted"]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.contract.events.contract_cases import SCHEMAS
 
+from tests.contract.events.contract_cases import SCHEMAS
 from watchword.contracts.check import problems
 from watchword.contracts.dictionary import DICTIONARY_FILE, write
 from watchword.contracts.lock import LOCK_FILE, Drift, PublishedFileChanged, digests, drift, locked, publish

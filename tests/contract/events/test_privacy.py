@@ -7,8 +7,8 @@ from typing import Any
 
 import phonenumbers
 import pytest
-from tests.contract.events.contract_cases import EXAMPLES, FOLDERS, Example, leaves
 
+from tests.contract.events.contract_cases import EXAMPLES, FOLDERS, Example, leaves
 from watchword.contracts.folder import EventFolder
 
 MAY_BE_CLEAR = {

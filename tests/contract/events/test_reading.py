@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.contract.events.contract_cases import EXAMPLES, STRUCTS, Example, leaves, minimal
 
+from tests.contract.events.contract_cases import EXAMPLES, STRUCTS, Example, leaves, minimal
 from watchword.events import catalog
 from watchword.events.catalog import UnreadableEvent
 from watchword.events.verification_assessed import Action, VerificationAssessed

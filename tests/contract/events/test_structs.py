@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec import inspect
-from tests.contract.events.contract_cases import FOLDERS, STRUCTS
 
+from tests.contract.events.contract_cases import FOLDERS, STRUCTS
 from watchword.contracts.folder import EventFolder, Version
 from watchword.events import envelope
 from watchword.kernel.event import Event

@@ -17,6 +17,7 @@ import pytest_asyncio
 from tests.support.pipeline import Pipeline
 from tests.support.postgres import FreshDatabase
 from tests.support.rows import CODE, issued, pool_of, silent_teller, tables
+from watchword.checks import store
 from watchword.checks.decide import Answer, Result
 from watchword.checks.desk import Answered, Check, Desk, Exhausted, Unknown
 from watchword.checks.metrics import ChecksMetrics
@@ -243,6 +244,16 @@ async def test_a_verification_that_ends_between_count_and_comparison_is_not_appr
     assert await ask(desks, [check(about, code)]) == [Answer(Result.EXPIRED, 0)]
     assert (await stand.row("SELECT state, checks_used FROM verifications"))["state"] == "cancelled"
     assert await told(stand) == [("otp.code-checked.v1", 4)]
+
+
+@pytest.mark.parametrize(
+    "columns", [{"checks_used": 5}, {"state": "requested"}, {"expires_at": datetime.now(UTC) - timedelta(seconds=1)}]
+)
+async def test_the_count_itself_refuses_what_may_not_be_checked(stand: Pipeline, columns: dict[str, Any]) -> None:
+    """The guard of the statement, whatever was read before it."""
+    about = await issued(stand, **columns)
+    async with pool_of("checks", stand.dsn) as pool, pool.acquire() as connection:
+        assert await store.count(connection, [about.verification_id]) == {}
 
 
 async def test_checks_may_not_read_what_they_do_not_need(stand: Pipeline) -> None:

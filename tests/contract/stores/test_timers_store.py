@@ -79,6 +79,14 @@ async def test_an_assessment_that_is_late_is_assumed_once(stand: Pipeline, means
     assert await told(stand) == [("otp.verification-assessed.v1", "otp.assessments.v1", 2)]
 
 
+async def test_an_assessment_that_came_meanwhile_is_not_assumed(stand: Pipeline, pool: Pool) -> None:
+    """The guard of the statement, whatever was read before it."""
+    about = await issued(stand)
+    late = [[about.verification_id], [1], [0], [1], [about.expires_at]]
+    assert await pool.fetch(SQL["assume_assessed"], *late) == []
+    assert (await stand.row("SELECT seq FROM verifications"))["seq"] == 3
+
+
 async def test_a_life_that_is_over_expires_once(stand: Pipeline, means: Means) -> None:
     await issued(stand, created_at=PAST, expires_at=JUST_NOW, due_at=JUST_NOW)
     for _ in range(2):
@@ -145,8 +153,8 @@ async def test_two_stale_claims_of_one_verification_are_told_with_numbers_of_the
     assert (await stand.row("SELECT seq FROM verifications"))["seq"] == 5
 
 
-async def test_a_stale_claim_past_its_deadline_stays_unknown(stand: Pipeline, means: Means) -> None:
-    about = await issued(stand)
+async def test_a_stale_claim_whose_code_is_dead_stays_unknown(stand: Pipeline, means: Means) -> None:
+    about = await issued(stand, created_at=PAST, expires_at=JUST_NOW)
     await attempt(stand, about, state="sending", owner="d-1", lease_until=PAST, send_deadline=PAST)
     await stale(means).turn()
     row = await stand.row("SELECT state, outcome, owner FROM attempts")
@@ -164,6 +172,17 @@ async def test_an_attempt_nobody_claimed_is_skipped_after_its_deadline_and_not_b
     rows = await stand.connection.fetch("SELECT state FROM attempts ORDER BY try_no")
     assert [row["state"] for row in rows] == ["skipped_late", "queued"]
     assert await told(stand) == [("otp.attempt-made.v2", "otp.lifecycle.v1", 4)]
+
+
+async def test_a_recovered_attempt_is_given_up_only_after_the_life_of_its_code(stand: Pipeline, means: Means) -> None:
+    alive, dead = await issued(stand), await issued(stand, number="+919876543211", expires_at=PAST)
+    for about in (alive, dead):
+        await attempt(stand, about, recovery=1, send_deadline=PAST)
+    await late(means).turn()
+    rows = await stand.connection.fetch("SELECT verification_id, state FROM attempts")
+    assert {row["verification_id"]: row["state"] for row in rows} == {
+        alive.verification_id: "queued", dead.verification_id: "unknown",
+    }  # fmt: skip
 
 
 async def test_a_parked_receipt_past_its_time_becomes_a_dead_letter(stand: Pipeline, means: Means) -> None:

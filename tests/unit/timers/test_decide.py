@@ -15,7 +15,7 @@ from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.kernel.ids import attempt_id
 from watchword.kernel.policy import OnTimeout, Policy
 from watchword.kernel.verdict import Done
-from watchword.kernel.verification import ENDED, LIVE, AttemptState, State
+from watchword.kernel.verification import LIVE, AttemptState, State
 from watchword.timers.decide import (
     DueVerification,
     OverdueAttempt,
@@ -53,7 +53,6 @@ DUE = DueVerification(
 )
 STALE = OverdueAttempt(
     about=ABOUT,
-    verification_state=State.ISSUED,
     attempt_id=ATTEMPT,
     state=AttemptState.SENDING,
     send_no=1,
@@ -126,10 +125,12 @@ def test_a_claim_whose_worker_is_gone_is_queued_again_with_all_that_dispatch_nee
     assert (emit.subject, emit.ordinal, emit.key) == (str(ATTEMPT), 1, str(VERIFICATION))
 
 
-@pytest.mark.parametrize("state", [*sorted(ENDED), State.ISSUED])
-def test_a_stale_claim_that_is_of_no_use_any_more_stays_unknown_and_never_unsent(state: State) -> None:
-    now = NOW if state in ENDED else STALE.send_deadline
-    statement, row, [event] = only(decide_stale(replace(STALE, verification_state=state), now))
+def test_past_its_send_deadline_a_stale_claim_is_still_asked_about() -> None:
+    assert only(decide_stale(STALE, STALE.send_deadline))[0] == "requeue"
+
+
+def test_a_stale_claim_whose_code_is_dead_stays_unknown_and_never_unsent() -> None:
+    statement, row, [event] = only(decide_stale(STALE, ABOUT.expires_at))
     assert isinstance(event, AttemptMade)
     assert (statement, row) == ("give_up", ("sending", "unknown", "ambiguous"))
     assert (event.result, event.account, event.client_ref) == (AttemptResult.UNKNOWN, "echo-1", str(ATTEMPT))
@@ -141,3 +142,15 @@ def test_an_attempt_nobody_claimed_in_time_is_skipped() -> None:
     assert isinstance(event, AttemptMade)
     assert (statement, row) == ("give_up", ("queued", "skipped_late", ""))
     assert (event.result, event.outcome) == (AttemptResult.SKIPPED_LATE, "")
+
+
+def test_an_attempt_that_was_claimed_once_is_unknown_and_not_skipped() -> None:
+    late = replace(STALE, state=AttemptState.QUEUED, recovery=2)
+    statement, row, [event] = only(decide_late(late, NOW))
+    assert isinstance(event, AttemptMade)
+    assert (statement, row) == ("give_up", ("queued", "unknown", "ambiguous"))
+
+
+def test_an_attempt_ends_once_whoever_tells_it() -> None:
+    ends = (decide_stale(STALE, ABOUT.expires_at), decide_late(replace(STALE, state=AttemptState.QUEUED), NOW))
+    assert {done.writes[0].emits[0].ordinal for done in ends} == {0}

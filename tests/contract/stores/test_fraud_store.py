@@ -1,0 +1,76 @@
+"""Every statement of fraud on real Postgres, under fraud's own role."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from tests.support.pipeline import Pipeline
+from tests.support.postgres import FreshDatabase
+from tests.support.rows import pool_of, tables
+from watchword.kernel.verification import ENDED, LIVE, State
+from watchword.runtime.postgres import Pool, columns, statements
+
+SQL = statements("watchword.fraud")
+
+
+@pytest_asyncio.fixture
+async def stand(database: FreshDatabase, tmp_path: Path) -> AsyncIterator[Pipeline]:
+    async with tables(database.dsn, tmp_path) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def pool(stand: Pipeline) -> AsyncIterator[Pool]:
+    async with pool_of("fraud", stand.dsn) as made:
+        yield made
+
+
+async def assess(pool: Pool, *rows: tuple[Any, ...]) -> dict[str, int]:
+    found: Sequence[asyncpg.Record] = await pool.fetch(SQL["assess"], *columns(list(rows), 3))
+    return {str(row["key"]): row["seq"] for row in found}
+
+
+async def test_an_assessment_moves_the_count_the_number_and_the_next_look(stand: Pipeline, pool: Pool) -> None:
+    about = await stand.verification()
+    assert await assess(pool, (about.verification_id, 1, 1)) == {str(about.verification_id): 2}
+    row = await stand.row("SELECT sends_assessed, seq, due_at, expires_at, state FROM verifications")
+    assert (row["sends_assessed"], row["seq"], row["state"]) == (1, 2, "requested")
+    assert row["due_at"] == row["expires_at"]
+
+
+async def test_the_same_assessment_again_changes_nothing(stand: Pipeline, pool: Pool) -> None:
+    about = await stand.verification()
+    await assess(pool, (about.verification_id, 1, 1))
+    assert await assess(pool, (about.verification_id, 1, 1)) == {}
+    assert (await stand.row("SELECT seq FROM verifications"))["seq"] == 2
+
+
+async def test_a_send_is_assessed_only_after_the_one_before_it(stand: Pipeline, pool: Pool) -> None:
+    about = await stand.verification(sends_requested=2)
+    assert await assess(pool, (about.verification_id, 1, 2)) == {}
+    await assess(pool, (about.verification_id, 1, 1))
+    assert await assess(pool, (about.verification_id, 1, 2)) == {str(about.verification_id): 3}
+
+
+@pytest.mark.parametrize("state", sorted(State))
+async def test_only_a_live_verification_is_assessed(stand: Pipeline, pool: Pool, state: State) -> None:
+    ended: dict[str, Any] = {"ended_at": datetime.now(UTC), "due_at": None} if state in ENDED else {}
+    about = await stand.verification(state=state.value, **ended)
+    changed = await assess(pool, (about.verification_id, 1, 1))
+    assert bool(changed) == (state in LIVE)
+
+
+async def test_facts_are_read_under_lock_in_the_order_of_ids(stand: Pipeline, pool: Pool) -> None:
+    about = [await stand.verification(number=f"+9198765432{n:02d}") for n in range(5)]
+    ids = [each.verification_id for each in about]
+    async with pool.acquire() as connection, connection.transaction():
+        rows = await connection.fetch(SQL["facts"], list(reversed(ids)))
+        assert [row["verification_id"] for row in rows] == sorted(ids)
+        assert {(row["state"], row["sends_assessed"]) for row in rows} == {("requested", 0)}
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await stand.connection.fetch("SELECT 1 FROM verifications FOR NO KEY UPDATE NOWAIT")

@@ -1,0 +1,189 @@
+"""What receipts find and write, on a real Postgres under their own role."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+
+from tests.support.pipeline import Pipeline
+from tests.support.postgres import FreshDatabase
+from tests.support.rows import attempt, issued, pool_of, tables
+from watchword.events.receipt_received import ReceiptReceived
+from watchword.gateways.contract import Receipt
+from watchword.kernel.verdict import Done
+from watchword.kernel.verification import ReceiptState
+from watchword.receipts.decide import ReceiptFacts, Report, decide, decide_parked
+from watchword.receipts.store import SQL, WRITES_IN_LOCK_ORDER, meant
+from watchword.runtime import acting
+from watchword.runtime.acting import Told
+from watchword.runtime.postgres import Pool
+
+NOW = datetime.now(UTC)
+EVENT = ReceiptReceived(receipt_id="r1", account="echo-1", gateway="echo", received_at=NOW, sealed="AQ==")
+
+
+@pytest_asyncio.fixture
+async def stand(database: FreshDatabase, tmp_path: Path) -> AsyncIterator[Pipeline]:
+    async with tables(database.dsn, tmp_path) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def pool(stand: Pipeline) -> AsyncIterator[Pool]:
+    async with pool_of("receipts", stand.dsn) as made:
+        yield made
+
+
+def said(state: ReceiptState = ReceiptState.DELIVERED, *, ref: object = "", provider: str = "") -> Receipt:
+    return Receipt(state, client_ref=str(ref), provider_id=provider)
+
+
+async def match(pool: Pool, *callbacks: Sequence[Receipt], account: str = "echo-1") -> list[Told]:
+    """One batch of callbacks, found, decided and written as the loop would."""
+    async with pool.acquire() as connection, connection.transaction():
+        known = await meant(connection, [(account, one) for receipts in callbacks for one in receipts])
+        done = []
+        for number, receipts in enumerate(callbacks):
+            event = ReceiptReceived(
+                receipt_id=f"r{number}", account=account, gateway="echo", received_at=NOW, sealed="AQ=="
+            )
+            reports = tuple(Report(n, one, known.of(account, one)) for n, one in enumerate(receipts))
+            verdict = decide(event, ReceiptFacts(reports, value=b"{}"), NOW)
+            assert isinstance(verdict, Done)
+            done.append((acting.Cause(), verdict))
+        return await acting.write(connection, done, WRITES_IN_LOCK_ORDER)
+
+
+async def receipt_state(stand: Pipeline, identity: UUID) -> tuple[object, ...]:
+    return tuple(await stand.row("SELECT state, receipt_state, receipt_rank FROM attempts WHERE id = $1", identity))
+
+
+async def test_a_receipt_is_matched_by_our_reference_first(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    ours = await attempt(stand, about, state="accepted", account="echo-1", provider_id="m-1")
+    other = await attempt(stand, about, try_no=2, state="accepted", account="echo-1", provider_id="m-2")
+    [told] = await match(pool, [said(ref=ours, provider="m-2")])
+    assert told.sequence == 4
+    assert await receipt_state(stand, ours) == ("accepted", "delivered", 90)
+    assert await receipt_state(stand, other) == ("accepted", None, 0)
+
+
+async def test_a_receipt_is_matched_by_account_and_provider_id(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    mine = await attempt(stand, about, state="accepted", account="echo-1", provider_id="m-1")
+    theirs = await attempt(stand, about, try_no=2, state="accepted", account="echo-2", provider_id="m-1")
+    await match(pool, [said(provider="m-1")])
+    assert await receipt_state(stand, mine) == ("accepted", "delivered", 90)
+    assert await receipt_state(stand, theirs) == ("accepted", None, 0)
+
+
+async def test_an_account_cannot_report_on_anothers_attempt(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    theirs = await attempt(stand, about, state="accepted", account="echo-2", provider_id="m-1")
+    assert await match(pool, [said(ref=theirs, provider="m-1")]) == []
+    assert await receipt_state(stand, theirs) == ("accepted", None, 0)
+    parked = await stand.row("SELECT id, account, client_ref, event FROM receipts_parked")
+    assert tuple(parked) == ("r0/0", "echo-1", str(theirs), b"{}")
+
+
+async def test_a_lower_or_equal_receipt_changes_nothing_and_tells_nothing(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    ours = await attempt(stand, about, state="accepted", account="echo-1")
+    assert len(await match(pool, [said(ReceiptState.UNDELIVERED, ref=ours)])) == 1
+    for state in (ReceiptState.UNDELIVERED, ReceiptState.REJECTED, ReceiptState.ENROUTE):
+        assert await match(pool, [said(state, ref=ours)]) == []
+    assert await receipt_state(stand, ours) == ("accepted", "undelivered", 60)
+    assert (await stand.row("SELECT seq FROM verifications"))["seq"] == 4
+
+
+async def test_two_callbacks_of_one_attempt_in_one_batch_come_to_the_higher(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    ours = await attempt(stand, about, state="accepted", account="echo-1")
+    told = await match(pool, [said(ReceiptState.ENROUTE, ref=ours)], [said(ref=ours)])
+    assert [(one.emit.ordinal, one.sequence) for one in told] == [(90, 4)]
+    assert (await stand.row("SELECT seq FROM verifications"))["seq"] == 4
+
+
+@pytest.mark.parametrize("ranks", [[30, 90, 20], [90, 30, 20], [20, 30, 90]])
+async def test_the_statement_itself_takes_the_highest_and_never_falls(
+    stand: Pipeline, pool: Pool, ranks: list[int]
+) -> None:
+    """The guards of the statement, whatever was read before it."""
+    about = await issued(stand)
+    ours = await attempt(stand, about, state="accepted", account="echo-1")
+    batch = [[f"{ours}/{rank}" for rank in ranks], [1] * 3, [ours] * 3, ranks, ["s"] * 3, [""] * 3, [NOW] * 3]
+    raised = await pool.fetch(SQL["record"], *batch)
+    assert [(row["key"], row["seq"]) for row in raised] == [(f"{ours}/90", 4)]
+    assert await pool.fetch(SQL["record"], *batch) == []
+
+
+async def test_attempts_of_one_verification_number_their_receipts_without_a_gap(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    ours = [await attempt(stand, about, try_no=n, state="accepted", account="echo-1") for n in (1, 2, 3)]
+    told = await match(pool, *([said(ref=one)] for one in ours))
+    assert sorted(one.sequence for one in told) == [4, 5, 6]
+    assert (await stand.row("SELECT seq FROM verifications"))["seq"] == 6
+
+
+async def test_a_receipt_shows_that_an_attempt_of_unknown_end_left_and_names_it(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    ours = await attempt(stand, about, state="unknown", account="echo-1")
+    await match(pool, [said(ReceiptState.SUBMITTED, ref=ours, provider="m-9")])
+    assert await receipt_state(stand, ours) == ("accepted", "submitted", 20)
+    assert (await stand.row("SELECT provider_id FROM attempts"))["provider_id"] == "m-9"
+
+
+async def test_no_receipt_approves_a_verification(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    ours = await attempt(stand, about, state="accepted", account="echo-1")
+    for state in ReceiptState:
+        await match(pool, [said(state, ref=ours)])
+    row = await stand.row("SELECT state, checks_used, ended_at FROM verifications")
+    assert tuple(row) == ("issued", 0, None)
+
+
+async def test_a_parked_report_is_matched_once_its_attempt_has_the_providers_id(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    ours = await attempt(stand, about, state="sending", account="echo-1")
+    await match(pool, [said(provider="m-1")])
+    await stand.connection.execute("UPDATE attempts SET state = 'accepted', provider_id = 'm-1'")
+    await stand.connection.execute("UPDATE receipts_parked SET look_at = now()")
+    async with pool.acquire() as connection, connection.transaction():
+        [row] = await connection.fetch(SQL["parked"], 10)
+        receipt = said(provider=row["provider_id"])
+        known = await meant(connection, [("echo-1", receipt)])
+        done = decide_parked(EVENT, row["id"], Report(0, receipt, known.of("echo-1", receipt)))
+        told = await acting.write(connection, [(acting.Cause(), done)], WRITES_IN_LOCK_ORDER)
+    assert len(told) == 1
+    assert await receipt_state(stand, ours) == ("accepted", "delivered", 90)
+    assert await stand.connection.fetchval("SELECT count(*) FROM receipts_parked") == 0
+
+
+@pytest.mark.parametrize(
+    ("waited", "least", "most"),
+    [(timedelta(), 0.5, 1.5), (timedelta(seconds=8), 7, 10), (timedelta(minutes=9), 55, 61)],
+)
+async def test_a_parked_report_that_stays_a_stranger_is_looked_at_ever_more_seldom(
+    stand: Pipeline, pool: Pool, waited: timedelta, least: float, most: float
+) -> None:
+    await match(pool, [said(provider="m-1")])
+    await stand.connection.execute(
+        "UPDATE receipts_parked SET look_at = now(), parked_at = now() - $1::interval", waited
+    )
+    async with pool.acquire() as connection, connection.transaction():
+        [row] = await connection.fetch(SQL["parked"], 10)
+        done = decide_parked(EVENT, row["id"], Report(0, said(provider="m-1")))
+        await acting.write(connection, [(acting.Cause(), done)], WRITES_IN_LOCK_ORDER)
+    wait_s = await stand.connection.fetchval("SELECT extract(epoch FROM look_at - now())::float8 FROM receipts_parked")
+    assert least <= wait_s <= most
+    patience = await stand.row("SELECT parked_until - parked_at > interval '14 minutes' AS enough FROM receipts_parked")
+    assert patience["enough"]
+
+
+async def test_the_same_callback_is_parked_once(stand: Pipeline, pool: Pool) -> None:
+    for _ in range(2):
+        await match(pool, [said(provider="m-1"), said(provider="m-2")])
+    assert await stand.connection.fetchval("SELECT count(*) FROM receipts_parked") == 2

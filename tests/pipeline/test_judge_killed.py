@@ -1,0 +1,81 @@
+"""The judge as a process of its own, killed as by a power cut: its table comes back, nothing counts twice."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.support.pipeline import Pipeline
+from tests.support.waiting import eventually
+from watchword.events import topics
+from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
+from watchword.events.signal_observed import Observation, SignalKind, SignalObserved
+from watchword.kernel.feature import Kind, feature_key, shard_of
+
+RANGE = feature_key(Kind.RANGE, "+99890123", "shop")
+JUDGE = "from watchword.runtime import process, settings; process.run(settings.load_runtime(), 'judge')"
+KILLED = 137
+
+
+@asynccontextmanager
+async def judging(stand: Pipeline, failpoints: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+    """`watchword run judge` in a process of its own; killed at the end if it still runs."""
+    told = stand.settings(failpoints=failpoints)
+    named = {
+        "WATCHWORD_POSTGRES": told.postgres.get_secret_value(),
+        "WATCHWORD_KAFKA": told.kafka,
+        "WATCHWORD_KEYRING": told.keyring,
+        "WATCHWORD_TOPIC_PREFIX": told.topic_prefix,
+        "WATCHWORD_GROUP_PREFIX": told.group_prefix,
+        "WATCHWORD_FAILPOINTS": failpoints,
+    }
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", JUDGE, env=named)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await asyncio.wait_for(process.wait(), 10)
+
+
+async def tell(stand: Pipeline, *numbers: int) -> None:
+    now = datetime.now(UTC)
+    seen = tuple(Observation(feature=RANGE, kind=SignalKind.SENT, at=now, signal_id=f"sent:{n}:1") for n in numbers)
+    event = SignalObserved(shard=shard_of(RANGE), observations=seen)
+    await stand.publish(event, subject=f"signals:{numbers}", key=str(shard_of(RANGE)))
+
+
+async def levels(stand: Pipeline, wanted: RiskLevel, *, at_least: int = 1) -> list[RiskLevelSet]:
+    async def told() -> list[RiskLevelSet]:
+        events = [each.event for each in await stand.read(topics.RISK_LEVELS)]
+        found = [each for each in events if isinstance(each, RiskLevelSet) and each.level is wanted]
+        return found if len(found) >= at_least else []
+
+    return await eventually(told, within_s=45, what=f"{at_least} levels {wanted.value}")
+
+
+async def test_a_judge_that_was_killed_still_knows_what_it_saw(stand: Pipeline) -> None:
+    async with judging(stand) as process:
+        await tell(stand, 0, 1, 2, 3, 4, 5)
+        await levels(stand, RiskLevel.ELEVATED)
+        process.kill()
+        await process.wait()
+    async with judging(stand):
+        await tell(stand, 4, 5)
+        await tell(stand, 6, 7)
+        await tell(stand, 8)
+        [told] = await levels(stand, RiskLevel.BLOCKED)
+    assert told.reasons[0].value == pytest.approx(9 * 1.0116, abs=0.02)
+
+
+@pytest.mark.parametrize("point", ["judge.weighed", "judge.told"])
+async def test_a_level_is_told_though_the_judge_died_while_telling_it(stand: Pipeline, point: str) -> None:
+    async with judging(stand, failpoints=f"{point}:1:kill") as process:
+        await tell(stand, *range(9))
+        assert await asyncio.wait_for(process.wait(), 45) == KILLED
+    async with judging(stand):
+        told = await levels(stand, RiskLevel.BLOCKED, at_least=1 if point == "judge.weighed" else 2)
+    assert len({each.until for each in told}) == 1
