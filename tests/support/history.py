@@ -106,7 +106,7 @@ class History:
     def made(self, send_no: int = 1, try_no: int = 1, result: str = "accepted", **changes: Any) -> "History":
         """An attempt ends."""
         attempt = self.attempt(send_no, try_no)
-        told = {
+        told: dict[str, Any] = {
             "attempt_id": attempt, "send_no": send_no, "try_no": try_no, "result": AttemptResult(result),
             "account": "alpha", "gateway": "echo", "outcome": "accepted",
         } | changes  # fmt: skip
@@ -115,7 +115,7 @@ class History:
     def reported(self, send_no: int = 1, try_no: int = 1, state: str = "delivered", **changes: Any) -> "History":
         """A carrier reports."""
         attempt = self.attempt(send_no, try_no)
-        told = {"attempt_id": attempt, "account": "alpha", "state": ReceiptWord(state)} | changes
+        told: dict[str, Any] = {"attempt_id": attempt, "account": "alpha", "state": ReceiptWord(state)} | changes
         return self._tell(ReceiptRecorded, str(attempt), RECEIPT_RANK[ReceiptState(state)], **told)
 
     def checked(self, check_no: int = 1, result: str = "wrong", checks_max: int = 5) -> "History":
@@ -126,7 +126,12 @@ class History:
 
     def ended(self, state: str = "approved", reason: str = "right_code", checks_used: int = 0) -> "History":
         """The verification ends."""
-        changes = {"state": Ending(state), "reason": reason, "requested_at": self.began, "checks_used": checks_used}
+        changes: dict[str, Any] = {
+            "state": Ending(state),
+            "reason": reason,
+            "requested_at": self.began,
+            "checks_used": checks_used,
+        }
         return self._tell(VerificationEnded, self._subject, **changes)
 
     def attempt(self, send_no: int = 1, try_no: int = 1) -> AttemptId:

@@ -59,10 +59,11 @@ class Stored:
 @dataclass(frozen=True, slots=True)
 class Found:
     """What the database holds about one request: the newest verification of its number and purpose, or the one it
-    names, if it is the tenant's; and what is stored under its key, if it has one."""
+    names, if it is the tenant's; what is stored under its key, if it has one; and the limits of a send."""
 
     standing: Standing | None = None
     stored: Stored | None = None
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Ruling:
     begun: Start | None = None
 
 
-def limits_for(request: Request, found: Found) -> tuple[Limit, ...]:
+def limits_for(request: Request, standing: Standing | None) -> tuple[Limit, ...]:
     """The limits that a request may have to pass; the batch locks all of them before it decides."""
     match request:
         case Start(asker=asker, number=number, rules=rules):
@@ -87,11 +88,11 @@ def limits_for(request: Request, found: Found) -> tuple[Limit, ...]:
                 number_token=request.number_token,
                 ip_token=request.ip_key,
             )
-        case Resend(asker=asker) if found.standing is not None:
-            about = found.standing.about
+        case Resend(asker=asker) if standing is not None:
+            about = standing.about
             return limits_of(
                 asker.tenant,
-                found.standing.rules,
+                standing.rules,
                 country=about.country,
                 range_=about.range,
                 number_token=about.number_token,
@@ -121,7 +122,7 @@ def decide(request: Request, found: Found, buckets: Buckets, now: datetime) -> R
         return repeated(request, found.stored)
     match request:
         case Start():
-            return start(request, found.standing, buckets, now)
+            return start(request, found, buckets, now)
         case Resend():
             return resend(request, found, buckets, now)
         case Cancel():
@@ -136,23 +137,22 @@ def repeated(request: Request, stored: Stored) -> Ruling:
     return Ruling(Accepted(stored.status, stored.body, replayed=True))
 
 
-def start(request: Start, standing: Standing | None, buckets: Buckets, now: datetime) -> Ruling:
+def start(request: Start, found: Found, buckets: Buckets, now: datetime) -> Ruling:
     """Begin a verification, or send the live one again: a number has one per tenant and purpose."""
-    published = request.asker.publisher
+    standing, published = found.standing, request.asker.publisher
     if published is not None and published.expires_at is not None and now >= published.expires_at:
         return Ruling(Refused("expired", "The record's ce_expirytime had passed."))
     if request.blocked:
         return Ruling(Refused("blocked"))
     if standing is None or not standing.live(now):
-        return begin(request, buckets, now)
+        return begin(request, found.limits, buckets, now)
     if standing.binding_hash != request.binding_hash or request.own_code is not None:
         return Ruling(_other_is_live(standing, now))
-    return send_again(standing, limits_for(request, Found()), buckets, now)
+    return send_again(standing, found.limits, buckets, now)
 
 
-def begin(request: Start, buckets: Buckets, now: datetime) -> Ruling:
+def begin(request: Start, limits: Sequence[Limit], buckets: Buckets, now: datetime) -> Ruling:
     """A new verification, if every limit has room."""
-    limits = limits_for(request, Found())
     short = buckets.take(limits)
     if short is not None:
         return Ruling(_short(short, buckets))
@@ -183,8 +183,8 @@ def begin(request: Start, buckets: Buckets, now: datetime) -> Ruling:
         sends_requested=1,
         checks_used=0,
     )
-    writes = _beginning(request, about, now, next_send_at)
-    return Ruling(Accepted(ACCEPTED, encoded(answer), room=buckets.room(limits[0])), Done(writes=writes), begun=request)
+    write = _beginning(request, about, now, next_send_at)
+    return Ruling(Accepted(ACCEPTED, encoded(answer), room=buckets.room(limits[0])), Done((write,)), begun=request)
 
 
 def resend(request: Resend, found: Found, buckets: Buckets, now: datetime) -> Ruling:
@@ -193,7 +193,7 @@ def resend(request: Resend, found: Found, buckets: Buckets, now: datetime) -> Ru
         return Ruling(Refused("not_found"))
     if not found.standing.live(now):
         return Ruling(Refused("ended"))
-    return send_again(found.standing, limits_for(request, found), buckets, now)
+    return send_again(found.standing, found.limits, buckets, now)
 
 
 def send_again(standing: Standing, limits: Sequence[Limit], buckets: Buckets, now: datetime) -> Ruling:
@@ -274,8 +274,8 @@ def _kept(tenant: str, repeat: Repeat, reply: Reply | None) -> Write:
     return Write("forget_key", name, (tenant, repeat.key))
 
 
-def _beginning(request: Start, about: Facts, now: datetime, next_send_at: datetime) -> tuple[Write, ...]:
-    """The verification's row but for its sealed columns, its first event, and the pointer to it."""
+def _beginning(request: Start, about: Facts, now: datetime, next_send_at: datetime) -> Write:
+    """The verification's row but for its sealed columns, and its first event."""
     rules, subject = request.rules, str(about.verification_id)
     requested = VerificationRequested(
         **shared(about),
@@ -306,12 +306,10 @@ def _beginning(request: Start, about: Facts, now: datetime, next_send_at: dateti
         now,
         about.expires_at,
         next_send_at,
+        request.asker.publisher.request_id if request.asker.publisher is not None else "",
         _due_at(rules, now, about.expires_at),
     )
-    return (
-        Write("begin", subject, row, (Emit(requested, subject),)),
-        Write("point_latest", subject, (about.tenant, about.number_token, about.purpose)),
-    )
+    return Write("begin", subject, row, (Emit(requested, subject),))
 
 
 def _due_at(rules: Policy, now: datetime, expires_at: datetime) -> datetime:

@@ -1,13 +1,13 @@
 """Where requests are decided: those that arrive together share one transaction, whichever door they came through."""
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 
 from watchword.intake import store
 from watchword.intake.answers import Accepted, Refused, Reply
-from watchword.intake.decide import Found, Ruling, decide_all, limits_for
+from watchword.intake.decide import Ruling, decide_all, limits_for
 from watchword.intake.limits import Buckets
 from watchword.intake.metrics import IntakeMetrics
 from watchword.intake.request import Request, Start
@@ -148,8 +148,11 @@ class Desk:
         if not requests:
             return []
         found = await store.hold(connection, requests, self._subjects.shown)
-        asked = list(zip(requests, found, strict=True))
-        tats_us = await store.hold_buckets(connection, _bucket_keys(asked))
+        asked = [
+            (request, replace(each, limits=limits_for(request, each.standing)))
+            for request, each in zip(requests, found, strict=True)
+        ]
+        tats_us = await store.hold_buckets(connection, {limit.key for _, each in asked for limit in each.limits})
         reach("intake.gathered")
         now = self._clock.now()
         buckets = Buckets(tats_us, to_us(now))
@@ -197,10 +200,6 @@ def completed(done: Done, sealed: tuple[bytes, bytes | None]) -> Done:
         ),
         done.emits,
     )
-
-
-def _bucket_keys(asked: Iterable[tuple[Request, Found]]) -> set[str]:
-    return {limit.key for request, found in asked for limit in limits_for(request, found)}
 
 
 def _subject(request: Start) -> tuple[str, str]:

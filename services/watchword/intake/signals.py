@@ -1,15 +1,15 @@
 """From what a platform claims about a request to tokens: nothing that names a user's device or address is kept."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from watchword.events.verification import Signals
 from watchword.intake.bodies import Claims
 from watchword.runtime.keyring import Keyring, Purpose
 from watchword.runtime.sealing import token
 
-_NET_BITS = {4: 24, 6: 48}
-_OWNER_BITS = {4: 32, 6: 64}  # an IPv6 customer has at least a /64: the budget is the customer's
+_NET_BYTES = {4: 3, 6: 6}  # /24 and /48
+_OWNER_BYTES = {4: 4, 6: 8}  # an IPv6 customer has at least a /64: the budget is the customer's
 _PLATFORMS = (("android", "android"), ("iphone", "ios"), ("ipad", "ios"), ("windows", "windows"), ("mac os", "macos"))
 
 
@@ -40,7 +40,7 @@ def tokenised(claims: Claims, tenant: str, keyring: Keyring) -> Tokenised:
     key = keyring.tenant_key(Purpose.SIGNAL_TOKEN, tenant)
     signals = Signals(
         ip_token=token(key, f"ip:{address}") if address else "",
-        ip_net_token=token(key, f"net:{_network(address, _NET_BITS)}") if address else "",
+        ip_net_token=token(key, f"net:{_leading(address, _NET_BYTES)}") if address else "",
         device_token=token(key, f"device:{claims.device_id}") if claims.device_id else "",
         account_token=token(key, f"account:{claims.account_ref}") if claims.account_ref else "",
         platform=claims.platform or platform_of(claims.user_agent),
@@ -49,7 +49,7 @@ def tokenised(claims: Claims, tenant: str, keyring: Keyring) -> Tokenised:
         form_ms=claims.form_ms,
         trusted=claims.trusted,
     )
-    ip_key = token(key, f"owner:{_network(address, _OWNER_BITS)}") if address else ""
+    ip_key = token(key, f"owner:{_leading(address, _OWNER_BYTES)}") if address else ""
     return Tokenised(signals, ip_key)
 
 
@@ -59,5 +59,6 @@ def platform_of(user_agent: str) -> str:
     return next((word for mark, word in _PLATFORMS if mark in lowered), "")
 
 
-def _network(address: IPv4Address | IPv6Address, bits: dict[int, int]) -> str:
-    return str(ip_network((address, bits[address.version]), strict=False))
+def _leading(address: IPv4Address | IPv6Address, width: dict[int, int]) -> str:
+    """The network part of an address in hex; its length tells the version."""
+    return address.packed[: width[address.version]].hex()

@@ -21,9 +21,7 @@ from watchword.runtime.acting import Cause, Told
 from watchword.runtime.postgres import Connection, columns, statements
 
 _SQL = statements("watchword.intake")
-_WRITES_IN_LOCK_ORDER = (
-    "begin", "resend", "cancel", "point_latest", "fill_bucket", "keep_answer", "forget_key",
-)  # fmt: skip
+_WRITES_IN_LOCK_ORDER = ("begin", "resend", "cancel", "fill_bucket", "keep_answer", "forget_key")
 _WRITES = {name: _SQL[name] for name in _WRITES_IN_LOCK_ORDER}
 
 Shown = Callable[[asyncpg.Record], str]

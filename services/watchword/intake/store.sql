@@ -61,21 +61,31 @@ JOIN unnest($1::text[], $2::text[]) AS t (tenant, number_token)
     ON s.tenant = t.tenant AND s.number_token = t.number_token
 
 -- name: begin
+-- A new verification, and the pointer to it moved there.
+WITH begun AS (
 INSERT INTO verifications (id, seq, tenant, number_token, country, range, number_type, purpose, channel, policy,
                            policy_version, rules, locale, template, reference, binding, binding_hash, signals,
-                           checks_max, created_at, expires_at, next_send_at, due_at, number_sealed, own_code)
+                           checks_max, created_at, expires_at, next_send_at, due_at, request_id, number_sealed,
+                           own_code)
 SELECT t.id, t.counted, t.tenant, t.number_token, t.country, t.range, t.number_type, t.purpose, t.channel, t.policy,
        t.policy_version, t.rules::jsonb, t.locale, t.template, t.reference, t.binding::jsonb, t.binding_hash,
-       t.signals::jsonb, t.checks_max, t.created_at, t.expires_at, t.next_send_at, t.due_at, t.number_sealed,
-       t.own_code
+       t.signals::jsonb, t.checks_max, t.created_at, t.expires_at, t.next_send_at, t.due_at, t.request_id,
+       t.number_sealed, t.own_code
 FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::int[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
             $17::text[], $18::text[], $19::smallint[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[],
-            $23::timestamptz[], $24::bytea[], $25::bytea[])
+            $23::text[], $24::timestamptz[], $25::bytea[], $26::bytea[])
     AS t (id, counted, tenant, number_token, country, range, number_type, purpose, channel, policy, policy_version,
           rules, locale, template, reference, binding, binding_hash, signals, checks_max, created_at, expires_at,
-          next_send_at, due_at, number_sealed, own_code)
-RETURNING id AS key, seq
+          next_send_at, request_id, due_at, number_sealed, own_code)
+RETURNING id, seq, tenant, number_token, purpose
+), pointed AS (
+UPDATE latest_verifications AS l
+SET verification_id = b.id
+FROM begun AS b
+WHERE l.tenant = b.tenant AND l.number_token = b.number_token AND l.purpose = b.purpose
+)
+SELECT id AS key, seq FROM begun
 
 -- name: resend
 UPDATE verifications AS v
@@ -93,14 +103,6 @@ SET state = 'cancelled', end_reason = t.reason, ended_at = clock_timestamp(), du
 FROM unnest($1::uuid[], $2::int[], $3::text[]) AS t (id, counted, reason)
 WHERE v.id = t.id AND v.state IN ('requested', 'issued')
 RETURNING v.id AS key, v.seq
-
--- name: point_latest
-UPDATE latest_verifications AS l
-SET verification_id = t.id
-FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[])
-    AS t (id, counted, tenant, number_token, purpose)
-WHERE l.tenant = t.tenant AND l.number_token = t.number_token AND l.purpose = t.purpose
-RETURNING t.id AS key, 0 AS seq
 
 -- name: fill_bucket
 UPDATE limits AS l

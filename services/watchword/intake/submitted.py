@@ -74,7 +74,7 @@ class Structured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Unfit(Exception):
-    """The record is not a request. `withheld` if it holds a code, which may lie in no dead topic."""
+    """The record is not a request. `withheld` if it is known to hold a code, which may lie in no dead topic."""
 
     def __init__(self, code: str, detail: str = "", *, withheld: bool = False) -> None:
         super().__init__(code)
@@ -144,16 +144,14 @@ def opened(submission: Submission) -> tuple[Envelope, bytes | None]:
 
 def body_of(told: Envelope, value: bytes | None) -> StartBody:
     """What is asked for, held to the published schema and then to what the HTTP door accepts. Raises _Unfit."""
-    flaws = value_flaws(value)
+    major = _major(told.type)
+    flaws = value_flaws(value, VerificationSubmitted.NAME, major)
     if flaws:
         worst = next((flaw for flaw in flaws if flaw.rule == CODE_IN_CLEAR), flaws[0])
         code = _WORDS.get(worst.rule, "malformed_body")
         raise _Unfit(code, _sentence(flaws), withheld=worst.rule == CODE_IN_CLEAR)
     try:
-        event = catalog.decode(told.type, value)
-        if not isinstance(event, VerificationSubmitted):
-            raise _Unfit("malformed_header", "/ce_type: this door reads verification-submitted alone")
-        return msgspec.convert(msgspec.to_builtins(event), StartBody)
+        return msgspec.convert(msgspec.to_builtins(catalog.decode(told.type, value)), StartBody)
     except catalog.UnreadableEvent as error:
         raise _Unfit("malformed_body", str(error)) from None
     except msgspec.ValidationError as error:
@@ -167,10 +165,21 @@ def dead_letter(submission: Submission, refused: Refused, *, withheld: bool = Fa
         submission.topic,
         (submission.partition, submission.offset),
         submission.key,
-        None if withheld else submission.value,
+        None if withheld or _holds_code(submission.value) else submission.value,
         submission.headers,
         (refused.code, refused.detail),
     )
+
+
+def _major(wire_type: str) -> int:
+    """The major version of verification-submitted that `wire_type` names. Raises _Unfit for any other type."""
+    try:
+        known, major = catalog.event_class(wire_type)
+    except catalog.UnreadableEvent as error:
+        raise _Unfit("malformed_header", f"/ce_type: {error}") from None
+    if known is not VerificationSubmitted:
+        raise _Unfit("malformed_header", "/ce_type: this door reads verification-submitted alone")
+    return major
 
 
 def _unwrapped(value: bytes | None) -> tuple[list[tuple[str, bytes]], bytes]:
@@ -178,7 +187,7 @@ def _unwrapped(value: bytes | None) -> tuple[list[tuple[str, bytes]], bytes]:
         event = decode(value or b"", Structured)
     except Problem as problem:
         faults = "; ".join(f"{error.pointer}: {error.detail}" for error in problem.errors)
-        raise _Unfit(problem.code, faults or problem.detail, withheld=_holds_code(value)) from None
+        raise _Unfit(problem.code, faults or problem.detail) from None
     attributes = msgspec.structs.asdict(event)
     data = bytes(attributes.pop("data"))
     trace = attributes.pop("traceparent")
@@ -187,6 +196,7 @@ def _unwrapped(value: bytes | None) -> tuple[list[tuple[str, bytes]], bytes]:
 
 
 def _holds_code(value: bytes | None) -> bool:
+    """Whether something in the value, readable or not, is called a code."""
     return any(mark in (value or b"") for mark in (b'"code"', b'"otp"'))
 
 

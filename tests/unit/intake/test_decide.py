@@ -27,8 +27,14 @@ LATER = NOW + timedelta(seconds=31)
 
 
 def ruled(request: Request, found: Found | None = None, now: datetime = NOW, buckets: Buckets | None = None) -> Ruling:
-    [ruling] = decide_all([(request, found or Found())], buckets or Buckets({}, to_us(now)), now)
+    [ruling] = decide_all([asked(request, found)], buckets or Buckets({}, to_us(now)), now)
     return ruling
+
+
+def asked(request: Request, found: Found | None = None) -> tuple[Request, Found]:
+    """The request as the desk asks it: with the limits it may have to pass."""
+    known = found or Found()
+    return request, replace(known, limits=limits_for(request, known.standing))
 
 
 def told(ruling: Ruling) -> dict[str, Any]:
@@ -55,7 +61,7 @@ def test_a_first_start_begins_a_verification() -> None:
     request = start(own_code=Code("493021"), binding={"amount": "12.00"}, binding_hash="abc")
     ruling = ruled(request)
     assert ruling.begun is request
-    assert statements(ruling) == ["begin", "point_latest"]
+    assert statements(ruling) == ["begin"]
     [emit] = ruling.done.writes[0].emits
     assert isinstance(emit.event, VerificationRequested)
     assert (emit.event.own_code, emit.event.binding_hash, emit.counted) == (True, "abc", True)
@@ -150,7 +156,7 @@ def test_a_resend_passes_the_numbers_limits_too() -> None:
     live = standing(rules=msgspec.structs.replace(RULES, sends_per_10min=1))
     request = resend(live)
     buckets = Buckets({}, to_us(LATER))
-    buckets.take(limits_for(request, Found(live)))
+    buckets.take(limits_for(request, live))
     refusal = refused(ruled(request, Found(live), LATER, buckets))
     assert (refusal.code, refusal.members) == ("number_limited", {"limit": "10min"})
 
@@ -226,11 +232,11 @@ def test_a_published_request_whose_time_is_over_is_refused() -> None:
 
 def test_of_two_in_a_batch_that_would_move_one_verification_the_second_comes_again() -> None:
     live = standing()
-    asked: list[tuple[Request, Found]] = [
-        (resend(live), Found(live)),
-        (start(asker=Asker(SHOP, REPEAT, PUBLISHER)), Found(live, HELD)),
+    both = [
+        asked(resend(live), Found(live)),
+        asked(start(asker=Asker(SHOP, REPEAT, PUBLISHER)), Found(live, HELD)),
     ]
-    first, second = decide_all(asked, Buckets({}, to_us(LATER)), LATER)
+    first, second = decide_all(both, Buckets({}, to_us(LATER)), LATER)
     assert isinstance(first.reply, Accepted)
     assert refused(second).code == "conflict"
     assert (statements(second), second.done.emits) == (["forget_key"], ())
@@ -238,10 +244,8 @@ def test_of_two_in_a_batch_that_would_move_one_verification_the_second_comes_aga
 
 def test_a_batch_admits_exactly_as_many_as_the_bucket_holds_the_first_first() -> None:
     tenant = msgspec.structs.replace(SHOP, requests_per_second=1, requests_burst=3)
-    asked: list[tuple[Request, Found]] = [
-        (start(f"+9198765432{number}", asker=Asker(tenant)), Found()) for number in range(10, 20)
-    ]
-    rulings = decide_all(asked, Buckets({}, to_us(NOW)), NOW)
+    batch = [asked(start(f"+9198765432{number}", asker=Asker(tenant))) for number in range(10, 20)]
+    rulings = decide_all(batch, Buckets({}, to_us(NOW)), NOW)
     assert [isinstance(each.reply, Accepted) for each in rulings] == [True] * 3 + [False] * 7
 
 

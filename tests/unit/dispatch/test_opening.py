@@ -1,0 +1,49 @@
+"""A message opens where it belongs and nowhere else."""
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from tests.support.sends import ABOUT, NOW, attempt
+from watchword.dispatch.opening import Opener
+from watchword.dispatch.store import Sealed
+from watchword.runtime import aad
+from watchword.runtime.keyring import Keyring, Purpose
+from watchword.runtime.sealing import Key, SealBroken, new_data_key, seal, wrap
+
+SENDING, SUBJECT = Key("sending1", b"s" * 32), Key("subject1", b"u" * 32)
+OPENER = Opener(Keyring({Purpose.SENDING: (SENDING,), Purpose.SUBJECT: (SUBJECT,)}))
+DATA_KEY = new_data_key()
+MESSAGE = msgspec.json.encode({"text": "493021 is your code.", "code": "493021", "template": "default"})
+SEALED = Sealed(
+    number=seal(DATA_KEY, b"+919876543210", aad.number("shop", "token")),
+    wrapped_key=wrap(SUBJECT, DATA_KEY, tenant="shop", number_token="token"),
+    message=seal(SENDING, MESSAGE, aad.message("shop", ABOUT.verification_id, 1)),
+)
+
+
+def test_the_message_is_what_was_sealed() -> None:
+    message = OPENER.open(attempt(), SEALED, NOW)
+    assert (message.to, message.text) == ("+919876543210", "493021 is your code.")
+    assert message.variables == {"code": "493021", "template": "default"}
+    assert (message.client_ref, message.life_s) == (str(attempt().id), 300)
+    assert "493021" not in repr(message) and "9876543210" not in repr(message)
+
+
+@pytest.mark.parametrize(
+    "sealed",
+    [
+        replace(SEALED, wrapped_key=None),
+        replace(SEALED, message=None),
+        replace(SEALED, number=seal(DATA_KEY, b"+919876543210", aad.number("shop", "other"))),
+        replace(SEALED, message=seal(SENDING, MESSAGE, aad.message("shop", ABOUT.verification_id, 2))),
+        replace(SEALED, message=seal(SENDING, b"no json", aad.message("shop", ABOUT.verification_id, 1))),
+        replace(SEALED, wrapped_key=wrap(SUBJECT, DATA_KEY, tenant="other", number_token="token")),
+    ],
+)
+def test_what_is_gone_or_belongs_elsewhere_does_not_open(sealed: Sealed) -> None:
+    with pytest.raises(SealBroken) as broken:
+        OPENER.open(attempt(), sealed, NOW)
+    assert "493021" not in str(broken.value)
+    assert broken.value.__cause__ is None

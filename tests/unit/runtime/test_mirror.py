@@ -1,0 +1,62 @@
+"""What a mirror holds: levels in force, of the kinds it was asked to hold, and no more than its room."""
+
+from datetime import UTC, datetime, timedelta
+
+from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
+from watchword.kernel.feature import Kind, feature_key, kind_of
+from watchword.runtime.mirror import LevelMap, Mirrored
+
+NOW = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
+
+
+def told(
+    number: int, level: RiskLevel = RiskLevel.BLOCKED, *, kind: Kind = Kind.RANGE, lasts_s: float = 300
+) -> Mirrored:
+    feature = feature_key(kind, f"+9989{number:03d}", "shop")
+    until = NOW + timedelta(seconds=lasts_s)
+    return Mirrored(RiskLevelSet(feature=feature, level=level, until=until, ruleset="test"), NOW)
+
+
+def test_a_level_is_in_force_until_its_time_is_over() -> None:
+    levels, one = LevelMap(frozenset(Kind), 10), told(1)
+    levels.put(one.level.feature, one)
+    assert levels.get(one.level.feature, NOW + timedelta(seconds=299)) is one
+    assert levels.get(one.level.feature, NOW + timedelta(seconds=300)) is None
+    assert levels.get("range:+1@shop", NOW) is None
+
+
+def test_the_last_word_on_a_feature_stands() -> None:
+    levels, one = LevelMap(frozenset(Kind), 10), told(1)
+    levels.put(one.level.feature, told(1, RiskLevel.ELEVATED))
+    levels.put(one.level.feature, one)
+    assert levels.get(one.level.feature, NOW) is one
+    levels.put(one.level.feature, told(1, RiskLevel.NORMAL))
+    assert len(levels) == 0
+    levels.put(one.level.feature, one)
+    levels.put(one.level.feature, None)
+    assert len(levels) == 0
+
+
+def test_only_the_kinds_that_were_asked_for_take_room() -> None:
+    levels, network = LevelMap({Kind.RANGE}, 10), told(1, kind=Kind.IP_NET)
+    levels.put(network.level.feature, network)
+    levels.put("planet:mars@shop", told(2))
+    assert len(levels) == 0
+
+
+def test_room_is_made_by_letting_go_of_what_is_over_and_then_of_what_ends_soonest() -> None:
+    levels = LevelMap(frozenset(Kind), 2)
+    for number, lasts_s in enumerate((-1, 100, 300, 200)):
+        one = told(number, lasts_s=lasts_s)
+        levels.put(one.level.feature, one)
+    levels.tidy(NOW)
+    assert len(levels) == 2
+    assert levels.get(told(2).level.feature, NOW) is not None
+    assert levels.get(told(3).level.feature, NOW) is not None
+
+
+def test_a_feature_key_says_its_kind_and_an_unknown_kind_is_nobodys() -> None:
+    assert feature_key(Kind.IP_NET, "token", "shop") == "ip_net:token@shop"
+    assert [kind_of(feature_key(kind, "x", "shop")) for kind in Kind] == list(Kind)
+    assert kind_of("planet:mars@shop") is None
+    assert kind_of("") is None
