@@ -127,3 +127,34 @@ async def test_an_assessment_of_an_unknown_verification_is_buried_with_that_reas
 
         [letter] = await eventually(buried, within_s=20, what="a dead letter")
     assert dict(letter.headers)["wwd_reason"] == b"unknown_verification"
+
+
+async def test_an_event_that_a_newer_version_tells_is_passed_over_not_buried(stand: Pipeline) -> None:
+    about = await stand.verification()
+    key = str(about.verification_id).encode()
+    newer = [("ce_type", b"otp.mood-sensed.v1"), ("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_source", b"/x")]
+    async with stand.running("codes"):
+        await stand.publish_raw(topics.ASSESSMENTS, key, b"{}", newer)
+        await assess(stand, about)
+        await stand.told(topics.DISPATCH, count=1)
+        await stand.outbox_is_empty()
+    assert await stand.records(topics.dead(topics.ASSESSMENTS)) == []
+
+
+async def test_a_value_that_no_column_takes_is_buried_and_its_neighbours_are_not(stand: Pipeline) -> None:
+    about = await stand.verification()
+    other = await stand.verification(number="+919876543211")
+    async with stand.running("codes"):
+        too_many = VerificationAssessed(
+            **shared(other), send_no=70_000, action=Action.ALLOW, mode=Mode.ENFORCE, score=0, ruleset="test"
+        )
+        await stand.publish(too_many, subject=str(other.verification_id), ordinal=70_000)
+        await assess(stand, about)
+        await stand.told(topics.DISPATCH, count=1)
+
+        async def buried() -> list[Any]:
+            return await stand.records(topics.dead(topics.ASSESSMENTS))
+
+        [letter] = await eventually(buried, within_s=20, what="a dead letter")
+    assert dict(letter.headers)["wwd_reason"] == b"bug"
+    assert [each.key for each in await stand.read(topics.DISPATCH)] == [str(about.verification_id)]

@@ -46,12 +46,24 @@ EVENTS: tuple[type[Event], ...] = (
 UPCASTERS: Mapping[type[Event], Mapping[int, Upcaster]] = {AttemptMade: attempt_made.UPCASTERS}
 
 _BY_NAME = {event.NAME: event for event in EVENTS}
+_TYPE = re.compile(r"otp\.([a-z][a-z-]{0,60})\.v[1-9][0-9]{0,2}")
 _MAJOR = re.compile(r"[1-9][0-9]{0,2}")
 _DECODERS = {event: msgspec.json.Decoder(event) for event in EVENTS}
 
 
 class UnreadableEvent(ValueError):
     """The value cannot be read as the event its type names. The message says why and holds no value."""
+
+
+def name_of(wire_type: str) -> str:
+    """The event's name in a `ce_type` such as `otp.code-issued.v1`, whether this version knows it or not.
+
+    Raises UnreadableEvent if it is not of that form.
+    """
+    found = _TYPE.fullmatch(wire_type)
+    if found is None:
+        raise UnreadableEvent("ce_type is not of the form otp.<event>.v<major>")
+    return found[1]
 
 
 def event_class(wire_type: str) -> tuple[type[Event], int]:

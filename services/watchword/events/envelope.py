@@ -62,7 +62,7 @@ def encode(event: Event) -> bytes:
 
 def instant(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds and a "Z"."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def headers(event: type[Event], envelope: Envelope) -> list[tuple[str, bytes]]:
@@ -87,6 +87,18 @@ def headers(event: type[Event], envelope: Envelope) -> list[tuple[str, bytes]]:
         ("traceparent", envelope.traceparent),
     )
     told.extend((name, value.encode()) for name, value in optional if value)
+    return told
+
+
+def type_in(received: Iterable[tuple[str, bytes]]) -> str:
+    """The `ce_type` among a record's headers, to route by before anything is decoded. Raises ValueError if there is
+    none or it is not UTF-8; the last of repeated ones counts."""
+    told = ""
+    for name, value in received:
+        if name == "ce_type" and value is not None:
+            told = _text(name, value)
+    if not told:
+        raise ValueError("missing header ce_type")
     return told
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-import orjson
+import msgspec
 
 from watchword.events import envelope as envelopes
 from watchword.events import topics
@@ -25,6 +25,8 @@ INSERT INTO outbox (id, topic, key, value, headers)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
 ON CONFLICT (id) DO NOTHING
 """
+_packer = msgspec.msgpack.Encoder()
+_unpacker = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...])
 DELETE = "DELETE FROM outbox WHERE id = ANY($1::uuid[])"
 
 
@@ -131,10 +133,10 @@ async def settle(connection: Connection, ids: Sequence[UUID]) -> None:
 
 
 def pack(headers: Iterable[tuple[str, bytes]]) -> bytes:
-    """Headers as they are stored: a JSON list of name and value, bytes as Latin-1 so that none is lost."""
-    return orjson.dumps([(name, value.decode("latin-1")) for name, value in headers])
+    """Headers as they are stored: MessagePack, which keeps bytes as they are."""
+    return _packer.encode(tuple(headers))
 
 
 def unpack(packed: bytes) -> tuple[tuple[str, bytes], ...]:
     """The headers that `pack` stored."""
-    return tuple((name, value.encode("latin-1")) for name, value in orjson.loads(packed))
+    return _unpacker.decode(packed)
