@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check fmt test test-unit bench clean
+.PHONY: help setup demo up check flow fmt test test-unit faults bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -28,11 +28,17 @@ fmt: setup ## put the code into its standard form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+flow: setup ## write what repeats the map: deploy/, from flow.py, topics.yaml and the settings
+	$(BIN)/watchword blueprint write
+
 test: setup ## every test, on Apache Kafka where Java and Maven are found; options: ARGS="-k receipts"
 	$(BIN)/pytest -q $(ARGS)
 
 test-unit: setup ## the tests that need no server, in seconds
 	$(BIN)/pytest -q tests/unit $(ARGS)
+
+faults: setup ## every fault at every point of every worker, on Apache Kafka; options as for test
+	$(BIN)/pytest -q -m "slow or not slow" tests/faults $(ARGS)
 
 bench: setup ## what a verification costs, on Apache Kafka; PROFILE=1 adds flame graphs
 	$(BIN)/python -m tests.bench $(ARGS)

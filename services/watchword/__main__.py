@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 it failed, 2 the settings, the configuration or the words typed are wrong.
 """
 
+import importlib
 import json
 import sys
 from collections.abc import Iterable
@@ -30,6 +31,15 @@ schemas_app = typer.Typer(help="The events as a public contract.", no_args_is_he
 app.add_typer(config_app, name="config")
 app.add_typer(schemas_app, name="schemas")
 
+# Operators' tools: their commands are in a module each, read when they are called.
+TOOLS = {
+    "replay": ("watchword.replay.commands", "Read the topics back: timelines, searches, the state rebuilt."),
+    "dead": ("watchword.dead.commands", "Dead letters: look, send again, discard."),
+    "audit": ("watchword.audit.commands", "Whether every promise is kept, from tables and topics; exits 1 if not."),
+    "callbacks": ("watchword.callbacks.commands", "Deliveries to the endpoints of tenants: send again."),
+    "blueprint": ("watchword.blueprint.commands", "deploy/, made from the map; first secrets of an installation."),
+}
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 KeyringPath = Annotated[Path, typer.Argument(help="The keyring file.")]
 
@@ -50,6 +60,7 @@ def main() -> None:
 def _told(error: Exception) -> tuple[int, str] | None:
     """Exit code and words for a failure that is foreseen; None for a bug, which shows its traceback."""
     import asyncpg
+    from aiokafka.errors import KafkaError
 
     from watchword.runtime.configuration_file import ConfigurationError
     from watchword.runtime.keyring import KeyringError
@@ -60,7 +71,9 @@ def _told(error: Exception) -> tuple[int, str] | None:
         return 2, str(error)
     if isinstance(error, MigrationError):
         return 1, str(error)
-    if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
+    if isinstance(error, asyncpg.UndefinedTableError):
+        return 1, "the database has no schema yet: `watchword migrate`"
+    if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError | KafkaError):
         return 1, f"{type(error).__name__}: {error}"
     return None
 
@@ -102,7 +115,7 @@ def apply(
 
     settings = _settings()
     settings.need("postgres", "keyring")
-    keyring = Keyring.load(settings.keyring, {Purpose.ACCOUNT})
+    keyring = Keyring.load(settings.keyring, {Purpose.ACCOUNT, Purpose.ENDPOINT})
     dsn = settings.postgres.get_secret_value()
     done = asyncio.run(
         applying.apply(dsn, file, keyring=keyring, gateways=frozenset(GATEWAYS), dry_run=dry_run, prune=prune)
@@ -269,7 +282,7 @@ def topics(as_json: AsJson = False) -> None:
     """Create the topics that are missing, as schemas/topics.yaml tells them."""
     import asyncio
 
-    from watchword.runtime.process import cluster_of
+    from watchword.runtime.kafka import cluster_of
     from watchword.runtime.topics import create_topics
 
     settings = _settings()
@@ -291,6 +304,21 @@ def _kind(word: str) -> "Kind":
         return Kind(word)
     except ValueError:
         raise typer.BadParameter(f"{word} is not a broker; there are {', '.join(Kind)}") from None
+
+
+# Operators' tools ------------------------------------------------------------------------------------------------
+
+
+def _add_tool(name: str, module: str, words: str) -> None:
+    passed_on = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+    @app.command(name, help=words, context_settings=passed_on, add_help_option=False)
+    def tool(context: typer.Context) -> None:
+        importlib.import_module(module).app(args=context.args, prog_name=f"watchword {name}")
+
+
+for _name, (_module, _words) in TOOLS.items():
+    _add_tool(_name, _module, _words)
 
 
 # Events ----------------------------------------------------------------------------------------------------------

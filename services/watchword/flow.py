@@ -38,5 +38,13 @@ WORKERS = (
            writes=("code-checked", "verification-ended"), doors=("public",)),
     Worker("timers", "watchword.timers.worker",
            writes=("verification-assessed", "send-requested", "attempt-made", "verification-ended")),
+    Worker("callbacks", "watchword.callbacks.worker", reads=(t.LIFECYCLE,),
+           writes=("callback-delivered", "verification-ended"), owns=("callback_deliveries", "endpoint_states")),
 )  # fmt: skip
 BY_NAME = {worker.name: worker for worker in WORKERS}
+
+# Who reads together: each record goes to one process of a group. What is in no group is read whole by every process.
+GROUPS = {
+    "intake": (t.INBOX,), "fraud": (t.REQUESTS,), "fraud-outcomes": (t.LIFECYCLE,), "judge": (t.SIGNALS,),
+    "codes": (t.ASSESSMENTS,), "dispatch": (t.DISPATCH, *RETRY), "receipts": (t.RECEIPTS,), "callbacks": (t.LIFECYCLE,),
+}  # fmt: skip

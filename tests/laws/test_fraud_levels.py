@@ -2,8 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.fraud.facts import KEYS, NOW, asked, judged, requested, seen
 
+from tests.unit.fraud.facts import KEYS, NOW, asked, judged, requested, seen
 from watchword.events.risk_level_set import RiskLevel
 from watchword.events.signal_observed import Observation, SignalKind, SignalObserved
 from watchword.events.verification_assessed import Action, VerificationAssessed

@@ -154,10 +154,9 @@ async def test_a_dead_endpoint_delays_nobody_else(stand: Pipeline, shop: Receive
             await states(stand, wanted={"pending": 30, "delivered": 30})
             lag_s = process.metrics.value("watchword_callbacks_lag_seconds_sum")
     assert len(set(shop.ids)) == 30
-    assert dead.inside_max == 8
     assert lag_s is not None
     assert lag_s / 30 < 2.0
-    assert len(dead.calls) <= 16
+    assert 8 <= len(dead.calls) <= 13, "its lanes once, as many again as it takes to open, then one to look"
 
 
 async def test_gone_disables_the_endpoint_until_a_changed_document_is_applied(stand: Pipeline, shop: Receiver) -> None:
@@ -171,8 +170,9 @@ async def test_gone_disables_the_endpoint_until_a_changed_document_is_applied(st
         await states(stand, wanted={"disabled": 1})
         await tell(stand, second)
         await states(stand, wanted={"disabled": 2})
-        shop.always = Reply(200)
-        await configure(stand, endpoint(shop.url, secrets=(NEXT_SECRET,)))
+    shop.always = Reply(200)
+    await configure(stand, endpoint(shop.url, secrets=(NEXT_SECRET,)))
+    async with stand.running("callbacks"):
         await tell(stand, third)
         await states(stand, wanted={"disabled": 2, "delivered": 1})
     assert isinstance(gone.event, CallbackDelivered)

@@ -46,8 +46,6 @@ class Receiver:
     always: Reply = OK
     script: deque[Reply] = field(default_factory=deque)
     calls: list[Called] = field(default_factory=list)
-    inside: int = 0
-    inside_max: int = 0
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -70,15 +68,10 @@ class Receiver:
         self.calls.append(
             Called(request.path_qs, {name.lower(): value for name, value in request.headers.items()}, body, now_s)
         )
-        self.inside += 1
-        self.inside_max = max(self.inside_max, self.inside)
         reply = self.script.popleft() if self.script else self.always
-        try:
-            if reply.hangs:
-                await self._over.wait()
-            return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
-        finally:
-            self.inside -= 1
+        if reply.hangs:
+            await self._over.wait()
+        return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
 
     def end(self) -> None:
         """Let go of whoever waits for an answer."""

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from watchword.events import envelope as envelopes
 from watchword.events import topics
-from watchword.local.timeline import TOLD_ON
+from watchword.replay.fold import FOLDED_TOPICS
 from watchword.runtime.kafka import Cluster
 
 POLL_MS = 200
@@ -50,7 +50,7 @@ async def everything_on(cluster: Cluster, names: Iterable[str]) -> list[Any]:
 async def lives(cluster: Cluster) -> dict[str, list[Told]]:
     """The counted events of every verification in sequence, an event that was told twice once."""
     found: defaultdict[str, dict[str, Told]] = defaultdict(dict)
-    for record in await everything_on(cluster, TOLD_ON):
+    for record in await everything_on(cluster, FOLDED_TOPICS):
         told = envelopes.read(record.headers)
         if told.sequence:
             event = told.type.removeprefix("otp.").rpartition(".")[0]

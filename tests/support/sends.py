@@ -48,6 +48,7 @@ def attempt(**changes: Any) -> Attempt:
         "requested_at": NOW - timedelta(seconds=1),
         "owner": "me",
         "live": True,
+        "received": False,
         "settled": False,
         "called_before": False,
         "abilities": BLIND,

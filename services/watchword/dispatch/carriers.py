@@ -93,7 +93,6 @@ class Carrier:
             return None
         delay_s = self._pace.take(time.monotonic())
         leave = Leave(self, country)
-        self._show()
         if delay_s and await _set_within(resting, delay_s):
             self.give_back(leave, None)
             return None
@@ -121,6 +120,13 @@ class Carrier:
             self._metrics.inflight.add(-1, account=self.account.id)
             self._metrics.call_seconds.observe(time.monotonic() - started_s, account=self.account.id)
 
+    def show(self) -> None:
+        """Say in metrics who waits, at what pace, and whether the breaker lets calls through."""
+        account = self.account.id
+        self._metrics.waiting.set(self._lane.waiting, account=account)
+        self._metrics.rate.set(self._pace.rate, account=account)
+        self._metrics.breaker.set(_LEVELS[self._breaker.state(time.monotonic())], account=account)
+
     async def close(self) -> None:
         """Close its connections."""
         await self._caller.close()
@@ -130,7 +136,6 @@ class Carrier:
         entry = self._lane.enter(ticket)
         if entry is not Entry.LINE:
             return entry is Entry.IN
-        self._show()
         rest: asyncio.Future[bool] = asyncio.ensure_future(_set(resting))
         turns: set[asyncio.Future[bool]] = {ticket, rest}
         try:
@@ -146,7 +151,6 @@ class Carrier:
         following = self._lane.leave()
         if following is not None:
             following.set_result(True)
-        self._show()
 
     def _breakers(self, country: str) -> tuple[Breaker, ...]:
         own = self._countries.get(country)
@@ -168,12 +172,6 @@ class Carrier:
         if breaker.state(now_s) is State.OPEN and before is not State.OPEN:
             log.warning("dispatch.breaker_opened", account=self.account.id, country=country)
             self._metrics.breaker_opened.add(account=self.account.id, country=country or "all")
-
-    def _show(self) -> None:
-        account = self.account.id
-        self._metrics.waiting.set(self._lane.waiting, account=account)
-        self._metrics.rate.set(self._pace.rate, account=account)
-        self._metrics.breaker.set(_LEVELS[self._breaker.state(time.monotonic())], account=account)
 
 
 class Carriers:
@@ -206,6 +204,11 @@ class Carriers:
             await carrier.close()
         self._carriers.clear()
         self._replaced.clear()
+
+    def show(self) -> None:
+        """Say in metrics how every account fares. For each look: a breaker opens halfway without anybody calling."""
+        for carrier in self._carriers.values():
+            carrier.show()
 
     def routing(self, about: Facts | VerificationEvent) -> Routing:
         """The accounts of the most specific route for a destination, and how each fares; while resting, none does."""

@@ -22,7 +22,7 @@ from watchword.events.catalog import UnreadableEvent, decode
 from watchword.events.envelope import Envelope
 from watchword.events.send_requested import SendRequested
 from watchword.events.topics import DISPATCH, RETRY_TIERS_S
-from watchword.runtime import acting, outbox
+from watchword.runtime import acting, outbox, unfinished
 from watchword.runtime.acting import Cause, Told
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.failpoints import reach
@@ -30,6 +30,7 @@ from watchword.runtime.health import Check
 from watchword.runtime.kafka import Reader
 from watchword.runtime.metrics import RuntimeMetrics
 from watchword.runtime.postgres import AWAY, is_away
+from watchword.runtime.unfinished import Unfinished
 
 log = structlog.get_logger()
 
@@ -88,13 +89,15 @@ class Feed:
         self._committed: dict[TopicPartition, int] = {}
         self._committed_at_s = 0.0
         self._held: dict[TopicPartition, float] = {}
-        self._inflight: set[asyncio.Task[None]] = set()
+        self._waiting: dict[TopicPartition, Unfinished] = {}
+        self._inflight: dict[asyncio.Task[None], Unfinished] = {}
         self._epoch = -1
         self._bugs_in_a_row = 0
 
     async def start(self) -> None:
         """Join the group and begin. Raises when broker or database cannot be reached."""
         await self._clock.refresh()
+        unfinished.show(self._metrics, "dispatch", now=self._clock.now, in_hand=self._left)
         await self._reader.start()
         self._task = asyncio.create_task(self._run(), name="dispatch-feed")
 
@@ -119,6 +122,11 @@ class Feed:
         if self._task is None or not self._task.done() or self._task.cancelled():
             return None
         return self._task.exception()
+
+    def _left(self) -> list[Unfinished]:
+        """What is in flight or held: what to say of how late dispatch is."""
+        self._metrics.inflight.set(len(self._inflight), stage="dispatch")
+        return [*self._inflight.values(), *self._waiting.values()]
 
     async def _drained(self) -> None:
         """The partitions leave: nothing new, finish what was claimed, commit; what was not claimed is given back."""
@@ -169,6 +177,7 @@ class Feed:
             self._marks.clear()
             self._committed.clear()
             self._held.clear()
+            self._waiting.clear()
 
     async def _take(self, records: Sequence[Any]) -> None:
         """Begin with every record that is due; a partition whose next one is not waits for it."""
@@ -190,7 +199,6 @@ class Feed:
         for each, work in zip(taken, works, strict=True):
             if each.partition not in self._held:
                 self._begin(each, work, now_s)
-        self._metrics.inflight.set(len(self._inflight), stage="dispatch")
 
     def _begin(self, taken: Taken, work: Work | None, now_s: float) -> None:
         mark = self._marks.setdefault(taken.partition, Watermark())
@@ -205,8 +213,8 @@ class Feed:
             self._metrics.age_seconds.observe(max(now_s - taken.record.timestamp / 1000, 0.0), stage="dispatch")
         mark.take(taken.record.offset)
         task = asyncio.create_task(self._carry_out(taken, work, mark), name="dispatch-send")
-        self._inflight.add(task)
-        task.add_done_callback(self._inflight.discard)
+        self._inflight[task] = _unfinished(taken)
+        task.add_done_callback(self._inflight.pop)
 
     async def _works(self, taken: Sequence[Taken]) -> list[Work | None]:
         """The work of each record; what earlier tries came to is read for retries and recoveries, in one query."""
@@ -233,6 +241,7 @@ class Feed:
             finished = await self._bury(taken, "bug", type(error).__name__)
         else:
             self._bugs_in_a_row = 0
+        self._metrics.events.add(stage="dispatch", outcome="done" if finished else "given_back")
         if finished:
             mark.finish(taken.record.offset)
 
@@ -283,11 +292,12 @@ class Feed:
         if taken.partition not in self._held:
             self._reader.hold(taken.partition, taken.record.offset)
             self._held[taken.partition] = time.monotonic() + wait_s
+            self._waiting[taken.partition] = _unfinished(taken)
 
     def _release_due(self) -> None:
         now_s = time.monotonic()
         for partition in [partition for partition, until_s in self._held.items() if until_s <= now_s]:
-            del self._held[partition]
+            del self._held[partition], self._waiting[partition]
             self._reader.release(partition)
 
     def _wait_ms(self) -> int:
@@ -313,6 +323,12 @@ def _read(reader: Reader, record: Any) -> Taken:
 def _in_bounds(event: SendRequested) -> bool:
     """Whether its counts fit their columns, and what attempt ids are made of."""
     return 1 <= event.send_no <= _NUMBER_MAX and 1 <= event.try_no <= _NUMBER_MAX and 0 <= event.recovery <= _NUMBER_MAX
+
+
+def _unfinished(taken: Taken) -> Unfinished:
+    """A message is worth nothing past its send deadline, which comes before its code's end."""
+    deadline_s = taken.event.send_deadline.timestamp() if taken.event is not None else 0.0
+    return unfinished.of_record(taken.record, deadline_s=deadline_s)
 
 
 def _cause(taken: Taken) -> Cause:

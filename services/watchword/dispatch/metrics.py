@@ -21,5 +21,6 @@ class DispatchMetrics:
         self.possible_duplicates = own.counter("possible_duplicates_total", "Messages that may be second ones.")
         self.cost_micros = own.counter("cost_micros_total", "Price of what may have left, in millionths.", "account")
         self.leases_lost = own.counter("leases_lost_total", "Results that came after their lease.")
+        self.repeated = own.counter("repeated_total", "Requests read again after their attempt was taken or over.")
         self.late_sends.add(0)
         self.possible_duplicates.add(0)

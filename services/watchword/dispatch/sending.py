@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from watchword.dispatch.carriers import Carriers, Leave
-from watchword.dispatch.decide.approach import NO_ANSWER, Way, after_asking, approach, uncalled
+from watchword.dispatch.decide.approach import IT_LEFT, NO_ANSWER, Way, after_asking, approach, uncalled
 from watchword.dispatch.decide.conclude import conclude
 from watchword.dispatch.decide.facts import Abilities, Attempt, Called, Came, Choice, Nobody, Reason, Try
 from watchword.dispatch.decide.plan import ACCOUNTS_AWAY, plan
@@ -88,6 +88,8 @@ class Sender:
         claim = await self._claim(_ask(work, choice))
         if claim is None:
             _give_back(leave, None)
+            if not self.resting:
+                self._metrics.repeated.add()
             return not self.resting
         held: Held | None = self._held(work, claim, choice, leave)
         publishing: list[asyncio.Future[bool]] = []
@@ -143,6 +145,7 @@ class Sender:
             requested_at=claim.requested_at,
             owner=self._owner,
             live=claim.live,
+            received=claim.received,
             settled=claim.settled,
             called_before=claim.recovery > 0 and (own is None or own.account != ""),
             abilities=self._abilities(account),
@@ -182,7 +185,7 @@ class Sender:
         said: Outcome | None = None
         try:
             attempt, came = await self._come_to(held)
-            said = came.outcome if isinstance(came, Called) and came is not NO_ANSWER else None
+            said = came.outcome if isinstance(came, Called) and came not in (NO_ANSWER, IT_LEFT) else None
             return attempt, came
         finally:
             _give_back(held.leave, said)

@@ -63,6 +63,7 @@ class Claim:
     checks_used: int
     signals: Signals
     live: bool
+    received: bool
     settled: bool
     sealed: Sealed
     lease_ends_s: float
@@ -129,6 +130,7 @@ def _claim(row: asyncpg.Record, lease_ends_s: float) -> Claim:
         checks_used=row["checks_used"],
         signals=msgspec.convert(row["signals"], Signals),
         live=row["live"],
+        received=row["received"],
         settled=row["settled"],
         sealed=Sealed(row["number_sealed"], row["wrapped_key"], row["message_sealed"]),
         lease_ends_s=lease_ends_s,

@@ -38,6 +38,7 @@ SELECT a.id, a.send_no, a.try_no, a.code_version, a.recovery, a.send_deadline, a
        v.policy, v.policy_version, v.reference, v.expires_at, v.created_at, v.checks_used, v.signals,
        v.state = 'issued' AND a.send_deadline > clock_timestamp() AS live,
        v.number_sealed, s.wrapped_key, c.sealed AS message_sealed,
+       a.receipt_state IS NOT NULL AS received,
        a.try_no > 1 AND EXISTS (
            SELECT FROM attempts AS b
            WHERE b.verification_id = a.verification_id AND b.send_no = a.send_no AND b.id <> a.id
@@ -60,7 +61,8 @@ SELECT id FROM verifications WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY U
 WITH concluded AS (
     UPDATE attempts AS a
     SET state = t.state, lease_until = NULL, concluded_at = clock_timestamp(), outcome = t.outcome,
-        raw_code = t.raw_code, provider_id = t.provider_id, price_micros = t.price_micros, currency = t.currency,
+        raw_code = t.raw_code,
+        provider_id = coalesce(nullif(t.provider_id, ''), a.provider_id), price_micros = t.price_micros, currency = t.currency,
         latency_ms = t.latency_ms, segments = t.segments, possible_duplicate = t.possible_duplicate
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[],
                 $9::bigint[], $10::text[], $11::int[], $12::smallint[], $13::boolean[])

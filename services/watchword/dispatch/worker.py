@@ -35,6 +35,7 @@ async def build(context: Context) -> list[Service]:
     teller = Teller("dispatch", publisher=context.publisher, pool=context.pool)
     ledger = Ledger(store, context.pool, teller, context.clock)
     carriers = Carriers(context.configuration, GATEWAYS, metrics, wait_max_s=settings.account_wait_ms / 1000)
+    context.metrics.before_each_look(carriers.show)
     sender = Sender(ledger, carriers, Opener(context.keyring), context.clock, metrics, owner=owner)
     turning = context.health.check("dispatch.feed", ready_within_s=TURNS_WITHIN_S, live_within_s=LIVE_WITHIN_S)
     feed = Feed(context.reader, store, ledger, sender, context.clock, settings, context.runtime_metrics, turning)

@@ -6,7 +6,7 @@ here beforehand, with as many partitions and copies as the signals have.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +18,7 @@ from faust.types.enums import ProcessingGuarantee
 
 from watchword.events import topics
 from watchword.fraud.judge import Judge, Record
+from watchword.runtime import unfinished
 from watchword.runtime.health import Check
 from watchword.runtime.kafka import Cluster
 from watchword.runtime.process import Context
@@ -36,6 +37,7 @@ LINGER_S = 0.02
 BATCH_BYTES = 256 * 1024
 CHANGELOG_KEPT = timedelta(days=1)
 TABLE = "nodes"
+STAGE = "judge"
 
 
 class JudgeStream:
@@ -46,6 +48,9 @@ class JudgeStream:
         self._cluster = context.cluster
         self._member = f"{context.worker}-{context.settings.ordinal}"
         self._check: Check = context.health.check("judge.stream", ready_within_s=FRESH_S)
+        self._metrics = context.runtime_metrics
+        self._in_hand: tuple[unfinished.Unfinished, ...] = ()
+        unfinished.show(self._metrics, STAGE, now=context.clock.now, in_hand=lambda: self._in_hand)
         self._watch = Turning("judge-watch", self._look, pause_s=WATCH_PAUSE_S)
         self._directory: TemporaryDirectory[str] | None = None
         self._app: Any = None
@@ -102,9 +107,20 @@ class JudgeStream:
         @app.agent(source, name="judge", concurrency=1)  # type: ignore[untyped-decorator]  # Faust is not typed for us
         async def judging(stream: Any) -> None:
             async for event in stream.events():
+                # Faust's own time of a message, in seconds; signals have no deadline
+                self._in_hand = (unfinished.Unfinished(event.message.timestamp),)
                 await judge.take(_record(event.message, prefix), table)
+                self._in_hand = ()
+                self._metrics.events.add(stage=STAGE, outcome="done")
 
+        app.on_partitions_assigned.connect(self._assigned)
         return app
+
+    async def _assigned(self, _app: Any, assigned: Iterable[Any] = (), **_: Any) -> None:
+        """Count it. What is assigned holds the table's changelog too, which is no work."""
+        self._metrics.rebalances.add(stage=STAGE)
+        source = self._cluster.topic_prefix + topics.SIGNALS
+        self._metrics.assigned.set(sum(each.topic == source for each in assigned), stage=STAGE)
 
 
 def _options(cluster: Cluster, instance: str, directory: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from watchword.intake.desk import Desk, Faulty, Letters
 from watchword.intake.metrics import IntakeMetrics
 from watchword.intake.request import Start
 from watchword.intake.submitted import Submission, Submissions
+from watchword.runtime import unfinished
 from watchword.runtime.clock import Clock
 from watchword.runtime.coalesce import Overloaded
 from watchword.runtime.configuration import ConfigurationWatch
@@ -27,6 +28,7 @@ from watchword.runtime.failpoints import reach
 from watchword.runtime.health import Check
 from watchword.runtime.kafka import Reader
 from watchword.runtime.postgres import AWAY
+from watchword.runtime.unfinished import Unfinished
 
 log = structlog.get_logger()
 
@@ -63,10 +65,13 @@ class Inbox:
         self._turning = asyncio.Lock()
         self._stopping = False
         self._held: dict[TopicPartition, float] = {}
+        self._in_hand: Sequence[Any] = ()
+        self._waiting: dict[TopicPartition, Unfinished] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Join the group and begin. Raises KafkaError when no broker answers."""
+        unfinished.show(self._metrics.runtime, GROUP, now=self._clock.now, in_hand=self._left)
         await self._reader.start()
         self._task = asyncio.create_task(self._run(), name="inbox")
 
@@ -99,7 +104,13 @@ class Inbox:
                 await asyncio.sleep(PAUSE_S)
                 continue
             async with self._turning:
+                self._in_hand = records
                 await self._turn(records)
+                self._in_hand = ()
+
+    def _left(self) -> list[Unfinished]:
+        self._metrics.runtime.inflight.set(len(self._in_hand), stage=GROUP)
+        return [*unfinished.oldest(self._in_hand), *self._waiting.values()]
 
     async def _turn(self, records: Sequence[Any]) -> None:
         if not records:
@@ -146,16 +157,17 @@ class Inbox:
         return reply.code not in _COMES_AGAIN
 
     def _hold_from(self, records: Sequence[Any]) -> None:
-        first: dict[TopicPartition, int] = {}
+        first: dict[TopicPartition, Any] = {}
         for record in records:
-            first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
-        for partition, offset in first.items():
-            self._reader.hold(partition, offset)
+            first.setdefault(TopicPartition(record.topic, record.partition), record)
+        for partition, record in first.items():
+            self._reader.hold(partition, record.offset)
             self._held[partition] = time.monotonic() + PAUSE_S
+            self._waiting[partition] = unfinished.of_record(record)
 
     def _release_due(self) -> None:
         for partition in [each for each, until in self._held.items() if until <= time.monotonic()]:
-            del self._held[partition]
+            del self._held[partition], self._waiting[partition]
             self._reader.release(partition)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from watchword.intake.answers import Accepted, Reply
-from watchword.runtime.metrics import Metrics
+from watchword.runtime.metrics import Metrics, RuntimeMetrics
 
 
 class IntakeMetrics:
@@ -11,6 +11,7 @@ class IntakeMetrics:
 
     def __init__(self, metrics: Metrics) -> None:
         own = metrics.of("intake")
+        self.runtime = RuntimeMetrics(metrics)
         self.requests = own.counter("requests_total", "Requests decided, by what came of them.", "outcome")
         self.refused = own.counter("refused_total", "Requests refused before any state was looked at.", "reason")
         self.batch_size = own.histogram("batch_size", "Requests that shared one transaction.")

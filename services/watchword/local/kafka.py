@@ -11,8 +11,8 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -42,6 +42,14 @@ class Tuning(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """A second listener of Apache Kafka that asks who is there: SCRAM-SHA-512, and access rules that refuse what
+    nobody allowed. `passwords` by user. The first listener stays as it is, for whoever sets the rules."""
+
+    passwords: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class _Recipe:
     """Everything a broker needs to start, again and again, on the same port and the same data.
 
@@ -53,6 +61,7 @@ class _Recipe:
     port: int
     program: Callable[[], Program]
     after_stop: Callable[[], None] = lambda: None
+    guarded_port: int = 0
 
 
 class Broker:
@@ -72,6 +81,13 @@ class Broker:
     def bootstrap(self) -> str:
         """Where clients connect: `127.0.0.1:port`. Stays the same through a restart."""
         return f"{LOOPBACK}:{self._recipe.port}"
+
+    @property
+    def guarded_bootstrap(self) -> str:
+        """Where clients with a user connect. Raises LocalServerError on a broker without a guard."""
+        if not self._recipe.guarded_port:
+            raise LocalServerError("this broker was started without a guard")
+        return f"{LOOPBACK}:{self._recipe.guarded_port}"
 
     @property
     def label(self) -> str:
@@ -111,13 +127,17 @@ class Broker:
         return process
 
 
-def start(directory: Path, *, prefer: Kind = Kind.AUTO, tuning: Tuning = Tuning.QUICK) -> Broker:
+def start(
+    directory: Path, *, prefer: Kind = Kind.AUTO, tuning: Tuning = Tuning.QUICK, guard: Guard | None = None
+) -> Broker:
     """A broker whose data and log lie in `directory`, on a free port of 127.0.0.1, ready to serve.
 
-    Data of an earlier start in the same directory is served again. Raises LocalServerError if the broker that
-    `prefer` names cannot run here, or did not become ready within 30 s.
+    Data of an earlier start in the same directory is served again, with the users it had. Raises LocalServerError if
+    the broker that `prefer` names cannot run here, did not become ready within 30 s, or knows no `guard`.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    if guard is not None:
+        return Broker(_apache(directory, _java_or_error(), tuning, guard))
     match prefer:
         case Kind.WHEEL:
             return Broker(_wheel(directory))
@@ -176,20 +196,32 @@ num.io.threads=4
 """
 
 
+_GUARDED_PROPERTIES = """\
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port},GUARDED://{host}:{guarded_port}
+advertised.listeners=PLAINTEXT://{host}:{port},GUARDED://{host}:{guarded_port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:SASL_PLAINTEXT
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.guarded.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+"""
+
+
 _FLAGS = ("-Xms256m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
 _QUICK = "-XX:TieredStopAtLevel=1"
 
 
-def _apache(directory: Path, java: Java, tuning: Tuning) -> _Recipe:
-    """Apache Kafka as one KRaft node.
+def _apache(directory: Path, java: Java, tuning: Tuning, guard: Guard | None = None) -> _Recipe:
+    """Apache Kafka as one KRaft node. Of properties that stand twice the later one holds.
 
     Java's first clean exit leaves an archive of Kafka's classes in the cache; that exit takes four seconds more,
     and every later start takes half the time. Paths in the properties are relative: any directory name will do.
     """
     class_path = f"{kafka_jars.jars()}/*"
-    port, controller_port = free_ports(2)
-    properties = _PROPERTIES.format(host=LOOPBACK, port=port, controller_port=controller_port)
-    (directory / "server.properties").write_text(properties)
+    port, controller_port, guarded_port = free_ports(3)
+    ports = {"port": port, "controller_port": controller_port, "guarded_port": guarded_port}
+    properties = _PROPERTIES + (_GUARDED_PROPERTIES if guard else "")
+    (directory / "server.properties").write_text(properties.format(host=LOOPBACK, **ports))
     archive = kafka_jars.class_archive(java)
     in_training = archive.with_name(f".training-{uuid.uuid4().hex}.jsa")
 
@@ -209,15 +241,18 @@ def _apache(directory: Path, java: Java, tuning: Tuning) -> _Recipe:
             in_training.rename(archive)
 
     if not (directory / "data" / "meta.properties").exists():
-        _format(directory, (java.path, _QUICK, f"-XX:SharedArchiveFile={archive}", "-cp", class_path))
+        _format(directory, (java.path, _QUICK, f"-XX:SharedArchiveFile={archive}", "-cp", class_path), guard)
     label = f"Apache Kafka {kafka_jars.KAFKA_VERSION}"
-    return _Recipe(Kind.APACHE, label, port, program, after_stop=adopt_archive)
+    return _Recipe(Kind.APACHE, label, port, program, adopt_archive, guarded_port if guard else 0)
 
 
-def _format(directory: Path, java: tuple[str, ...]) -> None:
-    """Gives the data directory its cluster id. Kafka refuses to start without."""
+def _format(directory: Path, java: tuple[str, ...], guard: Guard | None) -> None:
+    """Gives the data directory its cluster id and its users. Kafka refuses to start without the former."""
+    passwords = guard.passwords if guard else {}
+    users = [f"SCRAM-SHA-512=[name={user},password={password}]" for user, password in passwords.items()]
+    added = [word for user in users for word in ("--add-scram", user)]
     outcome = subprocess.run(
-        (*java, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", "server.properties"),
+        (*java, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", "server.properties", *added),
         cwd=directory,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -32,8 +32,9 @@ from watchword.runtime.migrations import migrate
 from watchword.runtime.topics import create_topics
 
 CONFIGURATION = Path(__file__).with_name("demo.toml")
-GROUPS = ("intake,checks", "fraud", "judge", "codes", "dispatch", "receipts", "timers")
+GROUPS = ("intake,checks", "fraud", "judge", "codes", "dispatch", "receipts", "timers", "callbacks")
 CARRIERS = ("alpha", "beta")
+PORTS_FILE = "ports.json"
 READY_WITHIN_S = 60.0
 SIMULATOR_READY_WITHIN_S = 20.0
 STOP_WITHIN_S = 30.0
@@ -45,13 +46,15 @@ RESTARTS_MAX = 50
 @dataclass(frozen=True)
 class Plan:
     """What to run. Port 0 takes a free one. `environment` is added to what every worker gets; `groups` are lists of
-    workers that share a process. `kafka_address` and `postgres_address` use servers that run already."""
+    workers that share a process, `instances` how many processes of a group there are where it is not one.
+    `kafka_address` and `postgres_address` use servers that run already."""
 
     directory: Path
     kafka: Kind = Kind.AUTO
     http_port: int = 0
     seed: int = 1
     groups: Sequence[str] = GROUPS
+    instances: Mapping[str, int] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     configuration: Path = CONFIGURATION
     kafka_address: str = ""
@@ -60,11 +63,14 @@ class Plan:
 
 @dataclass
 class Child:
-    """One worker process and how it is run; `stopped` children are not restarted."""
+    """One worker process and how it is run; `stopped` children are not restarted. `name` is the group's, and for
+    every further process of it the group's with its ordinal: `codes`, `codes.1`, …"""
 
     name: str
+    group: str
     program: Program
     ops_port: int
+    api_url: str
     process: Process
     restarts: int = 0
     restart_at: float = 0.0
@@ -129,15 +135,17 @@ class Stack:
         applied = asyncio.run(self._prepare())
         self._remember_key(applied)
         for name in self.plan.groups:
-            self._start_worker(name)
+            for ordinal in range(self.plan.instances.get(name, 1)):
+                self._start_worker(name, ordinal)
         for child in self.children.values():
             self._await_ready(child)
+        self._write_ports()
         self._say(f"every worker is ready: {', '.join(self.plan.groups)}")
 
     def watch(self) -> None:
         """Restart what ended. Raises LocalServerError when one worker keeps ending."""
         now = time.monotonic()
-        for child in self.children.values():
+        for child in list(self.children.values()):
             if child.stopped or child.process.exit_code is None:
                 continue
             if not child.restart_at:
@@ -166,12 +174,32 @@ class Stack:
         child.stopped = False
         child.process = Process(_with_environment(child.program, environment))
 
+    def instances(self, group: str) -> list[Child]:
+        """The processes of a group that are meant to run, by ordinal."""
+        return [child for child in self.children.values() if child.group == group and not child.stopped]
+
+    def scale(self, group: str, count: int) -> None:
+        """Run `count` processes of a group: start what is missing and wait until it is ready, stop the last ones
+        politely where there are more. Raises LocalServerError."""
+        for ordinal in range(count):
+            known = self.children.get(_child_name(group, ordinal))
+            if known is None:
+                self._start_worker(group, ordinal)
+            elif known.stopped:
+                self.restart(known.name)
+        for child in self.instances(group)[count:]:
+            self.terminate(child.name)
+        for child in self.instances(group):
+            self._await_ready(child)
+        self._write_ports()
+
     def await_ready(self, name: str) -> None:
         """Wait until one worker is ready. Raises LocalServerError with the end of its log."""
         self._await_ready(self.children[name])
 
     def stop(self) -> None:
         """Workers first, all at once and politely; then simulator and servers. Nothing is left."""
+        (self.plan.directory / PORTS_FILE).unlink(missing_ok=True)
         children = [child.process for child in self.children.values()]
         with ThreadPoolExecutor(max_workers=len(children) + 1) as pool:
             list(pool.map(Process.stop, children))
@@ -226,23 +254,39 @@ class Stack:
             file.write_text(made.key, "ascii")
         self.api_key = file.read_text("ascii")
 
-    def _start_worker(self, name: str) -> None:
-        ops_port = self._ports[3 + len(self.children)]
-        program = self._program(name.replace(",", "-"), ("run", name), self._environment(ops_port))
-        self.children[name] = Child(name, program, ops_port, Process(program))
+    def _start_worker(self, group: str, ordinal: int) -> None:
+        """The first process of a group takes the ports that were set aside for it; any further one free ones."""
+        first = (self._ports[3 + self.plan.groups.index(group)], self.api_url, self.receipts_url)
+        ops_port, api_url, receipts_url = first if ordinal == 0 else _further_ports()
+        name = _child_name(group, ordinal)
+        environment = self._environment(ops_port, api_url, receipts_url)
+        words = ("run", group, "--ordinal", str(ordinal))
+        program = self._program(name.replace(",", "-"), words, environment)
+        self.children[name] = Child(name, group, program, ops_port, api_url, Process(program))
 
-    def _environment(self, ops_port: int) -> dict[str, str]:
+    def _write_ports(self) -> None:
+        """Where everything listens, for `watchword top`; gone once the stack is stopped."""
+        running = [child for child in self.children.values() if not child.stopped]
+        told = {
+            "api": self.api_url,
+            "simulator": self.simulator_url,
+            "ops": [f"http://{LOOPBACK}:{child.ops_port}" for child in running],
+        }
+        (self.plan.directory / PORTS_FILE).write_text(json.dumps(told, indent=1), "utf-8")
+
+    def _environment(self, ops_port: int, api_url: str, receipts_url: str) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")}
         return {
             **own,
             "WATCHWORD_POSTGRES": self.dsn,
             "WATCHWORD_KAFKA": self.cluster.bootstrap,
             "WATCHWORD_KEYRING": str(self._keyring_file),
-            "WATCHWORD_HTTP_PORT": self.api_url.rpartition(":")[2],
-            "WATCHWORD_RECEIPTS_HTTP_PORT": self.receipts_url.rpartition(":")[2],
+            "WATCHWORD_HTTP_PORT": api_url.rpartition(":")[2],
+            "WATCHWORD_RECEIPTS_HTTP_PORT": receipts_url.rpartition(":")[2],
             "WATCHWORD_PUBLIC_RECEIPTS_URL": self.receipts_url,
             "WATCHWORD_OPS_PORT": str(ops_port),
             "WATCHWORD_LOG_FORMAT": "json",
+            "WATCHWORD_CALLBACKS_ALLOW_LOCAL": "true",
             **self.plan.environment,
         }
 
@@ -261,6 +305,15 @@ class Stack:
     def _await_ready(self, child: Child) -> None:
         url = f"http://{LOOPBACK}:{child.ops_port}/readyz"
         child.process.await_ready(lambda: _answers(url), READY_WITHIN_S)
+
+
+def _child_name(group: str, ordinal: int) -> str:
+    return f"{group}.{ordinal}" if ordinal else group
+
+
+def _further_ports() -> tuple[int, str, str]:
+    ops_port, api_port, receipts_port = free_ports(3)
+    return ops_port, f"http://{LOOPBACK}:{api_port}", f"http://{LOOPBACK}:{receipts_port}"
 
 
 def _with_environment(program: Program, more: Mapping[str, str]) -> Program:

@@ -2,9 +2,8 @@
 
 from rich.table import Table
 
-from watchword.kernel.event import Event
 from watchword.local.narration import Narrator, Platform, code_in
-from watchword.local.timeline import Moment, read_timeline
+from watchword.replay.timeline import Timeline, gist, read_timeline
 from watchword.runtime.kafka import Cluster
 
 PUMPED_SENDS_MAX = 40
@@ -116,19 +115,20 @@ async def the_topics_remember(narrator: Narrator, cluster: Cluster, verification
     """The first verification's life, read back from Kafka alone."""
     narrator.chapter("6. The first verification, read back from the topics")
 
-    async def told() -> list[Moment] | None:
-        moments = await read_timeline(cluster, verification)
-        names = {moment.name for moment in moments}
-        return moments if {"verification-ended", "receipt-recorded"} <= names else None
+    async def told() -> Timeline | None:
+        read = await read_timeline(cluster, verification)
+        names = {moment.name for moment in read.moments}
+        return read if {"verification-ended", "receipt-recorded"} <= names else None
 
-    moments = await narrator.until(told, told="the topics hold the verification's whole life")
+    read = await narrator.until(told, told="the topics hold the verification's whole life")
     table = Table("seq", "after", "event", "topic", "what it says", box=None, padding=(0, 2, 0, 0))
-    for moment in moments:
-        after_ms = (moment.at - moments[0].at).total_seconds() * 1000
-        table.add_row(str(moment.sequence), f"{after_ms:.0f} ms", moment.name, moment.topic, _gist(moment.event))
+    for moment in read.moments:
+        after_ms = (moment.at - read.moments[0].at).total_seconds() * 1000
+        number = str(moment.sequence or "-")
+        table.add_row(number, f"{after_ms:.0f} ms", moment.name, moment.topic, gist(moment.event))
     narrator.console.print(table)
-    sequence = [moment.sequence for moment in moments]
-    narrator.expect(sequence == list(range(1, len(sequence) + 1)), f"{len(sequence)} events without a gap")
+    counted = [moment.sequence for moment in read.moments if moment.sequence]
+    narrator.expect(counted == list(range(1, len(counted) + 1)), f"{len(counted)} counted events without a gap")
 
 
 async def _started(narrator: Narrator, platform: Platform, number: str) -> str:
@@ -145,22 +145,3 @@ async def _code_on(narrator: Narrator, platform: Platform, number: str) -> str:
     code = await narrator.until(look, told=f"a message arrives on {number}")
     narrator.say(f"the phone shows: {(await platform.inbox(number))[-1]['text']!r}")
     return code
-
-
-_GIST = (
-    "result",
-    "action",
-    "mode",
-    "score",
-    "state",
-    "reason",
-    "account",
-    "outcome",
-    "code_version",
-    "send_no",
-    "checks_left",
-)
-
-
-def _gist(event: Event) -> str:
-    return " ".join(f"{name}={getattr(event, name)}" for name in _GIST if hasattr(event, name))

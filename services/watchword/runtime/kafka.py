@@ -20,6 +20,7 @@ from aiokafka.errors import (
     UnknownMemberIdError,
 )
 
+from watchword.runtime.metrics import RuntimeMetrics
 from watchword.runtime.settings import RuntimeSettings
 
 log = structlog.get_logger()
@@ -29,6 +30,7 @@ COMMIT_DEADLINE_S = 5.0
 SESSION_TIMEOUT_MS = 12_000
 HEARTBEAT_INTERVAL_MS = 3_000
 DRAIN_DEADLINE_S = 15.0
+FETCH_WAIT_MS = 100
 
 _LOST_MEMBERSHIP = (
     CommitFailedError,
@@ -108,10 +110,12 @@ class Reader:
         group: str,
         member: str,
         on_revoked: Callable[[], Awaitable[None]],
-        fetch_wait_ms: int = 100,
-        from_start: bool = True,
+        metrics: RuntimeMetrics | None = None,
     ) -> None:
         self._cluster = cluster
+        self._stage = group
+        self._metrics = metrics
+        self._holding: set[TopicPartition] = set()
         self._topics = [cluster.topic_prefix + topic for topic in topics]
         self._on_revoked = on_revoked
         self.epoch = 0
@@ -122,11 +126,11 @@ class Reader:
             group_id=self.group,
             group_instance_id=f"{self.group}-{member}",
             enable_auto_commit=False,
-            auto_offset_reset="earliest" if from_start else "latest",
+            auto_offset_reset="earliest",
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=HEARTBEAT_INTERVAL_MS,
             rebalance_timeout_ms=int((DRAIN_DEADLINE_S + 5) * 1000),
-            fetch_max_wait_ms=fetch_wait_ms,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             max_partition_fetch_bytes=256 * 1024,
             request_timeout_ms=20_000,
         )
@@ -165,9 +169,13 @@ class Reader:
         if partition in self._consumer.assignment():
             self._consumer.seek(partition, offset)
             self._consumer.pause(partition)
+            self._holding.add(partition)
+            self._show_held()
 
     def release(self, partition: TopicPartition) -> None:
         """Read from `partition` again."""
+        self._holding.discard(partition)
+        self._show_held()
         if partition in self._consumer.assignment():
             self._consumer.resume(partition)
 
@@ -189,7 +197,16 @@ class Reader:
 
     async def _assigned(self, partitions: "set[TopicPartition]") -> None:
         self.epoch += 1
+        self._holding.clear()  # an assignment begins with every partition being read
         log.info("kafka.assigned", group=self.group, partitions=len(partitions))
+        if self._metrics is not None:
+            self._metrics.rebalances.add(stage=self._stage)
+            self._metrics.assigned.set(len(partitions), stage=self._stage)
+        self._show_held()
+
+    def _show_held(self) -> None:
+        if self._metrics is not None:
+            self._metrics.held.set(len(self._holding), stage=self._stage)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types

@@ -21,7 +21,7 @@ from watchword.events.catalog import UnreadableEvent, decode, name_of
 from watchword.events.envelope import Envelope
 from watchword.kernel.event import Event
 from watchword.kernel.verdict import Dead, Done, Later, Verdict
-from watchword.runtime import acting, outbox
+from watchword.runtime import acting, outbox, unfinished
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.failpoints import reach
 from watchword.runtime.health import Check
@@ -31,6 +31,7 @@ from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import AWAY, Connection, Pool, is_away
 from watchword.runtime.publishing import Publisher
 from watchword.runtime.telling import Teller
+from watchword.runtime.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from watchword.runtime.process import Context
@@ -100,6 +101,8 @@ class Loop(Generic[F]):
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._held: dict[TopicPartition, float] = {}
+        self._in_hand: Sequence[Any] = ()
+        self._waiting: dict[TopicPartition, Unfinished] = {}
         self._teller = Teller(step.worker, publisher=publisher, pool=pool)
         self._bugs_in_a_row = 0
         self._handled = frozenset(event.NAME for event in step.handles)
@@ -124,6 +127,7 @@ class Loop(Generic[F]):
     async def start(self) -> None:
         """Join the group and begin. Raises when broker or database cannot be reached."""
         await self._clock.refresh()
+        unfinished.show(self._metrics, self._step.group, now=self._clock.now, in_hand=self._left)
         await self._reader.start()
         self._task = asyncio.create_task(self._run(), name=f"loop-{self._step.worker}")
 
@@ -156,8 +160,15 @@ class Loop(Generic[F]):
                 await asyncio.sleep(AWAY_PAUSE_S)
                 continue
             async with self._turning:
+                self._in_hand = records
                 await self._turn(records)
+                self._in_hand = ()
         await self._teller.stop()
+
+    def _left(self) -> list[Unfinished]:
+        """What is in hand or held: what to say of how late this stage is."""
+        self._metrics.inflight.set(len(self._in_hand), stage=self._step.group)
+        return [*unfinished.oldest(self._in_hand), *self._waiting.values()]
 
     async def _turn(self, records: Sequence[Any]) -> None:
         if not records:
@@ -297,24 +308,27 @@ class Loop(Generic[F]):
         for each, verdict in verdicts:
             if isinstance(verdict, Later) and each.offset < waiting.get(each.partition, 1 << 62):
                 waiting[each.partition] = each.offset
-                self._hold(each.partition, each.offset, (verdict.at - now).total_seconds())
+                self._hold(each.record, (verdict.at - now).total_seconds())
         return waiting
 
     def _hold_from(self, records: Iterable[Any], pause_s: float) -> None:
-        first: dict[TopicPartition, int] = {}
+        first: dict[TopicPartition, Any] = {}
         for record in records:
-            first.setdefault(_partition(record), record.offset)
-        for partition, offset in first.items():
-            self._hold(partition, offset, pause_s)
+            first.setdefault(_partition(record), record)
+        for record in first.values():
+            self._hold(record, pause_s)
 
-    def _hold(self, partition: TopicPartition, offset: int, pause_s: float) -> None:
-        self._reader.hold(partition, offset)
+    def _hold(self, record: Any, pause_s: float) -> None:
+        """The partition waits at `record`."""
+        partition = _partition(record)
+        self._reader.hold(partition, record.offset)
         self._held[partition] = time.monotonic() + max(pause_s, 0.01)
+        self._waiting[partition] = unfinished.of_record(record)
 
     def _release_due(self) -> None:
         due = [partition for partition, until in self._held.items() if until <= time.monotonic()]
         for partition in due:
-            del self._held[partition]
+            del self._held[partition], self._waiting[partition]
             self._reader.release(partition)
 
 

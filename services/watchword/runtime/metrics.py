@@ -99,18 +99,29 @@ class Metrics:
         self._registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._registry)
         self._declared: dict[str, Any] = {}
+        self._looks: list[Callable[[], None]] = []
 
     def of(self, worker: str) -> "Declaring":
         """Where `worker` declares its metrics. Declaring the same again gives the same metric."""
         return Declaring(self._registry, worker, self._declared)
 
+    def before_each_look(self, look: Callable[[], None]) -> None:
+        """Call `look` before every exposition: for gauges of what is true at the moment and costs something to say."""
+        self._looks.append(look)
+
     def exposition(self) -> tuple[str, bytes]:
         """Content type and body of /metrics."""
+        self._look()
         return CONTENT_TYPE_PLAIN_0_0_4, generate_latest(self._registry)
 
     def value(self, name: str, **labels: str) -> float | None:
         """One sample as it is now, by its exposed name; None if there is none."""
+        self._look()
         return self._registry.get_sample_value(name, labels)
+
+    def _look(self) -> None:
+        for look in self._looks:
+            look()
 
 
 class Declaring:
@@ -158,16 +169,23 @@ class Declaring:
 
 
 class RuntimeMetrics:
-    """What the loop and its neighbours count, per stage (`intake.inbox`, `codes`, …)."""
+    """What the loop and its neighbours count, per stage: a consumer group, or what a turn deals with."""
 
     def __init__(self, metrics: Metrics) -> None:
         own = metrics.of("runtime")
+        self.before_each_look = metrics.before_each_look
         self.events = own.counter("events_total", "Events dealt with, by verdict.", "stage", "outcome")
         self.batch_seconds = own.histogram("batch_seconds", "From a batch taken to its offsets committed.", "stage")
         self.batch_size = own.histogram("batch_size", "Records in a batch.", "stage")
         self.age_seconds = own.histogram("age_seconds", "Age of an event when its batch is taken.", "stage")
         self.inflight = own.gauge("inflight", "Records taken and not yet concluded.", "stage")
-        self.publish_seconds = own.histogram("publish_seconds", "From a batch handed to Kafka to its acks.", "stage")
+        self.oldest = own.gauge("oldest_seconds", "Age of the oldest unfinished item, 0 without one.", "stage")
+        self.used = own.gauge(
+            "deadline_used_ratio", "Share of its time that the oldest unfinished item has used; 1 is too late.", "stage"
+        )
+        self.held = own.gauge("held_size", "Partitions that are paused.", "stage")
+        self.assigned = own.gauge("assigned_size", "Partitions that this process reads.", "stage")
         self.rebalances = own.counter("rebalances_total", "Assignments that changed.", "stage")
+        self.publish_seconds = own.histogram("publish_seconds", "From a batch handed to Kafka to its acks.", "stage")
         self.outbox_swept = own.counter("outbox_swept_total", "Outbox rows published by the sweeper.")
-        self.coalesced_size = own.histogram("coalesced_batch_size", "Requests that shared one transaction.", "stage")
+        self.ready = own.gauge("ready_state", "1 while a readiness check is well, 0 while it is not.", "check")

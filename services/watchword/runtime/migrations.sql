@@ -10,6 +10,8 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     digest     text        NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- Every process looks at the level before it starts, whoever it logs in as.
+GRANT SELECT ON schema_migrations TO PUBLIC;
 
 -- name: limit_waits
 SET lock_timeout = '10s';

@@ -13,10 +13,12 @@ COMMAND_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 10.0
 
 # asyncpg's own exceptions for a server that is away, going away or refusing; with OSError and TimeoutError they
-# mean "try again later", never "this input is wrong".
+# mean "try again later", never "this input is wrong". A server that dies in the middle of an answer leaves the
+# driver's connection in a state from which the next statement fails with an InternalClientError.
 AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.AdminShutdownError,

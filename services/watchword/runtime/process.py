@@ -23,6 +23,7 @@ from watchword.runtime.metrics import Metrics, RuntimeMetrics
 from watchword.runtime.migrations import expected_level, level
 from watchword.runtime.postgres import Pool, connect
 from watchword.runtime.publishing import Publisher
+from watchword.runtime.readiness import Readiness
 from watchword.runtime.settings import RuntimeSettings, SettingsError
 from watchword.runtime.stop import Service, Turning, stop_all
 
@@ -71,12 +72,20 @@ class Process:
     health: Health = field(default_factory=Health)
     metrics: Metrics = field(default_factory=Metrics)
     _pools: list[Pool] = field(default_factory=list)
+    _publishers: list[Publisher] = field(default_factory=list)
     _services: list[Service] = field(default_factory=list)
 
     async def start(self) -> None:
-        """Connect, build and start every worker, open the doors last. Raises when something is not to be had."""
+        """Open the operations port, connect, build and start every worker, open the doors last. Raises when
+        something is not to be had."""
         failpoints.arm(self.settings.failpoints)
+        started = self.health.check("started")
+        started.failing("starting")
         runtime_metrics = RuntimeMetrics(self.metrics)
+        self.metrics.before_each_look(partial(_show_readiness, self.health, runtime_metrics))
+        if self.settings.ops_port:
+            host, port = self.settings.ops_host, self.settings.ops_port
+            await self._start(OperationsPort(self.health, self.metrics, host=host, port=port))
         door = Door.of(self.settings, self.settings.http_port, self.metrics)
         carriers = Door.of(self.settings, self.settings.receipts_http_port, self.metrics)
         for worker in self.workers:
@@ -85,11 +94,13 @@ class Process:
             await context.clock.refresh()
             module = importlib.import_module(worker.module)
             await self._start(*await module.build(context))
-        doors = {name for worker in self.workers for name in worker.doors}
-        await self._start(*([door] if "public" in doors else []), *([carriers] if "carriers" in doors else []))
-        if self.settings.ops_port:
-            host, port = self.settings.ops_host, self.settings.ops_port
-            await self._start(OperationsPort(self.health, self.metrics, host=host, port=port))
+        names = {name for worker in self.workers for name in worker.doors}
+        doors = [*([door] if "public" in names else []), *([carriers] if "carriers" in names else [])]
+        await self._start(*doors)
+        dsn = self.settings.postgres.get_secret_value()
+        pool, publisher = self._pools[0], self._publishers[0]
+        await self._start(Readiness(self.health, dsn=dsn, pool=pool, publisher=publisher, doors=doors))
+        started.ok()
 
     async def stop(self) -> None:
         """Not ready any more; then everything in reverse: doors, workers, publishers, pools."""
@@ -102,9 +113,15 @@ class Process:
     async def run(self) -> None:
         """Start, wait for SIGTERM or SIGINT, stop. Raises Stopped if a service ended by itself."""
         told = asyncio.Event()
+        signals: list[signal.Signals] = []
+
+        def take(number: signal.Signals) -> None:
+            signals.append(number)
+            told.set()
+
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, told.set)
+            loop.add_signal_handler(number, take, number)
         failure: list[BaseException] = []
         try:
             await self.start()
@@ -113,6 +130,9 @@ class Process:
             await watch.start()
             await told.wait()
             await watch.stop()
+            if signal.SIGTERM in signals:
+                self.health.draining()
+                await asyncio.sleep(self.settings.drain_notice_s)
         finally:
             await self.stop()
         if failure:
@@ -138,14 +158,17 @@ class Process:
         keyring = Keyring.load(Path(settings.keyring), keys)
         cluster = cluster_of(settings)
         member = f"{worker.name}-{settings.ordinal}"
+        observe = partial(runtime_metrics.publish_seconds.observe, stage=worker.name)
+        publisher = Publisher(cluster, client_id=member, observe=observe)
+        self._publishers.append(publisher)
         return Context(
             worker=worker.name,
             settings=settings,
             cluster=cluster,
             pool=pool,
             clock=DatabaseClock(pool),
-            publisher=Publisher(cluster, client_id=member),
-            reader=partial(Reader, cluster, member=member),
+            publisher=publisher,
+            reader=partial(Reader, cluster, member=member, metrics=runtime_metrics),
             keyring=keyring,
             configuration=ConfigurationWatch(
                 pool,
@@ -159,6 +182,11 @@ class Process:
             door=door,
             carriers=carriers,
         )
+
+
+def _show_readiness(health: Health, metrics: RuntimeMetrics) -> None:
+    for state in health.readiness():
+        metrics.ready.set(float(state.ok), check=state.check)
 
 
 def role_owner(worker: Worker) -> str:

@@ -5,7 +5,8 @@ aiokafka's idempotent producer never gives up on a batch by itself, so a publish
 """
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +35,17 @@ class PublishUnknown(Exception):
 class Publisher:
     """An idempotent, acks=all producer, rebuilt after any failure. Safe to use from several tasks."""
 
-    def __init__(self, cluster: Cluster, *, client_id: str, linger_ms: int = 2) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        client_id: str,
+        linger_ms: int = 2,
+        observe: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        """`observe` is told how long each publish took that was acknowledged."""
         self._cluster = cluster
+        self._observe = observe
         self._client_id = client_id
         self._linger_ms = linger_ms
         self._producer: AIOKafkaProducer | None = None
@@ -59,16 +69,29 @@ class Publisher:
         if not records:
             return
         producer: AIOKafkaProducer | None = None
+        started_s = time.monotonic()
         try:
             async with asyncio.timeout(deadline_s):
                 producer = await self._current()
                 acknowledgements = [await self._send(producer, record) for record in records]
                 await asyncio.gather(*acknowledgements)
+                self._observe(time.monotonic() - started_s)
         except (KafkaError, TimeoutError, OSError) as error:
             if producer is not None and producer is self._producer:
                 self._producer = None
                 self._discard(producer)
             raise PublishUnknown(f"{len(records)} records: {error!r}") from error
+
+    async def probe(self, *, deadline_s: float) -> None:
+        """Ask the brokers who they are, as this producer reaches them. Raises PublishUnknown when none answers."""
+        try:
+            async with asyncio.timeout(deadline_s):
+                producer = await self._current()
+                answered = await producer.client.force_metadata_update()
+        except (KafkaError, TimeoutError, OSError) as error:
+            raise PublishUnknown(repr(error)) from error
+        if not answered:
+            raise PublishUnknown("no broker answers")
 
     async def _send(self, producer: AIOKafkaProducer, record: Outgoing) -> "asyncio.Future[Any]":
         acknowledgement: asyncio.Future[Any] = await producer.send(

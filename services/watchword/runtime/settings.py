@@ -157,6 +157,9 @@ class RuntimeSettings(Settings):
     )
     ops_host: str = Field(default="127.0.0.1", description="Address of the operations port")
     ops_port: Port = Field(default=0, description="Port of /livez, /readyz and /metrics; 0: none")
+    drain_notice_s: float = Field(
+        default=0, ge=0, le=60, description="Seconds from not ready to closing the doors, for balancers to notice"
+    )
     http_host: str = Field(default="127.0.0.1", description="Address of the HTTP doors")
     http_port: Port = Field(default=8080, description="Port of the public API")
     receipts_http_port: Port = Field(default=8081, description="Port that carriers call with receipts")

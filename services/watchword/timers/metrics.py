@@ -1,6 +1,17 @@
 """What timers counts."""
 
-from watchword.runtime.metrics import Metrics
+from watchword.runtime.metrics import Metrics, RuntimeMetrics
+from watchword.runtime.unfinished import Overdue
+
+OUTBOX = "outbox"
+# Seconds after which a kind is too late. Past 20 s of outbox intake takes nothing more (guarantees.md, section 3).
+WITHIN_S = {
+    "due_verifications": 30.0,
+    "stale_claims": 30.0,
+    "late_attempts": 30.0,
+    "parked_receipts": 60.0,
+    OUTBOX: 20.0,
+}
 
 
 class TimersMetrics:
@@ -9,6 +20,18 @@ class TimersMetrics:
     def __init__(self, metrics: Metrics) -> None:
         own = metrics.of("timers")
         self.age = own.gauge("overdue_seconds", "How long the oldest overdue row has been overdue.", "stage")
+        runtime = RuntimeMetrics(metrics)
+        self._overdue = {kind: Overdue(runtime, kind, within_s=within_s) for kind, within_s in WITHIN_S.items()}
         self.dealt_with = own.counter("overdue_total", "Overdue rows dealt with.", "stage")
         self.outbox_age = own.gauge("outbox_age_seconds", "Age of the oldest event that Kafka does not have.")
         self.forgotten = own.counter("forgotten_total", "Rows deleted because their time is over.", "stage")
+
+    def tell_overdue(self, kind: str, age_s: float) -> None:
+        """How long the oldest row of a kind has been overdue, 0 if there is none."""
+        self.age.set(max(age_s, 0.0), stage=kind)
+        self._overdue[kind].tell(age_s)
+
+    def tell_outbox(self, age_s: float) -> None:
+        """How long the oldest event has been waiting for Kafka, 0 if there is none."""
+        self.outbox_age.set(age_s)
+        self._overdue[OUTBOX].tell(age_s)

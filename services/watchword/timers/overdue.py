@@ -93,7 +93,7 @@ class Overdue(Generic[F]):
 
     def _tell_age(self, found: list[F], now: datetime) -> None:
         oldest_s = max(((now - one.overdue_since).total_seconds() for one in found), default=0.0)
-        self._metrics.age.set(max(oldest_s, 0.0), stage=self._kind.name)
+        self._metrics.tell_overdue(self._kind.name, oldest_s)
 
 
 def first_of_each(found: Iterable[F]) -> list[F]:

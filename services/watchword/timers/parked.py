@@ -39,7 +39,7 @@ class ParkedTooLong:
             await outbox.store(connection, letters)
             reach("timers.buried")
         oldest_s = max(((self._clock.now() - row["parked_until"]).total_seconds() for row in parked), default=0.0)
-        self._metrics.age.set(max(oldest_s, 0.0), stage=_STAGE)
+        self._metrics.tell_overdue(_STAGE, oldest_s)
         if letters:
             self._metrics.dealt_with.add(len(letters), stage=_STAGE)
             self._teller.tell_soon(letters)

@@ -18,3 +18,6 @@ class TimersSettings(WorkerSettings):
     retention_d: int = Field(30, ge=1, le=3_650, description="Days for which verifications are kept")
     idempotency_h: int = Field(24, ge=1, le=720, description="Hours for which idempotency keys are kept")
     tidy_pause_s: float = Field(60.0, ge=0.01, le=3_600, description="Seconds between two rounds of forgetting")
+    lag_pause_s: float = Field(
+        5.0, ge=0.05, le=300, description="Seconds between two looks at how far groups are behind"
+    )

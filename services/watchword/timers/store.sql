@@ -2,10 +2,12 @@
 -- (SKIP LOCKED), so that several timers share the work. Every write takes $1 keys and $2 counted events per row first
 -- and returns key and seq of the rows that changed; `moves` lines are held to kernel/verification.py by a test.
 
+-- What is overdue is compared with statement_timestamp(): unlike clock_timestamp() it bounds an index scan.
+
 -- name: late_outbox
 SELECT id, topic, key, value, headers, created_at
 FROM outbox
-WHERE created_at < clock_timestamp() - $1::interval AND id <> ALL ($3::uuid[])
+WHERE created_at < statement_timestamp() - $1::interval AND id <> ALL ($3::uuid[])
 ORDER BY created_at, id
 LIMIT $2
 FOR UPDATE SKIP LOCKED
@@ -18,7 +20,7 @@ SELECT id AS verification_id, tenant, number_token, country, range, number_type,
        policy_version, reference, expires_at, state, created_at, signals, rules, sends_requested, sends_assessed, sends_issued,
        checks_used, due_at
 FROM verifications
-WHERE due_at <= clock_timestamp()
+WHERE due_at <= statement_timestamp()
 ORDER BY due_at
 LIMIT $1
 FOR NO KEY UPDATE SKIP LOCKED
@@ -64,7 +66,7 @@ CROSS JOIN LATERAL (
     FROM attempts AS o
     WHERE o.verification_id = a.verification_id AND o.send_no = a.send_no
 ) AS send
-WHERE a.state = 'sending' AND a.lease_until < clock_timestamp()
+WHERE a.state = 'sending' AND a.lease_until < statement_timestamp()
 ORDER BY a.lease_until
 LIMIT $1
 FOR NO KEY UPDATE OF v, a SKIP LOCKED
@@ -78,8 +80,8 @@ SELECT v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.
        a.gateway, a.send_deadline AS overdue_since
 FROM attempts AS a
 JOIN verifications AS v ON v.id = a.verification_id
-WHERE a.state = 'queued' AND a.send_deadline < clock_timestamp() - $1::interval
-  AND (a.recovery = 0 OR v.expires_at < clock_timestamp() - $1::interval)
+WHERE a.state = 'queued' AND a.send_deadline < statement_timestamp() - $1::interval
+  AND (a.recovery = 0 OR v.expires_at < statement_timestamp() - $1::interval)
 ORDER BY a.send_deadline
 LIMIT $2
 FOR NO KEY UPDATE OF v, a SKIP LOCKED
@@ -90,7 +92,7 @@ WITH requeued AS (
     UPDATE attempts AS a
     SET state = 'queued', owner = '', lease_until = NULL, recovery = t.recovery
     FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS t (id, counted, recovery)
-    WHERE a.id = t.id AND a.state = 'sending' AND a.recovery = t.recovery - 1 AND a.lease_until < clock_timestamp()
+    WHERE a.id = t.id AND a.state = 'sending' AND a.recovery = t.recovery - 1 AND a.lease_until < statement_timestamp()
     RETURNING a.id, a.verification_id, t.counted
 )
 UPDATE verifications AS v
@@ -106,7 +108,7 @@ WITH given_up AS (
     SET state = t.ended, owner = '', lease_until = NULL, concluded_at = clock_timestamp(), outcome = t.outcome
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[]) AS t (id, counted, begun, ended, outcome)
     WHERE a.id = t.id AND a.state = t.begun
-      AND (a.state <> 'sending' OR a.lease_until < clock_timestamp())
+      AND (a.state <> 'sending' OR a.lease_until < statement_timestamp())
     RETURNING a.id, a.verification_id, t.counted
 )
 UPDATE verifications AS v
@@ -117,19 +119,19 @@ RETURNING g.id AS key, v.seq
 
 -- name: parked_too_long
 DELETE FROM receipts_parked
-WHERE id IN (SELECT id FROM receipts_parked WHERE parked_until < clock_timestamp()
+WHERE id IN (SELECT id FROM receipts_parked WHERE parked_until < statement_timestamp()
              ORDER BY parked_until LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING id, account, client_ref, provider_id, event, parked_until
 
 -- name: forget_idempotency
 DELETE FROM idempotency
-WHERE (tenant, key) IN (SELECT tenant, key FROM idempotency WHERE created_at < clock_timestamp() - $1::interval
+WHERE (tenant, key) IN (SELECT tenant, key FROM idempotency WHERE created_at < statement_timestamp() - $1::interval
                         LIMIT $2 FOR UPDATE SKIP LOCKED)
 
 -- name: forget_limits
 -- A bucket whose time lies in the past is as good as none.
 DELETE FROM limits
-WHERE key IN (SELECT key FROM limits WHERE tat < clock_timestamp() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED)
+WHERE key IN (SELECT key FROM limits WHERE tat < statement_timestamp() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED)
 
 -- name: ensure_partitions
 SELECT ensure_partitions(clock_timestamp() + $1::interval) AS made

@@ -13,6 +13,7 @@ from watchword.runtime.process import Context
 from watchword.runtime.stop import Service, Turning
 from watchword.runtime.telling import Teller
 from watchword.timers.decide import decide_due, decide_late, decide_stale
+from watchword.timers.lag import Lag
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.overdue import Kind, Means, Overdue
 from watchword.timers.parked import ParkedTooLong
@@ -45,14 +46,18 @@ async def build(context: Context) -> list[Service]:
         metrics=metrics,
         swept=context.runtime_metrics.outbox_swept,
     )
+    check = context.health.check("timers.lag")
+    lag = Lag(context.cluster, clock=context.clock, metrics=context.metrics, check=check)
     tidying = Tidying(settings, pool=context.pool, metrics=metrics)
     pause_s = settings.pause_s
     return [
         teller,
+        lag,
         Turning("timers.due", due.turn, pause_s=pause_s),
         Turning("timers.stale", stale.turn, pause_s=pause_s),
         Turning("timers.sweep", sweep.turn, pause_s=pause_s),
         Turning("timers.late", late.turn, pause_s=pause_s * 5),
         Turning("timers.parked", parked.turn, pause_s=pause_s * 5),
         Turning("timers.tidying", tidying.turn, pause_s=settings.tidy_pause_s),
+        Turning("timers.lag", lag.turn, pause_s=settings.lag_pause_s),
     ]

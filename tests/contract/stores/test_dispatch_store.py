@@ -17,7 +17,7 @@ from tests.support.postgres import FreshDatabase
 from tests.support.rows import attempt, issued, pool_of, tables
 from tests.support.sends import DEDUPES, NORTH, SOUTH, called, routing
 from tests.support.sends import attempt as claimed_as
-from watchword.dispatch.decide.approach import TOO_LATE
+from watchword.dispatch.decide.approach import IT_LEFT, TOO_LATE
 from watchword.dispatch.decide.conclude import conclude
 from watchword.dispatch.decide.facts import Attempt, Came, Routing
 from watchword.dispatch.store import Ask, Claim, Store
@@ -160,6 +160,18 @@ async def test_a_later_try_learns_of_a_receipt_for_an_earlier_one(
     await attempt(rows.stand, about, state=state, receipt_state=receipt)
     claim = await one(rows.me, await attempt(rows.stand, about, try_no=2))
     assert claim is not None and claim.settled is settled
+
+
+async def test_a_receipt_that_came_before_the_result_is_seen_and_its_reference_is_kept(rows: Rows) -> None:
+    about = await issued(rows.stand)
+    received: dict[str, Any] = {"receipt_state": "delivered", "receipt_rank": 90, "provider_id": "p9"}
+    identity = await attempt(rows.stand, about, recovery=1, account="north", **received)
+    claim = await one(rows.me, identity, recovery=1)
+    assert claim is not None and claim.received
+    case = claimed_as(about=about, id=identity, recovery=1, owner="me", called_before=True, received=True)
+    await rows.conclude(case, IT_LEFT)
+    row = await rows.row(identity)
+    assert (row["state"], row["provider_id"], row["receipt_state"]) == ("accepted", "p9", "delivered")
 
 
 async def test_the_tries_of_a_send_are_read_in_order_and_those_of_others_are_not(rows: Rows) -> None:

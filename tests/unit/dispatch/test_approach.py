@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.sends import BLIND, CAN_BE_ASKED, DEDUPES, NOW, attempt
 from watchword.dispatch.decide.approach import (
+    IT_LEFT,
     NO_ANSWER,
     RECEIPT_CAME,
     TOO_LATE,
@@ -39,6 +40,8 @@ BOTH = Abilities(dedupes=True, can_be_asked=True)
         (attempt(**LOST, abilities=BOTH, **LATE), Way.ASK),
         (attempt(**LOST, abilities=BLIND), NO_ANSWER),
         (attempt(**LOST, abilities=BLIND, settled=True), NO_ANSWER),
+        (attempt(**LOST, abilities=BLIND, received=True), IT_LEFT),
+        (attempt(**LOST, abilities=BOTH, received=True, live=False), IT_LEFT),
         (attempt(recovery=1), Way.SEND),
     ],
 )

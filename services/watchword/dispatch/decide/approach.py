@@ -8,6 +8,7 @@ from watchword.gateways.outcome import Outcome, OutcomeClass
 
 TOO_LATE = Skipped("too_late")
 RECEIPT_CAME = Skipped("receipt_came")
+IT_LEFT = Called(Outcome(OutcomeClass.ACCEPTED, raw_code="receipt_came"))
 NO_ANSWER = Called(Outcome(OutcomeClass.AMBIGUOUS, raw_code="no_answer"))
 
 
@@ -21,13 +22,14 @@ class Way(StrEnum):
 def approach(attempt: Attempt, now: datetime) -> Way | Called | Skipped:
     """What to do first, or what the attempt has come to already.
 
-    Where an earlier owner may have called, the gateway decides: one that dedupes is called again with the same
-    reference, one that can be asked is asked, and of a blind one nothing can be learnt.
+    Where an earlier owner may have called, a receipt tells that it did. Without one the gateway decides: one that
+    dedupes is called again with the same reference, one that can be asked is asked, and of a blind one nothing can
+    be learnt.
     """
-    if attempt.settled and not attempt.called_before:
-        return RECEIPT_CAME
     if not attempt.called_before:
-        return Way.SEND if in_time(attempt, now) else TOO_LATE
+        return RECEIPT_CAME if attempt.settled else Way.SEND if in_time(attempt, now) else TOO_LATE
+    if attempt.received:
+        return IT_LEFT
     if attempt.abilities.dedupes and in_time(attempt, now):
         return Way.SEND
     return Way.ASK if attempt.abilities.can_be_asked else NO_ANSWER

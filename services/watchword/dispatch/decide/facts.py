@@ -134,8 +134,9 @@ class Attempt:
     """A claimed attempt. It is ours for the length of its lease.
 
     `tries` are the tries of the same send before it; `called_before` says that the gateway may have been called
-    about it with an end that nobody knows; `live` that its verification still waits for a code; `settled` that a
-    receipt has come for an earlier try. `tier_s` is the delay of the retry topic it came through, 0 for none.
+    about it with an end that nobody knows; `live` that its verification still waits for a code; `received` that a
+    receipt has come for it, `settled` that one has come for an earlier try. `tier_s` is the delay of the retry
+    topic it came through, 0 for none.
     """
 
     about: Facts
@@ -149,6 +150,7 @@ class Attempt:
     requested_at: datetime
     owner: str
     live: bool
+    received: bool
     settled: bool
     called_before: bool
     abilities: Abilities
@@ -171,6 +173,7 @@ class Attempt:
             try_no=self.try_no + 1,
             recovery=0,
             called_before=False,
+            received=False,
             settled=False,
             abilities=abilities,
             account=choice.account,

@@ -1,0 +1,121 @@
+"""Each process under its own login, as deploy/postgres/roles.sql makes it: what it may, and what it may not."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from tests.support import postgres
+from tests.support.installation import ROLES, Installation, installed
+from watchword import flow
+from watchword.blueprint.workloads import OPERATORS, login_of, workloads
+from watchword.runtime.migrations import expected_level, level
+from watchword.runtime.postgres import connect, role_of
+
+ROLE_OF = {load.name: load.role for load in workloads()} | {name: role_of(name) for name in OPERATORS}
+REFUSED = asyncpg.InsufficientPrivilegeError
+
+# One statement that a process needs, and one that would be another's work.
+STATEMENTS = {
+    "intake": ("SELECT count(*) FROM subjects", "SELECT sealed FROM codes"),
+    "fraud": ("SELECT count(*) FROM verifications", "SELECT mac FROM codes"),
+    "judge": ("SELECT count(*) FROM configuration", "SELECT hash FROM api_keys"),
+    "codes": ("SELECT count(*) FROM codes", "SELECT wrapped_key FROM subjects"),
+    "dispatch": ("SELECT count(*) FROM subjects", "UPDATE codes SET mac = ''"),
+    "receipts": ("SELECT count(*) FROM attempts", "SELECT sealed FROM codes"),
+    "checks": ("SELECT count(*) FROM codes", "SELECT wrapped_key FROM subjects"),
+    "timers": ("SELECT ensure_partitions(clock_timestamp())", "SELECT wrapped_key FROM subjects"),
+    "callbacks": ("SELECT count(*) FROM callback_deliveries", "SELECT number_sealed FROM verifications"),
+    "operator": ("SELECT count(*) FROM dead_letter_actions", "SELECT sealed FROM codes"),
+    "audit": ("SELECT count(*) FROM codes", "DELETE FROM outbox"),
+}
+
+
+@pytest_asyncio.fixture(scope="module")
+async def installation(
+    database_server: postgres.Server, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Installation]:
+    """A database with roles, logins and every migration, owned by who rolls versions out."""
+    async with installed(database_server, tmp_path_factory.mktemp("installation")) as made:
+        yield made
+
+
+def test_every_process_of_the_map_is_tried() -> None:
+    assert set(STATEMENTS) == {worker.name for worker in flow.WORKERS} | set(OPERATORS)
+
+
+@pytest.mark.parametrize("process", STATEMENTS)
+async def test_a_process_does_its_own_work_and_no_other(installation: Installation, process: str) -> None:
+    allowed, refused = STATEMENTS[process]
+    assert await level(installation.login(process)) == expected_level()
+    pool = await connect(installation.login(process), worker=ROLE_OF[process].removeprefix("watchword_"))
+    try:
+        assert await pool.fetchval("SELECT current_user") == ROLE_OF[process]
+        await pool.fetchval(allowed)
+        with pytest.raises((REFUSED, asyncpg.ReadOnlySQLTransactionError)):
+            await pool.execute(refused)
+    finally:
+        await pool.close()
+
+
+@pytest.mark.parametrize("process", [worker.name for worker in flow.WORKERS])
+async def test_a_login_of_a_worker_is_nothing_but_its_role(installation: Installation, process: str) -> None:
+    connection = await asyncpg.connect(installation.login(process), timeout=10)
+    try:
+        with pytest.raises(REFUSED):
+            await connection.fetchval("SELECT count(*) FROM verifications")
+        for role in sorted(set(ROLE_OF.values()) - {ROLE_OF[process]}):
+            with pytest.raises(REFUSED):
+                await connection.execute(f"SET ROLE {role}")
+    finally:
+        await connection.close()
+
+
+async def test_an_auditor_reads_every_table_and_cannot_write_even_by_asking(installation: Installation) -> None:
+    connection = await asyncpg.connect(installation.login("audit"), timeout=10)
+    try:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        assert len(tables) >= 12
+        for table in tables:
+            await connection.fetchval(f'SELECT count(*) FROM "{table["tablename"]}"')
+        await connection.execute("SET default_transaction_read_only = off")
+        for statement in ("DELETE FROM outbox", "UPDATE verifications SET seq = 1", "CREATE TABLE mine ()"):
+            with pytest.raises(REFUSED):
+                await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def test_roles_and_migrations_name_the_same_roles(installation: Installation) -> None:
+    connection = await asyncpg.connect(installation.dsn, timeout=10)
+    try:
+        rows = await connection.fetch(
+            "SELECT rolname, rolcanlogin, rolsuper OR rolcreatedb OR rolbypassrls OR rolreplication AS mighty "
+            "FROM pg_roles WHERE rolname LIKE 'watchword\\_%'"
+        )
+        granted = await connection.fetch(
+            "SELECT DISTINCT grantee FROM information_schema.role_table_grants WHERE grantee LIKE 'watchword\\_%'"
+        )
+    finally:
+        await connection.close()
+    assert {row["rolname"] for row in rows if not row["rolcanlogin"]} == set(ROLE_OF.values())
+    assert {row["rolname"] for row in rows if row["rolcanlogin"]} == {*map(login_of, ROLE_OF), "watchword_owner"}
+    assert not [row["rolname"] for row in rows if row["mighty"]]
+    assert {row["grantee"] for row in granted} == {*ROLE_OF.values(), "watchword_owner"}
+
+
+async def test_running_the_roles_again_changes_nothing(installation: Installation) -> None:
+    memberships = (
+        "SELECT roleid::regrole::text AS role, member::regrole::text AS login, inherit_option, set_option "
+        "FROM pg_auth_members WHERE member::regrole::text LIKE 'watchword_login%' ORDER BY 1, 2"
+    )
+    connection = await asyncpg.connect(installation.dsn, timeout=10)
+    try:
+        before = await connection.fetch(memberships)
+        await connection.execute(Path(ROLES).read_text("utf-8"))
+        assert await connection.fetch(memberships) == before
+        assert len(before) == len(ROLE_OF)
+    finally:
+        await connection.close()

@@ -1,0 +1,313 @@
+"""Every worker is killed at every boundary of its step, as a power cut would: the verification that brought it there
+is still approved, once, with one message, and its events have no gap (guarantees.md, sections 2 and 4).
+
+The processes are real. Each point is one life of the worker: it is started with a trap, a user's verification springs
+it, the watch starts the worker again without. `make faults` runs the matrix again, three hits deep.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from tests.support import stack as stacks
+from tests.support.deaths import KILLED, Death, Story, Task, arm, dies, told_of
+from tests.support.platform import Platform, Verified, fresh_number, platform_of
+from tests.support.records import publish
+from tests.support.waiting import eventually
+from watchword.events import topics
+from watchword.local.kafka import Kind
+from watchword.local.stack import Plan, Stack
+
+CONFIGURATION = Path(__file__).parents[1] / "support" / "stories.toml"
+PUBLIC = "intake,checks"
+STEP = ("decoded", "gathered", "acted", "committed", "published", "offsets_committed")
+DOOR = ("gathered", "acted", "committed", "published")
+INBOX = (*DOOR, "offsets_committed")
+AROUND_THE_CALL = ("claimed", "before_call", "called", "before_result")
+AFTER_THE_RESULT = ("result_committed", "published", "offsets_committed")
+CHECKS = ("counted", "acted", "committed", "published")
+RECEIPTS_DOOR = ("taken", "acknowledged")
+TIMERS = ("acted", "committed", "published")
+SWEEP = ("sweeping", "swept")
+
+pytestmark = [pytest.mark.apache, pytest.mark.timeout(180)]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def stack(servers_directory: Path) -> AsyncIterator[Stack]:
+    """Everything, for the tests of this file alone: they break it."""
+    plan = Plan(
+        directory=servers_directory / "failpoints",
+        kafka=Kind.APACHE,
+        configuration=CONFIGURATION,
+        environment={"WATCHWORD_TIMERS_SWEEP_AFTER_S": "1"},
+    )
+    async with stacks.running(plan) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module")
+async def platform(stack: Stack) -> AsyncIterator[Platform]:
+    async with platform_of(stack) as made:
+        for account, carrier in (("form", "alpha"), ("form-once", "beta")):
+            url = f"{stack.receipts_url}/receipts/{account}"
+            await made.carriers.behave(carrier, blind_receipt_url=url)
+        yield made
+
+
+def assert_nothing_is_wrong(death: Death, *, result: str = "approved", messages: int = 1) -> None:
+    """The worker did die there, and its user does not know."""
+    assert death.exit_code == KILLED, f"nothing came to {death.point}: exit code {death.exit_code}"
+    assert death.way.result == result, death
+    assert death.row["state"] == "approved", death
+    assert death.messages == messages, death
+    assert death.is_gapless, death
+    ends = [told for told in death.life if told.event == "verification-ended"]
+    assert len(ends) == 1 and len({told.id for told in death.life}) == len(death.life), death
+
+
+async def lives_of(
+    stack: Stack, platform: Platform, group: str, worker: str, points: tuple[str, ...], story: Callable[[], Story]
+) -> dict[str, Death]:
+    """One life of a worker after another, each ending at its point; then everybody's story to its end."""
+    ended: dict[str, tuple[int | None, Task]] = {}
+    for point in points:
+        ended[point] = await dies(stack, group, f"{worker}.{point}", story())
+    return await told_of(stack, platform, ended)
+
+
+def verifies(platform: Platform, **fields: Any) -> Story:
+    """A user on a number of their own."""
+    return partial(platform.verify, fresh_number(), **fields)
+
+
+# The standard step -----------------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(scope="module")
+async def fraud(stack: Stack, platform: Platform) -> dict[str, Death]:
+    return await lives_of(stack, platform, "fraud", "fraud", STEP, lambda: verifies(platform, policy="patient"))
+
+
+@pytest_asyncio.fixture(scope="module")
+async def codes(stack: Stack, platform: Platform) -> dict[str, Death]:
+    return await lives_of(stack, platform, "codes", "codes", STEP, lambda: verifies(platform, policy="patient"))
+
+
+@pytest_asyncio.fixture(scope="module")
+async def receipts(stack: Stack, platform: Platform) -> dict[str, Death]:
+    points = (*STEP, *RECEIPTS_DOOR)
+    return await lives_of(stack, platform, "receipts", "receipts", points, lambda: verifies(platform))
+
+
+@pytest.mark.parametrize("point", STEP)
+async def test_fraud_dies_and_its_user_is_verified(fraud: dict[str, Death], point: str) -> None:
+    assert_nothing_is_wrong(fraud[point])
+    assert sum(told.event == "verification-assessed" for told in fraud[point].life) == 1
+
+
+@pytest.mark.parametrize("point", STEP)
+async def test_codes_dies_and_its_user_is_verified(codes: dict[str, Death], point: str) -> None:
+    assert_nothing_is_wrong(codes[point])
+    assert sum(told.event == "code-issued" for told in codes[point].life) == 1
+
+
+@pytest.mark.parametrize("point", (*STEP, *RECEIPTS_DOOR))
+async def test_receipts_dies_and_the_receipt_is_recorded_once(receipts: dict[str, Death], point: str) -> None:
+    assert_nothing_is_wrong(receipts[point])
+    assert sum(told.event == "receipt-recorded" for told in receipts[point].life) == 1
+
+
+# Intake: both doors ----------------------------------------------------------------------------------------------
+
+
+def publishes(stack: Stack, platform: Platform) -> Story:
+    """A user whose platform asks through the Kafka door; nobody answers it, so the database tells the id."""
+
+    async def story() -> Verified:
+        way = Verified(fresh_number())
+        body = {"to": way.number, "reference": way.number}
+        await publish(stack.cluster, topics.INBOX, orjson.dumps(body), submitted(way.number))
+
+        async def begun() -> str | None:
+            found = await stacks.rows(stack, "SELECT id::text FROM verifications WHERE reference = $1", way.number)
+            return str(found[0]["id"]) if found else None
+
+        way.id = await eventually(begun, within_s=30, what="a verification of the published request") or ""
+        await platform.enter_code(way)
+        return way
+
+    return story
+
+
+def submitted(identity: str) -> dict[str, str]:
+    """The attributes of a published request."""
+    return {
+        "ce_specversion": "1.0",
+        "ce_id": identity,
+        "ce_source": "/demo/shop",
+        "ce_type": "otp.verification-submitted.v1",
+        "content-type": "application/json",
+    }
+
+
+@pytest_asyncio.fixture(scope="module")
+async def intake(stack: Stack, platform: Platform) -> dict[str, Death]:
+    return await lives_of(stack, platform, PUBLIC, "intake", DOOR, lambda: verifies(platform))
+
+
+@pytest_asyncio.fixture(scope="module")
+async def inbox(stack: Stack, platform: Platform) -> dict[str, Death]:
+    return await lives_of(stack, platform, PUBLIC, "intake", INBOX, lambda: publishes(stack, platform))
+
+
+@pytest.mark.parametrize("point", DOOR)
+async def test_intake_dies_and_the_repeated_request_is_the_same_verification(
+    intake: dict[str, Death], point: str
+) -> None:
+    assert_nothing_is_wrong(intake[point])
+
+
+@pytest.mark.parametrize("point", INBOX)
+async def test_intake_dies_and_the_published_request_is_one_verification(inbox: dict[str, Death], point: str) -> None:
+    assert_nothing_is_wrong(inbox[point])
+
+
+# Dispatch --------------------------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(scope="module")
+async def dispatch(stack: Stack, platform: Platform) -> dict[str, Death]:
+    """Blind gateways first: theirs are the longest waits."""
+    ended: dict[str, tuple[int | None, Task]] = {}
+    for purpose in ("blind", "blind-once"):
+        story = partial(attempted, stack, platform, purpose)
+        ended[purpose] = await dies(stack, "dispatch", "dispatch.called", story)
+    for point in (*AROUND_THE_CALL, *AFTER_THE_RESULT):
+        ended[point] = await dies(stack, "dispatch", f"dispatch.{point}", verifies(platform))
+    return await told_of(stack, platform, ended)
+
+
+async def attempted(stack: Stack, platform: Platform, purpose: str) -> Verified:
+    """A user of a blind gateway: the code is typed in once nothing more is on its way."""
+    way = Verified(fresh_number())
+    told = await platform.start(way.number, purpose=purpose, policy="load")
+    way.id = str(told.body.get("id", ""))
+
+    async def over() -> bool:
+        query = "SELECT state FROM attempts WHERE verification_id = $1::text::uuid"
+        states = [row["state"] for row in await stacks.rows(stack, query, way.id)]
+        return bool(states) and not {"queued", "sending"} & set(states)
+
+    await eventually(over, within_s=60, what=f"the end of every attempt of {purpose}")
+    await platform.enter_code(way)
+    return way
+
+
+@pytest.mark.parametrize("point", (*AROUND_THE_CALL, *AFTER_THE_RESULT))
+async def test_dispatch_dies_and_a_gateway_that_dedupes_sends_one_message(
+    dispatch: dict[str, Death], point: str
+) -> None:
+    assert_nothing_is_wrong(dispatch[point])
+
+
+async def test_dispatch_dies_in_a_call_and_a_blind_gateway_sends_at_most_two_and_it_is_told(
+    stack: Stack, dispatch: dict[str, Death]
+) -> None:
+    death = dispatch["blind"]
+    assert death.messages in (1, 2), death
+    assert_nothing_is_wrong(death, messages=death.messages)
+    query = "SELECT possible_duplicate FROM attempts WHERE verification_id = $1::text::uuid"
+    marked = [row["possible_duplicate"] for row in await stacks.rows(stack, query, death.way.id)]
+    assert death.messages == 1 or any(marked), marked
+
+
+async def test_dispatch_dies_in_a_call_and_an_account_that_holds_sends_at_most_one(
+    stack: Stack, dispatch: dict[str, Death]
+) -> None:
+    death = dispatch["blind-once"]
+    assert_nothing_is_wrong(death, messages=1)
+    query = "SELECT state FROM attempts WHERE verification_id = $1::text::uuid"
+    assert [row["state"] for row in await stacks.rows(stack, query, death.way.id)] == ["unknown"]
+
+
+# Checks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(scope="module")
+async def checks(stack: Stack, platform: Platform) -> dict[str, Death]:
+    """The code is there before the worker gets its trap."""
+    ended: dict[str, tuple[int | None, Task]] = {}
+    for point in CHECKS:
+        number = fresh_number()
+        way = Verified(number)
+        told = await platform.until_answered("/v1/verifications", {"to": number}, faults=way.faults)
+        way.id = str(told.body["id"])
+        await platform.carriers.wait_for_code(number)
+        ended[point] = await dies(stack, PUBLIC, f"checks.{point}", partial(entered, platform, way))
+    return await told_of(stack, platform, ended)
+
+
+async def entered(platform: Platform, way: Verified) -> Verified:
+    await platform.enter_code(way)
+    return way
+
+
+@pytest.mark.parametrize("point", CHECKS)
+async def test_checks_dies_and_the_right_code_is_right_once(checks: dict[str, Death], point: str) -> None:
+    """Where the approval was committed and its answer lost, the repeat says so: used."""
+    answer = "approved" if point in ("counted", "acted") else checks[point].way.result
+    assert answer in ("approved", "used")
+    assert_nothing_is_wrong(checks[point], result=answer)
+    assert checks[point].row["checks_used"] == (1 if point in ("committed", "published") else 2)
+
+
+async def test_a_guess_during_which_checks_dies_is_not_free(stack: Stack, platform: Platform) -> None:
+    await asyncio.to_thread(stack.await_ready, PUBLIC)
+    identity = await platform.started(number := fresh_number())
+    code = await platform.carriers.wait_for_code(number)
+    wrong = f"{(int(code) + 1) % 10**6:06d}"
+    path, faults = f"/v1/verifications/{identity}/check", list[str]()
+
+    async def guesses() -> Verified:
+        told = await platform.until_answered(path, {"code": wrong}, faults=faults)
+        return Verified(number, identity, str(told.body["result"]))
+
+    exit_code, task = await dies(stack, PUBLIC, "checks.counted", guesses)
+    results = [(await task).result]
+    while results[-1] == "wrong":
+        results.append(str((await platform.check(identity, wrong)).body["result"]))
+    assert exit_code == KILLED and faults
+    assert results == ["wrong"] * 3 + ["locked"], "five guesses, of which the first was never answered"
+    assert (await platform.check(identity, code)).body["result"] == "locked"
+
+
+# Timers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(scope="module")
+async def timers(stack: Stack, platform: Platform) -> AsyncIterator[dict[str, Death]]:
+    """Without fraud, timers assess; an event that intake did not come to publish is theirs to sweep."""
+    ended: dict[str, tuple[int | None, Task]] = {}
+    await asyncio.to_thread(stack.terminate, "fraud")
+    for point in TIMERS:
+        ended[point] = await dies(stack, "timers", f"timers.{point}", verifies(platform))
+    for point in SWEEP:
+        await asyncio.to_thread(arm, stack, PUBLIC, "intake.committed")
+        ended[point] = await dies(stack, "timers", f"timers.{point}", verifies(platform))
+    told = await told_of(stack, platform, ended)
+    await asyncio.to_thread(stack.restart, "fraud")
+    yield told
+
+
+@pytest.mark.parametrize("point", (*TIMERS, *SWEEP))
+async def test_timers_dies_and_what_is_overdue_is_done_once(timers: dict[str, Death], point: str) -> None:
+    assert_nothing_is_wrong(timers[point])
+    assert sum(told.event == "verification-assessed" for told in timers[point].life) == 1

@@ -1,0 +1,230 @@
+"""Apache Kafka with users and deploy/kafka/acls.txt: the whole pipeline works under it, and nobody does more."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from tests.support import kafka_rules, postgres
+from tests.support.carrier import simulated
+from tests.support.door import calling
+from tests.support.installation import Installation, installed
+from tests.support.pipeline import Pipeline
+from watchword import flow
+from watchword.blueprint.kafka import CHANGELOG, TENANT_RESULTS
+from watchword.blueprint.workloads import kafka_user
+from watchword.contracts.topics import topics as specs
+from watchword.events import topics
+from watchword.local import kafka
+from watchword.local.kafka import Guard
+from watchword.local.ports import LOOPBACK, free_ports
+from watchword.replay.reading import Log
+from watchword.runtime.kafka import Cluster
+from watchword.runtime.topics import create_topics
+
+pytestmark = pytest.mark.apache
+CONFIGURATION = Path(__file__).with_name("secured.toml")
+NUMBER = "+919876543210"
+DEADLINE_S = 20
+
+
+@dataclass(frozen=True)
+class Secured:
+    """A broker that asks who is there, its rules set, and an installation with everybody's secrets."""
+
+    broker: kafka.Broker
+    installation: Installation
+
+    def cluster(self, process: str) -> Cluster:
+        """The broker as a worker or an operator's tool sees it; `platform` and `topics` too."""
+        user = kafka_user(process)
+        return Cluster(self.broker.guarded_bootstrap, "SASL_PLAINTEXT", user, _passwords(self.installation)[user])
+
+    @property
+    def unguarded(self) -> Cluster:
+        """The way in that asks for nobody, for looking at what happened."""
+        return Cluster(self.broker.bootstrap)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def secured(
+    database_server: postgres.Server, tmp_path_factory: pytest.TempPathFactory, servers_directory: Path
+) -> AsyncIterator[Secured]:
+    """Set up in the order of deploy/README.md: users, rules, and then topics by the user who may make them."""
+    if not kafka.can_run_apache():
+        pytest.skip("needs an Apache Kafka of its own, and there is no Java with Maven here to start one")
+    async with installed(database_server, tmp_path_factory.mktemp("secured")) as installation:
+        broker = kafka.start(servers_directory / "secured", guard=Guard(_passwords(installation)))
+        try:
+            made = Secured(broker, installation)
+            await kafka_rules.establish(made.unguarded, kafka_rules.RULES.read_text("utf-8"))
+            assert len(await create_topics(made.cluster("topics"), production=False)) == len(specs())
+            yield made
+        finally:
+            broker.stop()
+
+
+async def test_a_number_is_verified_with_every_process_held_to_its_rights(secured: Secured, tmp_path: Path) -> None:
+    async with AsyncExitStack() as held:
+        stand = await held.enter_async_context(_stand(secured))
+        carriers = await held.enter_async_context(simulated())
+        applied = await stand.configure(CONFIGURATION, url=carriers.url)
+        [key] = [each.key for each in applied.new_keys]
+        ports = dict(zip(("intake", "checks"), free_ports(2), strict=True))
+        for worker in flow.WORKERS:
+            told = {**secured.installation.settings(worker.name), **_guarded(secured)}
+            told["http_port"] = ports.get(worker.name, 0)
+            await held.enter_async_context(stand.running(worker.name, **told))
+        start, check = [
+            await held.enter_async_context(calling(f"http://{LOOPBACK}:{port}", key)) for port in ports.values()
+        ]
+        begun = (await start.post("/v1/verifications", {"to": NUMBER, "purpose": "login"})).json
+        code = await carriers.wait_for_code(NUMBER, within_s=DEADLINE_S)
+        answered = (await check.post(f"/v1/verifications/{begun['id']}/check", {"code": code})).json
+        results = await stand.told(TENANT_RESULTS + "shop", count=1)
+        await stand.told(topics.SIGNALS, count=1)
+        await stand.outbox_is_empty()
+        dead = [name for name in map(topics.dead, topics.ALL) if await _stands(stand, name) and await stand.records(name)]
+    assert answered["result"] == "approved"
+    assert [each.event.NAME for each in results] == ["verification-ended"]
+    assert not dead
+
+
+@pytest.mark.parametrize(
+    ("process", "topic"),
+    [
+        ("codes", topics.REQUESTS),
+        ("codes", topics.DISPATCH + ".dead"),
+        ("dispatch", topics.ASSESSMENTS),
+        ("fraud", topics.RISK_LEVELS),
+        ("judge", topics.LIFECYCLE),
+        ("checks", topics.DISPATCH),
+        ("intake", topics.ASSESSMENTS),
+        ("timers", topics.RISK_LEVELS),
+        ("callbacks", topics.REQUESTS),
+        ("platform", topics.REQUESTS),
+        ("platform", topics.RESULTS),
+        *[("audit", name) for name in topics.ALL],
+        ("operator", topics.dead(topics.INBOX)),
+    ],
+)
+async def test_what_is_another_process_s_to_write_is_refused(secured: Secured, process: str, topic: str) -> None:
+    with pytest.raises(TopicAuthorizationFailedError):
+        await _write(secured.cluster(process), topic)
+
+
+@pytest.mark.parametrize(
+    ("process", "topic"),
+    [
+        ("codes", topics.DISPATCH),
+        ("codes", topics.dead(topics.ASSESSMENTS)),
+        ("judge", topics.RISK_LEVELS),
+        ("judge", CHANGELOG),
+        ("timers", topics.REQUESTS),
+        ("timers", topics.dead(topics.RECEIPTS)),
+        ("platform", topics.INBOX),
+        ("operator", topics.INBOX),
+    ],
+)
+async def test_what_a_process_tells_it_may_write(secured: Secured, process: str, topic: str) -> None:
+    if topic == CHANGELOG:
+        await _make_changelog(secured)
+    await _write(secured.cluster(process), topic)
+
+
+@pytest.mark.parametrize("process", ["codes", "fraud", "callbacks", "timers", "operator", "audit", "platform", "judge"])
+async def test_nobody_but_intake_reads_clear_numbers(secured: Secured, process: str) -> None:
+    await _read(secured.cluster("intake"), topics.INBOX)
+    with pytest.raises(TopicAuthorizationFailedError):
+        await _read(secured.cluster(process), topics.INBOX)
+
+
+async def test_an_analyst_reads_the_history_and_never_sees_the_inbox(secured: Secured) -> None:
+    await _write(secured.unguarded, topics.LIFECYCLE)
+    assert await _read(secured.cluster("audit"), topics.LIFECYCLE) >= 1
+    async with Log(secured.cluster("audit")) as log:
+        seen = {each.topic for each in await log.slices([*topics.ALL, *map(topics.dead, topics.ALL)])}
+        assert {"codes", "dispatch"} <= set(await log.groups()) | {"codes", "dispatch"}
+    clear = {topics.INBOX, topics.dead(topics.INBOX)}
+    assert seen == {spec.name for spec in specs()} - clear
+
+
+async def test_every_worker_joins_its_own_group_and_not_a_stranger_s(secured: Secured) -> None:
+    for worker in flow.WORKERS:
+        others = [other.name for other in flow.WORKERS if not other.name.startswith(worker.name)]
+        allowed = {b.name for b in _groups(worker.name)}
+        assert allowed == ({worker.name} if worker.reads else set())
+        assert not [other for other in others if other.startswith(tuple(allowed) or ("-",))]
+
+
+def _passwords(installation: Installation) -> dict[str, str]:
+    """Everybody's, the platform's too, which is not ours to draw."""
+    return {**installation.kafka_users(), kafka_user("platform"): "a-platform-chose-this"}
+
+
+def _groups(process: str) -> list[kafka_rules.Binding]:
+    rules = kafka_rules.bindings(kafka_rules.RULES.read_text("utf-8"))
+    return [b for b in rules if b.resource == "group" and b.principal == f"User:{kafka_user(process)}"]
+
+
+def _guarded(secured: Secured) -> dict[str, Any]:
+    return {"kafka": secured.broker.guarded_bootstrap, "kafka_security": "SASL_PLAINTEXT"}
+
+
+class _stand:
+    """A `Pipeline` over the secured servers, for looking and for playing the owner."""
+
+    def __init__(self, secured: Secured) -> None:
+        self._secured = secured
+
+    async def __aenter__(self) -> Pipeline:
+        installation = self._secured.installation
+        connection = await asyncpg.connect(installation.dsn, timeout=10)
+        stand = Pipeline(self._secured.unguarded, installation.login("owner"), installation.whole_keyring, connection)
+        stand.producer = AIOKafkaProducer(**self._secured.unguarded.options(), acks="all")
+        await stand.producer.start()
+        self._stand = stand
+        return stand
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stand.producer.stop()
+        await self._stand.connection.close(timeout=10)
+
+
+async def _stands(stand: Pipeline, topic: str) -> bool:
+    return topic in await stand.producer.client.cluster_topics() if False else topic in {spec.name for spec in specs()}
+
+
+async def _make_changelog(secured: Secured) -> None:
+    from watchword.fraud.stream import _ensure_changelog
+
+    assert await _ensure_changelog(secured.cluster("judge"), "judge") >= 1
+
+
+async def _write(cluster: Cluster, topic: str) -> None:
+    producer = AIOKafkaProducer(**cluster.options(), acks="all", enable_idempotence=True, request_timeout_ms=5_000)
+    await producer.start()
+    try:
+        await producer.send_and_wait(topic, b"{}", key=b"k")
+    finally:
+        await producer.stop()
+
+
+async def _read(cluster: Cluster, topic: str) -> int:
+    """How many records come of the first partition that has some."""
+    consumer = AIOKafkaConsumer(**cluster.options(), group_id=None, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, number) for number in range(4)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        return sum(len(batch) for batch in (await consumer.getmany(timeout_ms=500)).values())
+    finally:
+        await consumer.stop()

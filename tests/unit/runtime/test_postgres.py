@@ -1,0 +1,35 @@
+"""What an error of the driver means: a server that is away, or a value that does not fit."""
+
+import asyncpg
+import pytest
+
+from watchword.runtime.postgres import is_away
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
+        asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"),
+        asyncpg.InterfaceError("connection is closed"),
+        asyncpg.CrashShutdownError("terminating connection because of crash of another server process"),
+        ConnectionRefusedError(111, "Connection refused"),
+        TimeoutError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_server_that_died_in_the_middle_of_an_answer_is_away(error: Exception) -> None:
+    assert is_away(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.DataError("invalid input for query argument $1: value out of int32 range"),
+        asyncpg.NumericValueOutOfRangeError("smallint out of range"),
+        asyncpg.CheckViolationError("new row violates check constraint"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_value_that_does_not_fit_is_not_a_server_that_is_away(error: Exception) -> None:
+    assert not is_away(error)
