@@ -41,7 +41,7 @@ class Installation:
     def kafka_users(self) -> dict[str, str]:
         """Passwords by Kafka user."""
         lines = (self.folder / secrets.KAFKA_USERS).read_text("utf-8").splitlines()
-        return dict((user, password) for user, password in (line.split() for line in lines))
+        return {user: password for user, password in map(str.split, lines)}
 
 
 @asynccontextmanager

@@ -49,9 +49,7 @@ def _of_line(words: list[str]) -> Iterator[Binding]:
         elif word != "--add":
             told[word] = next(left)
     for resource, name in on:
-        yield Binding(
-            told["--allow-principal"], told["--operation"], resource, told["--resource-pattern-type"], name
-        )
+        yield Binding(told["--allow-principal"], told["--operation"], resource, told["--resource-pattern-type"], name)
 
 
 async def establish(cluster: Cluster, text: str) -> int:

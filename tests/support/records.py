@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from watchword.events import envelope as envelopes
@@ -56,6 +57,21 @@ async def lives(cluster: Cluster) -> dict[str, list[Told]]:
             event = told.type.removeprefix("otp.").rpartition(".")[0]
             found[told.subject][told.id] = Told(told.sequence, event, told.id)
     return {each: sorted(life.values(), key=lambda one: one.sequence) for each, life in found.items()}
+
+
+async def lag(cluster: Cluster, group: str, names: Iterable[str]) -> int:
+    """How many records of these topics a consumer group has not finished. What it never committed counts in full."""
+    consumer = AIOKafkaConsumer(*names, **cluster.options(), group_id=None, enable_auto_commit=False)
+    admin = AIOKafkaAdminClient(**cluster.options())
+    await consumer.start()
+    await admin.start()
+    try:
+        ends = await consumer.end_offsets(list(consumer.assignment()))
+        committed = await admin.list_consumer_group_offsets(cluster.group_prefix + group)
+        return sum(end - max(committed[each].offset if each in committed else 0, 0) for each, end in ends.items())
+    finally:
+        await admin.close()
+        await consumer.stop()
 
 
 async def publish(cluster: Cluster, topic: str, value: bytes, headers: dict[str, str], key: str = "") -> None:
