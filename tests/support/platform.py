@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 
@@ -141,7 +142,7 @@ class Platform:
         try:
             async with asyncio.timeout(within_s):
                 told = await self.until_answered(
-                    "/v1/verifications", body, faults=way.faults, idempotency_key=f"start-{number}", within_s=within_s
+                    "/v1/verifications", body, faults=way.faults, idempotency_key=uuid4().hex, within_s=within_s
                 )
                 way.id = str(told.body.get("id", ""))
                 await self.enter_code(way, within_s=within_s)

@@ -1,14 +1,16 @@
 """Everything that lies on the topics of a cluster, and the life of each verification as they tell it."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from watchword.contracts import topics as contract
 from watchword.events import envelope as envelopes
 from watchword.events import topics
 from watchword.replay.fold import FOLDED_TOPICS
@@ -16,7 +18,8 @@ from watchword.runtime.kafka import Cluster
 
 POLL_MS = 200
 STOP_READING_AFTER_POLLS = 200
-DEAD = tuple(topics.dead(each) for each in topics.ALL)
+ALL = tuple(each.name for each in contract.topics())
+DEAD = tuple(each for each in ALL if each not in topics.ALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +31,39 @@ class Told:
     id: str
 
 
-async def everything_on(cluster: Cluster, names: Iterable[str]) -> list[Any]:
-    """Every record of these topics up to their present ends."""
-    consumer = AIOKafkaConsumer(*names, **cluster.options(), group_id=None, enable_auto_commit=False)
+@asynccontextmanager
+async def reader_of(cluster: Cluster, names: Iterable[str]) -> AsyncIterator[tuple[Any, list[TopicPartition]]]:
+    """A consumer that holds every partition of these topics, and the partitions. A topic that does not exist is
+    an error: nobody shall find nothing on it."""
+    consumer = AIOKafkaConsumer(**cluster.options(), group_id=None, enable_auto_commit=False)
+    admin = AIOKafkaAdminClient(**cluster.options())
+    await admin.start()
+    try:
+        found = await admin.describe_topics(list(names))
+    finally:
+        await admin.close()
+    assert not [each["topic"] for each in found if each["error_code"]]
+    partitions = [TopicPartition(each["topic"], one["partition"]) for each in found for one in each["partitions"]]
+    consumer.assign(partitions)
     await consumer.start()
     try:
-        partitions = list(consumer.assignment())
+        yield consumer, partitions
+    finally:
+        await consumer.stop()
+
+
+async def everything_on(cluster: Cluster, names: Iterable[str]) -> list[Any]:
+    """Every record of these topics up to their present ends."""
+    async with reader_of(cluster, names) as (consumer, partitions):
         left = {each: end for each, end in (await consumer.end_offsets(partitions)).items() if end > 0}
         await consumer.seek_to_beginning(*partitions)
         found: list[Any] = []
         for _ in range(STOP_READING_AFTER_POLLS):
+            if not left:
+                return found
             for batch in (await consumer.getmany(timeout_ms=POLL_MS)).values():
                 found += batch
             left = {each: end for each, end in left.items() if await consumer.position(each) < end}
-            if not left:
-                return found
-    finally:
-        await consumer.stop()
     raise AssertionError(f"could not read to the end of {left}")
 
 
@@ -61,17 +80,15 @@ async def lives(cluster: Cluster) -> dict[str, list[Told]]:
 
 async def lag(cluster: Cluster, group: str, names: Iterable[str]) -> int:
     """How many records of these topics a consumer group has not finished. What it never committed counts in full."""
-    consumer = AIOKafkaConsumer(*names, **cluster.options(), group_id=None, enable_auto_commit=False)
     admin = AIOKafkaAdminClient(**cluster.options())
-    await consumer.start()
     await admin.start()
     try:
-        ends = await consumer.end_offsets(list(consumer.assignment()))
         committed = await admin.list_consumer_group_offsets(cluster.group_prefix + group)
-        return sum(end - max(committed[each].offset if each in committed else 0, 0) for each, end in ends.items())
     finally:
         await admin.close()
-        await consumer.stop()
+    async with reader_of(cluster, names) as (consumer, partitions):
+        ends = await consumer.end_offsets(partitions)
+    return sum(end - max(committed[each].offset if each in committed else 0, 0) for each, end in ends.items())
 
 
 async def publish(cluster: Cluster, topic: str, value: bytes, headers: dict[str, str], key: str = "") -> None:

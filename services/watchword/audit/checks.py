@@ -229,7 +229,7 @@ def _notes(check: str, facts: Facts) -> Iterator[str]:
         yield f"{told.compared:,} verifications compared"
         yield from (f"{len(told.waiting):,} wait for the outbox" for _ in told.waiting[:1])
         yield from (f"{told.beyond:,} are older than the topics" for _ in range(min(told.beyond, 1)))
-        yield from (f"{told.untold_checks:,} checks counted and never told" for _ in range(min(told.untold_checks, 1)))
+        yield from (f"{told.untold_checks:,} checks counted and not told" for _ in range(min(told.untold_checks, 1)))
     if check == "A2" and facts.carrier is None:
         yield "no carrier's ledger was asked"
     if check == "A9":

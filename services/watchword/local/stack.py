@@ -23,6 +23,7 @@ from watchword.local.kafka import Broker, Kind
 from watchword.local.ports import LOOPBACK, free_ports
 from watchword.local.postgres import Database
 from watchword.local.process import LocalServerError, Process, Program
+from watchword.operations.pages import PORTS_FILE
 from watchword.runtime import keyring
 from watchword.runtime.apply import Applied, apply
 from watchword.runtime.clock import WallClock
@@ -34,7 +35,6 @@ from watchword.runtime.topics import create_topics
 CONFIGURATION = Path(__file__).with_name("demo.toml")
 GROUPS = ("intake,checks", "fraud", "judge", "codes", "dispatch", "receipts", "timers", "callbacks")
 CARRIERS = ("alpha", "beta")
-PORTS_FILE = "ports.json"
 READY_WITHIN_S = 60.0
 SIMULATOR_READY_WITHIN_S = 20.0
 STOP_WITHIN_S = 30.0
@@ -169,10 +169,10 @@ class Stack:
         child.process.stop()
         if child.restarts >= RESTARTS_MAX:
             raise LocalServerError(f"{name} keeps ending.\n{child.process.log_tail()}")
-        child.restarts += 1
+        child.process = Process(_with_environment(child.program, environment))
         child.restart_at = 0.0
         child.stopped = False
-        child.process = Process(_with_environment(child.program, environment))
+        child.restarts += 1  # last: whoever counts restarts then finds the new process
 
     def instances(self, group: str) -> list[Child]:
         """The processes of a group that are meant to run, by ordinal."""
@@ -199,7 +199,7 @@ class Stack:
 
     def stop(self) -> None:
         """Workers first, all at once and politely; then simulator and servers. Nothing is left."""
-        (self.plan.directory / PORTS_FILE).unlink(missing_ok=True)
+        (self.plan.directory / PORTS_FILE.name).unlink(missing_ok=True)
         children = [child.process for child in self.children.values()]
         with ThreadPoolExecutor(max_workers=len(children) + 1) as pool:
             list(pool.map(Process.stop, children))
@@ -272,7 +272,7 @@ class Stack:
             "simulator": self.simulator_url,
             "ops": [f"http://{LOOPBACK}:{child.ops_port}" for child in running],
         }
-        (self.plan.directory / PORTS_FILE).write_text(json.dumps(told, indent=1), "utf-8")
+        (self.plan.directory / PORTS_FILE.name).write_text(json.dumps(told, indent=1), "utf-8")
 
     def _environment(self, ops_port: int, api_url: str, receipts_url: str) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")}

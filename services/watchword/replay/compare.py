@@ -44,7 +44,7 @@ class Difference:
 class Comparison:
     """What a comparison found. `compared` verifications were held against each other; `waiting` have events in the
     outbox; `beyond` are older than what topics or tables still hold; `untold_checks` were counted by a process that
-    did not live to tell."""
+    is about to tell, or did not live to."""
 
     compared: int
     differences: tuple[Difference, ...]

@@ -53,7 +53,7 @@ def say_comparison(told: Comparison) -> None:
     notes = (
         (len(told.waiting), "wait for the outbox"),
         (told.beyond, "are older than the topics"),
-        (told.untold_checks, "checks were counted and never told"),
+        (told.untold_checks, "checks were counted and are not told"),
     )
     said = [f"{told.compared:,} compared, {len(told.differences):,} differences"]
     typer.echo("; ".join(said + [f"{count:,} {what}" for count, what in notes if count]))

@@ -258,7 +258,7 @@ def test_a7_gap_alone_is_left_to_a6() -> None:
 
 def test_a7_says_how_much_was_compared() -> None:
     [finding] = audit(with_row(kept(), checks_used=3), ["A7"])
-    assert finding.notes == ("1 verifications compared", "1 checks counted and never told")
+    assert finding.notes == ("1 verifications compared", "1 checks counted and not told")
 
 
 # A8 --------------------------------------------------------------------------------------------------------------
