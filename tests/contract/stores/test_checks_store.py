@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-import orjson
 import pytest
 import pytest_asyncio
 
@@ -24,7 +23,7 @@ from watchword.checks.metrics import ChecksMetrics
 from watchword.events.verification import Facts
 from watchword.kernel.binding import binding_hash
 from watchword.kernel.secret import Code
-from watchword.runtime import keyring
+from watchword.runtime import keyring, outbox
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.metrics import Metrics
@@ -77,7 +76,7 @@ def results(answers: list[Answered]) -> Counter[str]:
 async def told(stand: Pipeline) -> list[tuple[str, int]]:
     """Every event in the outbox: its name and its number, in the order of the numbers."""
     rows = await stand.connection.fetch("SELECT headers FROM outbox")
-    headers = [dict(orjson.loads(row["headers"])) for row in rows]
+    headers = [{name: value.decode() for name, value in outbox.unpack(row["headers"])} for row in rows]
     return sorted(((one["ce_type"], int(one["ce_sequence"])) for one in headers), key=lambda one: one[1])
 
 

@@ -51,21 +51,23 @@ def means(pool: Pool) -> Means:
 
 
 def due(means: Means, rows_max: int = 200) -> Overdue[Any]:
-    return Overdue(Kind("due", SQL["due_verifications"], (rows_max,), due_of, decide_due), means)
+    return Overdue(Kind("due_verifications", SQL["due_verifications"], (rows_max,), due_of, decide_due), means)
 
 
 def stale(means: Means) -> Overdue[Any]:
-    return Overdue(Kind("stale", SQL["stale_claims"], (200,), stale_of, decide_stale), means)
+    return Overdue(Kind("stale_claims", SQL["stale_claims"], (200,), stale_of, decide_stale), means)
 
 
 def late(means: Means) -> Overdue[Any]:
-    return Overdue(Kind("late", SQL["late_attempts"], (timedelta(seconds=5), 200), late_of, decide_late), means)
+    return Overdue(
+        Kind("late_attempts", SQL["late_attempts"], (timedelta(seconds=5), 200), late_of, decide_late), means
+    )
 
 
 async def told(stand: Pipeline) -> list[tuple[str, str, int]]:
     """Every event in the outbox: name, topic, number."""
     rows = await stand.connection.fetch("SELECT topic, headers FROM outbox")
-    read = [(row["topic"], dict(orjson.loads(row["headers"]))) for row in rows]
+    read = [(row["topic"], {name: value.decode() for name, value in outbox.unpack(row["headers"])}) for row in rows]
     return sorted((one["ce_type"], topic, int(one.get("ce_sequence", 0))) for topic, one in read)
 
 
@@ -194,7 +196,7 @@ async def test_a_parked_receipt_past_its_time_becomes_a_dead_letter(stand: Pipel
         )  # fmt: skip
     await ParkedTooLong(200, means).turn()
     letter = await stand.row("SELECT topic, value, headers FROM outbox")
-    headers = dict(orjson.loads(letter["headers"]))
+    headers = {name: value.decode() for name, value in outbox.unpack(letter["headers"])}
     assert (letter["topic"], letter["value"]) == ("otp.receipts.v1.dead", encode(event))
     assert (headers["wwd_reason"], headers["ce_type"]) == ("unmatched_receipt", "otp.receipt-received.v1")
     assert [row["id"] for row in await stand.connection.fetch("SELECT id FROM receipts_parked")] == ["r1/1"]
