@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support import kafka, leaks, loopback, postgres
+from tests.support.metrics_page import NEEDS_PROMTOOL
 from watchword.local.kafka import Kind
 
 loopback.refuse_outside_hosts()
@@ -45,6 +46,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _skipped_on_wheel:
         told.append(f"{len(_skipped_on_wheel)} tests were skipped, each {kafka.ON_THE_WHEEL}:")
         told += [f"  {nodeid}" for nodeid in _skipped_on_wheel]
+    skipped = terminalreporter.stats.get("skipped", [])
+    told += [f"{each.nodeid} {NEEDS_PROMTOOL}." for each in skipped if NEEDS_PROMTOOL in str(each.longrepr)]
     if told:
         terminalreporter.section("NOT PROVEN", sep="!", red=True, bold=True)
     for line in told:

@@ -36,6 +36,8 @@ TOOLS = {
     "replay": ("watchword.replay.commands", "Read the topics back: timelines, searches, the state rebuilt."),
     "dead": ("watchword.dead.commands", "Dead letters: look, send again, discard."),
     "audit": ("watchword.audit.commands", "Whether every promise is kept, from tables and topics; exits 1 if not."),
+    "doctor": ("watchword.operations.doctor", "Whether everything is in its place, and what mends what is not."),
+    "top": ("watchword.operations.top", "How every stage and account fares, drawn anew every second."),
     "callbacks": ("watchword.callbacks.commands", "Deliveries to the endpoints of tenants: send again."),
     "blueprint": ("watchword.blueprint.commands", "deploy/, made from the map; first secrets of an installation."),
 }

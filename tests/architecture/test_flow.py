@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 SERVICES = ROOT / "services" / "watchword"
 MOVES = re.compile(r"^-- moves: (?P<sources>[a-z_, ]+) -> (?P<target>[a-z_]+)$", re.MULTILINE)
 
+SETS_STATE = re.compile(r"UPDATE verifications\b.*?\bSET\b(?:(?!\bFROM\b|\bWHERE\b).)*?\bstate = ", re.DOTALL)
+
 
 def events_on_disk() -> dict[str, dict[str, list[str]]]:
     return {
@@ -58,5 +60,5 @@ def test_every_statement_moves_only_where_the_table_allows() -> None:
 def test_every_statement_that_sets_a_verification_state_says_its_move() -> None:
     for path in sorted(SERVICES.glob("*/store.sql")):
         for block in path.read_text("utf-8").split("-- name: ")[1:]:
-            sets_state = re.search(r"UPDATE verifications\b.*?\bSET\b(?:(?!\bFROM\b|\bWHERE\b).)*?\bstate = ", block, re.DOTALL)
+            sets_state = SETS_STATE.search(block)
             assert not sets_state or MOVES.search(block), f"{path}: {block.splitlines()[0]} has no '-- moves:' line"

@@ -52,9 +52,7 @@ async def test_receipt_that_comes_twice_is_recorded_once(stack: Stack, platform:
 
 async def test_receipts_out_of_order_never_lead_back(platform: Platform, carriers: Carriers) -> None:
     spread = {"kind": "uniform", "min": 300, "max": 300}
-    await carriers.behave(
-        "alpha", receipt_steps=["submitted", "enroute"], receipt_reordered=1, receipt_delay_ms=spread
-    )
+    await carriers.behave("alpha", receipt_steps=["submitted", "enroute"], receipt_reordered=1, receipt_delay_ms=spread)
     before = (await carriers.receipts_of("alpha")).posted
     way = await platform.verify(fresh_number())
 

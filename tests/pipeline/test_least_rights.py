@@ -1,5 +1,6 @@
 """Apache Kafka with users and deploy/kafka/acls.txt: the whole pipeline works under it, and nobody does more."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import TopicAuthorizationFailedError, for_code
 
 from tests.support import kafka_rules, postgres
 from tests.support.carrier import simulated
@@ -20,6 +22,7 @@ from tests.support.pipeline import Pipeline
 from watchword import flow
 from watchword.blueprint.kafka import CHANGELOG, TENANT_RESULTS
 from watchword.blueprint.workloads import kafka_user
+from watchword.contracts.topics import OUTSIDE
 from watchword.contracts.topics import topics as specs
 from watchword.events import topics
 from watchword.local import kafka
@@ -79,10 +82,9 @@ async def test_a_number_is_verified_with_every_process_held_to_its_rights(secure
         applied = await stand.configure(CONFIGURATION, url=carriers.url)
         [key] = [each.key for each in applied.new_keys]
         ports = dict(zip(("intake", "checks"), free_ports(2), strict=True))
-        for worker in flow.WORKERS:
-            told = {**secured.installation.settings(worker.name), **_guarded(secured)}
-            told["http_port"] = ports.get(worker.name, 0)
-            await held.enter_async_context(stand.running(worker.name, **told))
+        settings = {worker.name: _settings(secured, worker.name, ports.get(worker.name, 0)) for worker in flow.WORKERS}
+        processes = [held.enter_async_context(stand.running(name, **told)) for name, told in settings.items()]
+        await asyncio.gather(*processes)
         start, check = [
             await held.enter_async_context(calling(f"http://{LOOPBACK}:{port}", key)) for port in ports.values()
         ]
@@ -123,20 +125,20 @@ async def test_what_is_another_process_s_to_write_is_refused(secured: Secured, p
         await _write(secured.cluster(process), topic)
 
 
-@pytest.mark.parametrize(
-    ("process", "topic"),
-    [
-        ("codes", topics.DISPATCH),
-        ("codes", topics.dead(topics.ASSESSMENTS)),
-        ("judge", topics.RISK_LEVELS),
-        ("timers", topics.REQUESTS),
-        ("timers", topics.dead(topics.RECEIPTS)),
-        ("platform", topics.INBOX),
-        ("operator", topics.INBOX),
-    ],
-)
-async def test_what_a_process_tells_it_may_write(secured: Secured, process: str, topic: str) -> None:
-    await _write(secured.cluster(process), topic, idempotent=True)
+@pytest.mark.parametrize("process", [*flow.BY_NAME, "operator", "platform"])
+async def test_what_a_process_tells_it_may_write(secured: Secured, process: str) -> None:
+    named = {OUTSIDE: "platform"}
+    told = {spec.name for spec in specs() if process in {named.get(writer, writer) for writer in spec.writers}}
+    told |= {"timers": {topics.REQUESTS, topics.dead(topics.RECEIPTS)}, "operator": {topics.INBOX}}.get(process, set())
+    assert told
+    for topic in sorted(told):
+        await _write(secured.cluster(process), topic, idempotent=True)
+
+
+@pytest.mark.parametrize("process", [worker.name for worker in flow.WORKERS if worker.reads])
+async def test_what_a_process_follows_it_may_read(secured: Secured, process: str) -> None:
+    for topic in flow.BY_NAME[process].reads:
+        await _read(secured.cluster(process), topic)
 
 
 @pytest.mark.parametrize("process", ["codes", "fraud", "callbacks", "timers", "operator", "audit", "platform", "judge"])
@@ -161,8 +163,10 @@ def _passwords(installation: Installation) -> dict[str, str]:
     return {**installation.kafka_users(), kafka_user("platform"): "a-platform-chose-this"}
 
 
-def _guarded(secured: Secured) -> dict[str, Any]:
-    return {"kafka": secured.broker.guarded_bootstrap, "kafka_security": "SASL_PLAINTEXT"}
+def _settings(secured: Secured, process: str, http_port: int) -> dict[str, Any]:
+    """What a process is told: by its own file of secrets, and by the environment."""
+    kafka_door = {"kafka": secured.broker.guarded_bootstrap, "kafka_security": "SASL_PLAINTEXT"}
+    return {**secured.installation.settings(process), **kafka_door, "http_port": http_port}
 
 
 @asynccontextmanager
@@ -192,7 +196,16 @@ async def _write(cluster: Cluster, topic: str, *, idempotent: bool = False) -> N
 
 
 async def _read(cluster: Cluster, topic: str) -> int:
-    """How many records come with the first answer."""
+    """How many records come with the first answer. Raises TopicAuthorizationFailedError: of a topic that a user may
+    not even describe, a consumer would go on asking."""
+    admin = AIOKafkaAdminClient(**cluster.options())
+    await admin.start()
+    try:
+        [told] = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    if told["error_code"]:
+        raise for_code(told["error_code"])(topic)
     consumer = AIOKafkaConsumer(**cluster.options(), group_id=None, enable_auto_commit=False)
     await consumer.start()
     try:

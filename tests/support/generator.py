@@ -54,13 +54,15 @@ class Generator:
         self._headers = {"Authorization": f"Bearer {key}"}
         self._simulator = simulator
 
-    async def run(self, load: Load) -> list[Told]:
-        """Everything that was started, over or given up."""
+    async def run(self, load: Load, *, until: asyncio.Event | None = None) -> list[Told]:
+        """Everything that was started, over or given up. Nothing more is started once `until` is set."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         tasks: list[asyncio.Task[Told]] = []
         for index in range(load.count):
             await paced(began + index / load.rate_per_s - loop.time())
+            if until is not None and until.is_set():
+                break
             tasks.append(asyncio.create_task(self._verify(load.number(index), load.patience_s)))
         return list(await asyncio.gather(*tasks))
 
@@ -70,6 +72,9 @@ class Generator:
             async with asyncio.timeout(patience_s):
                 answer = await self._until_answered(told, "/v1/verifications", {"to": number, "policy": "load"})
                 told.id = str(answer.get("id", ""))
+                if not told.id:
+                    told.result = f"refused: {answer}"
+                    return told
                 code = await self._code(number)
                 checked = await self._until_answered(told, f"/v1/verifications/{told.id}/check", {"code": code})
                 told.result = str(checked.get("result", checked.get("code")))

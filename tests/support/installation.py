@@ -41,7 +41,7 @@ class Installation:
     def kafka_users(self) -> dict[str, str]:
         """Passwords by Kafka user."""
         lines = (self.folder / secrets.KAFKA_USERS).read_text("utf-8").splitlines()
-        return {user: password for user, password in map(str.split, lines)}
+        return {user: password for user, _, password in (line.partition(" ") for line in lines)}
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ import asyncpg
 import orjson
 import uuid_utils
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from tests.support.waiting import eventually
 from watchword.events import envelope as envelopes
@@ -38,6 +39,7 @@ from watchword.runtime.topics import create_topics
 
 CONFIGURATION = Path(__file__).with_name("configuration.toml")
 PATIENCE_S = 20.0
+PARTITIONS = 2  # enough to show that keys go to different ones; every partition costs the shared broker
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ async def pipeline(bootstrap: str, dsn: str, prefix: str, directory: Path) -> As
     cluster = Cluster(bootstrap=bootstrap, topic_prefix=prefix, group_prefix=prefix)
     path = directory / "keyring.json"
     keyring.create(path, datetime.now(UTC))
-    await create_topics(cluster, production=False)
+    made = await create_topics(cluster, production=False, partitions_max=PARTITIONS)
     connection = await asyncpg.connect(dsn, timeout=10)
     stand = Pipeline(cluster, dsn, path, connection)
     stand.producer = AIOKafkaProducer(**cluster.options(), acks="all", enable_idempotence=True)
@@ -214,3 +216,14 @@ async def pipeline(bootstrap: str, dsn: str, prefix: str, directory: Path) -> As
     finally:
         await stand.producer.stop()
         await connection.close(timeout=10)
+        await _delete(cluster, made)
+
+
+async def _delete(cluster: Cluster, names: list[str]) -> None:
+    """Ask the broker to forget a test's topics: hundreds of them would slow down every test after it."""
+    admin = AIOKafkaAdminClient(**cluster.options())
+    await admin.start()
+    try:
+        await admin.delete_topics(names, timeout_ms=10_000)
+    finally:
+        await admin.close()

@@ -35,7 +35,9 @@ class Told:
 async def reader_of(cluster: Cluster, names: Iterable[str]) -> AsyncIterator[tuple[Any, list[TopicPartition]]]:
     """A consumer that holds every partition of these topics, and the partitions. A topic that does not exist is
     an error: nobody shall find nothing on it."""
-    consumer = AIOKafkaConsumer(**cluster.options(), group_id=None, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        **cluster.options(), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
     admin = AIOKafkaAdminClient(**cluster.options())
     await admin.start()
     try:
@@ -56,7 +58,6 @@ async def everything_on(cluster: Cluster, names: Iterable[str]) -> list[Any]:
     """Every record of these topics up to their present ends."""
     async with reader_of(cluster, names) as (consumer, partitions):
         left = {each: end for each, end in (await consumer.end_offsets(partitions)).items() if end > 0}
-        await consumer.seek_to_beginning(*partitions)
         found: list[Any] = []
         for _ in range(STOP_READING_AFTER_POLLS):
             if not left:

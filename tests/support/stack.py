@@ -9,7 +9,9 @@ from typing import Any
 import asyncpg
 
 from tests.support.waiting import eventually
-from watchword.local.stack import LOOK_EVERY_S, Plan, Stack
+from watchword.local.ports import LOOPBACK
+from watchword.local.stack import LOOK_EVERY_S, Child, Plan, Stack
+from watchword.operations.pages import read_pages
 
 
 @asynccontextmanager
@@ -68,3 +70,22 @@ async def killed(stack: Stack, name: str) -> None:
 
     await eventually(back, within_s=15, what=f"{name} to be started again")
     await asyncio.to_thread(stack.await_ready, name)
+
+
+async def killed_for_good(stack: Stack, name: str) -> None:
+    """SIGKILL one worker process, and nobody starts it again."""
+    stack.children[name].stopped = True
+    await asyncio.to_thread(stack.kill, name)
+
+
+async def drained(stack: Stack, name: str) -> int | None:
+    """SIGTERM one worker process and leave it stopped; answers its exit code."""
+    await asyncio.to_thread(stack.terminate, name)
+    return stack.children[name].process.exit_code
+
+
+async def values_of(child: Child, name: str, **labels: str) -> list[float]:
+    """The samples of one metric on the page of one process, as it is now."""
+    [page] = await read_pages([f"http://{LOOPBACK}:{child.ops_port}"])
+    assert not page.problem, f"{child.name}: {page.problem}"
+    return [sample.value for sample in page.of(name) if labels.items() <= sample.labels.items()]

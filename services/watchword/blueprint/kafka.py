@@ -13,6 +13,7 @@ from shlex import quote
 from watchword.blueprint.workloads import SWEEPER, Workload, kafka_user, workloads
 from watchword.contracts.topics import TopicSpec, topics
 from watchword.events import topics as names
+from watchword.flow import GROUPS
 
 REPLICATION = 3
 TENANT_RESULTS = "results."
@@ -94,11 +95,15 @@ def _of_workload(workload: Workload) -> Iterable[Rule]:
         yield Rule(user, "topic", "Create", True, TENANT_RESULTS)
     if workload.name in ("callbacks", SWEEPER):
         yield Rule(user, "topic", "Write", True, TENANT_RESULTS)
+    if workload.name == SWEEPER:  # it tells how far every group is behind, and reads no record for that
+        yield from _on_topics(user, "Describe", {topic for read in GROUPS.values() for topic in read})
+        yield Rule(user, "group", "Describe", False, _ALL)
 
 
 def _of_operators() -> Iterable[Rule]:
-    """`topics` creates them. `operator` deals with dead letters. `audit` reads all but clear numbers, of those it
-    knows the offsets; it writes nothing. `platform` is the pattern for a platform's own user."""
+    """`topics` creates them. `operator` deals with dead letters. `audit` reads all but clear numbers, of which it does
+    not even see that they are there: readers pass over what they do not see. `platform` is the pattern for a
+    platform's own user."""
     letters = {spec.name for spec in topics() if spec.name.endswith(".dead")}
     clear = {names.INBOX, names.dead(names.INBOX)}
     every = {spec.name for spec in topics()}
@@ -107,7 +112,6 @@ def _of_operators() -> Iterable[Rule]:
     yield from _on_topics(kafka_user("operator"), "Read", letters)
     yield from _on_topics(kafka_user("operator"), "Write", {name.removesuffix(".dead") for name in letters})
     yield from _on_topics(kafka_user("audit"), "Read", every - clear)
-    yield from _on_topics(kafka_user("audit"), "Describe", clear)
     yield Rule(kafka_user("audit"), "topic", "Read", True, TENANT_RESULTS)
     yield Rule(kafka_user("audit"), "group", "Describe", False, _ALL)
     yield Rule(kafka_user("audit"), "cluster", "Describe", False, "kafka-cluster")

@@ -1,11 +1,13 @@
 """The part of requirements.lock that an image needs: what the package depends on, and what builds its wheel.
 
-Asks the installed distributions who needs whom, so it is run where the lock is installed; markers are those of Linux.
+What the package needs stands in pyproject.toml; further down the installed distributions are asked who needs whom, so
+it is run where the lock is installed. Markers are those of Linux.
 """
 
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
-from importlib.metadata import distribution, requires
+from importlib.metadata import distribution
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -15,19 +17,28 @@ from watchword.blueprint.writing import MADE
 _ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==.*(?:\n[ ]+--hash=.*)+\n?", re.MULTILINE)
 
 
-def runtime_lock(lock: str) -> str:
-    """The entries for everything that a worker imports. Raises KeyError if the lock lacks one."""
-    return _part(lock, [Requirement(word) for word in requires("watchword") or ()])
+class LockIncomplete(Exception):
+    """requirements.lock does not hold what pyproject.toml asks for; the message names it."""
 
 
-def build_lock(lock: str) -> str:
-    """The entries for what builds the wheel. Raises KeyError if the lock lacks one."""
-    return _part(lock, [Requirement("hatchling")])
+def runtime_lock(lock: str, pyproject: str) -> str:
+    """The entries for everything that a worker imports. Raises LockIncomplete."""
+    return _part(lock, tomllib.loads(pyproject)["project"]["dependencies"])
 
 
-def _part(lock: str, wanted: Iterable[Requirement]) -> str:
-    entries: dict[str, str] = {canonicalize_name(found["name"]): found[0].rstrip("\n") + "\n" for found in _ENTRY.finditer(lock)}
-    return MADE + "".join(entries[name] for name in sorted(_closure(wanted)))
+def build_lock(lock: str, pyproject: str) -> str:
+    """The entries for what builds the wheel. Raises LockIncomplete."""
+    return _part(lock, tomllib.loads(pyproject)["build-system"]["requires"])
+
+
+def _part(lock: str, words: Iterable[str]) -> str:
+    entries: dict[str, str] = {
+        canonicalize_name(found["name"]): found[0].rstrip("\n") + "\n" for found in _ENTRY.finditer(lock)
+    }
+    wanted = sorted(_closure(Requirement(word) for word in words))
+    if missing := [name for name in wanted if name not in entries]:
+        raise LockIncomplete(f"requirements.lock lacks {', '.join(missing)}: lock pyproject.toml again")
+    return MADE + "".join(entries[name] for name in wanted)
 
 
 def _closure(wanted: Iterable[Requirement]) -> set[str]:

@@ -22,11 +22,12 @@ where.
 
 
 def outputs(root: Path) -> dict[str, str]:
-    """The text of every generated file, by its path below `root`. Raises KeyError where README.md lacks a section."""
-    lock = (root / "requirements.lock").read_text("utf-8")
+    """The text of every generated file, by its path below `root`. Raises KeyError where README.md lacks a section,
+    LockIncomplete."""
+    lock, project = ((root / name).read_text("utf-8") for name in ("requirements.lock", "pyproject.toml"))
     return {
-        "deploy/runtime.lock": locks.runtime_lock(lock),
-        "deploy/build.lock": locks.build_lock(lock),
+        "deploy/runtime.lock": locks.runtime_lock(lock, project),
+        "deploy/build.lock": locks.build_lock(lock, project),
         "deploy/kafka/topics.json": kafka.topic_list(),
         "deploy/kafka/acls.txt": kafka.acl_text(),
         "deploy/postgres/roles.sql": postgres.roles_sql(),

@@ -132,8 +132,9 @@ def start(
 ) -> Broker:
     """A broker whose data and log lie in `directory`, on a free port of 127.0.0.1, ready to serve.
 
-    Data of an earlier start in the same directory is served again, with the users it had. Raises LocalServerError if
-    the broker that `prefer` names cannot run here, did not become ready within 30 s, or knows no `guard`.
+    Data of an earlier start in the same directory is served again, with the users it had. A `guard` is Apache Kafka's
+    whatever is preferred. Raises LocalServerError if the broker that `prefer` names cannot run here, or did not become
+    ready within 30 s.
     """
     directory.mkdir(parents=True, exist_ok=True)
     if guard is not None:

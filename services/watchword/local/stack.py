@@ -134,6 +134,7 @@ class Stack:
                 each.result()
         applied = asyncio.run(self._prepare())
         self._remember_key(applied)
+        (directory / "kafka-address").write_text(self.cluster.bootstrap, "ascii")
         for name in self.plan.groups:
             for ordinal in range(self.plan.instances.get(name, 1)):
                 self._start_worker(name, ordinal)

@@ -9,6 +9,7 @@ from watchword.contracts.topics import TopicSpec, topics
 from watchword.runtime.kafka import Cluster
 
 CREATE_DEADLINE_MS = 30_000
+PARTITIONS_MAX = 1_000
 _EXISTS = int(TopicAlreadyExistsError.errno)
 
 
@@ -16,13 +17,17 @@ class TopicsRefused(Exception):
     """The broker refused to create a topic; the message names the topic and the broker's reason."""
 
 
-async def create_topics(cluster: Cluster, *, production: bool, replication: int = 1) -> list[str]:
-    """Create what is missing; answers the names created. Existing topics are left as they are. Raises
-    TopicsRefused, or KafkaError when no broker answers."""
+async def create_topics(
+    cluster: Cluster, *, production: bool, replication: int = 1, partitions_max: int = PARTITIONS_MAX
+) -> list[str]:
+    """Create what is missing, none with more than `partitions_max` partitions; answers the names created. Existing
+    topics are left as they are. Raises TopicsRefused, or KafkaError when no broker answers."""
     admin = AIOKafkaAdminClient(**cluster.options(), request_timeout_ms=CREATE_DEADLINE_MS)
     await admin.start()
     try:
-        wanted = [_new_topic(cluster, spec, production, replication) for spec in topics()]
+        wanted = [
+            _new_topic(cluster, spec, _partitions(spec, production, partitions_max), replication) for spec in topics()
+        ]
         answer = await admin.create_topics(wanted, timeout_ms=CREATE_DEADLINE_MS)
         return _created(answer.topic_errors)
     finally:
@@ -39,10 +44,14 @@ def _created(told: Sequence[Sequence[object]]) -> list[str]:
     return created
 
 
-def _new_topic(cluster: Cluster, spec: TopicSpec, production: bool, replication: int) -> NewTopic:
+def _partitions(spec: TopicSpec, production: bool, partitions_max: int) -> int:
+    return min(spec.partitions_production if production else spec.partitions_local, partitions_max)
+
+
+def _new_topic(cluster: Cluster, spec: TopicSpec, partitions: int, replication: int) -> NewTopic:
     return NewTopic(
         name=cluster.topic_prefix + spec.name,
-        num_partitions=spec.partitions_production if production else spec.partitions_local,
+        num_partitions=partitions,
         replication_factor=replication,
         topic_configs={
             "cleanup.policy": spec.cleanup,

@@ -1,0 +1,58 @@
+"""What this machine itself brings: schemas, keys, and doors that keep secrets."""
+
+from pathlib import Path
+
+from watchword.contracts import lock
+from watchword.operations.finding import Finding, ill, or_well, well
+from watchword.runtime.access import networks, refuse_open_plaintext
+from watchword.runtime.http_server import tls_context
+from watchword.runtime.keyring import Keyring, KeyringError, Purpose
+from watchword.runtime.settings import RuntimeSettings, SettingsError
+
+
+def schemas(folder: Path) -> list[Finding]:
+    """Whether every published file is what it was when it was published."""
+    try:
+        differs = lock.drift(folder)
+    except (OSError, ValueError) as error:
+        return [ill("schemas", f"the lock cannot be read: {error}", "install this version again")]
+    broken = [
+        ill("schemas", f"{word} since it was published", "put it back as it was; a change is a new version", path)
+        for word, paths in (("changed", differs.changed), ("gone", differs.missing))
+        for path in paths
+    ]
+    broken += [ill("schemas", "not locked", "`watchword schemas lock`", path) for path in differs.added]
+    return or_well(broken, well("schemas", f"{len(lock.locked(folder))} published files are as they were"))
+
+
+def keyring(path: str) -> list[Finding]:
+    """Whether the keyring can be read and has a key for every purpose."""
+    try:
+        Keyring.load(path, ())
+    except KeyringError as error:
+        told, _, fix = str(error).partition("; ")
+        return [ill("keyring", told, fix or "see the message")]
+    return or_well(_missing_keys(path), well("keyring", f"a key for each of {len(Purpose)} purposes"))
+
+
+def _missing_keys(path: str) -> list[Finding]:
+    missing = []
+    for purpose in Purpose:
+        try:
+            Keyring.load(path, {purpose})
+        except KeyringError:
+            fix = f"`watchword keys rotate {path} --purpose {purpose}`"
+            missing.append(ill("keyring", "no key", fix, str(purpose)))
+    return missing
+
+
+def doors(settings: RuntimeSettings) -> list[Finding]:
+    """Whether the doors that these settings describe keep codes and keys from the network."""
+    try:
+        tls = tls_context(settings.tls_certificate, settings.tls_key) is not None
+        refuse_open_plaintext(settings.http_host, tls=tls, trusted=networks(settings.trusted_proxies))
+    except SettingsError as error:
+        told, _, fix = str(error).partition(". ")
+        return [ill("doors", told, fix)]
+    way = "HTTPS" if tls else f"plaintext for {', '.join(settings.trusted_proxies) or 'this machine alone'}"
+    return [well("doors", f"{settings.http_host}: {way}")]
