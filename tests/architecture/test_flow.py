@@ -62,3 +62,8 @@ def test_every_statement_that_sets_a_verification_state_says_its_move() -> None:
         for block in path.read_text("utf-8").split("-- name: ")[1:]:
             sets_state = SETS_STATE.search(block)
             assert not sets_state or MOVES.search(block), f"{path}: {block.splitlines()[0]} has no '-- moves:' line"
+
+
+def test_every_topic_that_workers_read_is_shared_in_a_group_or_read_whole() -> None:
+    shared = {topic for read in flow.GROUPS.values() for topic in read}
+    assert shared == {topic for worker in flow.WORKERS for topic in worker.reads} - {topics.RISK_LEVELS}

@@ -233,7 +233,8 @@ async def test_the_sweep_takes_only_what_is_late_and_passes_by_what_is_set_aside
     rows = [OutboxRow(uuid4(), "otp.lifecycle.v1", b"k", b"{}", ()) for _ in range(3)]
     async with pool.acquire() as connection:
         await outbox.store(connection, rows)
-        await stand.connection.execute("UPDATE outbox SET created_at = $2 WHERE id <> $1", rows[2].id, PAST)
+        then = datetime.now(UTC) - timedelta(minutes=10)
+        await stand.connection.execute("UPDATE outbox SET created_at = $2 WHERE id <> $1", rows[2].id, then)
         async with connection.transaction():
             taken = await connection.fetch(SQL["late_outbox"], timedelta(seconds=3), 10, [rows[0].id])
     assert [row["id"] for row in taken] == [rows[1].id]
