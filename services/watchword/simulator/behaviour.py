@@ -102,7 +102,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blind_receipt_url: Url = ""
     receipt_secret: Secret = "simulated-receipts"
     receipt_batch_max: Annotated[int, Meta(ge=1, le=1_000)] = 20
-    receipt_attempts_max: Annotated[int, Meta(ge=1, le=50)] = 8
+    receipt_attempts_max: Annotated[int, Meta(ge=1, le=50)] = 20
     receipt_backoff_ms: Annotated[float, Meta(ge=1, le=60_000)] = 100.0
     token: Secret = ""
     price_micros: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 2_500
