@@ -12,9 +12,8 @@ from watchword.simulator.carrier import Carrier, Door
 from watchword.simulator.wire import Report
 
 PENDING_MAX = 50_000
-BACKOFF_MAX_MS = 5_000.0  # carriers try for hours; a receiver that restarts for a minute must hear of it
 POST_TIMEOUT_S = 5.0
-BACKOFF_S_MAX = 10.0
+BACKOFF_S_MAX = 5.0  # with the tries there are, a receiver that is away for a minute still hears of it
 LANES = 4
 
 
@@ -135,7 +134,7 @@ class Lane:
             self._counts.given_up += 1
             return
         self._counts.retried += 1
-        wait_ms = min(behaviour.receipt_backoff_ms * 2 ** min(post.attempts - 1, 20), BACKOFF_MAX_MS)
+        wait_ms = behaviour.receipt_backoff_ms * 2 ** min(post.attempts - 1, 20)
         self.add(post, min(wait_ms, BACKOFF_S_MAX * 1_000))
 
 
