@@ -19,7 +19,7 @@ LOAD = Load(count=5_000, rate_per_s=30)
 ROUNDS = (("intake,checks", "judge"), ("fraud", "receipts"), ("codes", "callbacks"), ("dispatch", "timers"))
 REPEATED = "watchword_dispatch_repeated_total"
 
-pytestmark = [pytest.mark.apache, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.apache, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 async def stopped_and_started(stack: Stack, name: str) -> int | None:

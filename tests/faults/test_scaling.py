@@ -22,7 +22,7 @@ SCALED = {"fraud": 4, "codes": 4, "dispatch": 16}  # and how many partitions eac
 TAKEN_OVER_WITHIN_S = 30.0
 SENDS_OF_A_RANGE_MAX = 40  # as scaling.toml says
 
-pytestmark = [pytest.mark.apache, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.apache, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -111,7 +111,6 @@ async def test_two_doors_admit_exactly_as_many_as_the_limit_holds(stack: Stack) 
     assert statuses == {202: SENDS_OF_A_RANGE_MAX, 429: 3 * SENDS_OF_A_RANGE_MAX}
 
 
-@pytest.mark.slow
 async def test_from_one_to_four_to_one_under_load_loses_none_and_sends_none_twice(server_directory: Path) -> None:
     plan = Plan(directory=server_directory, kafka=Kind.APACHE, configuration=CONFIGURATION)
     async with stacks.running(plan) as stack:
