@@ -96,7 +96,11 @@ def checkout(servers_directory: Path, tmp_path: Path) -> Path:
 
 def reader() -> Mapping[str, str]:
     """The environment of somebody who has just opened a terminal."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("WATCHWORD_", "MAKE", "MFLAGS"))}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("WATCHWORD_", "MAKE", "MFLAGS", "ARGS"))
+    }
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from tests.support.carrier import simulated
 from tests.support.commands import Ran, publish, watchword
 from tests.support.history import History, Told
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import PARTITIONS, Pipeline
 from watchword.events import topics
 from watchword.kernel.event import Emit
 from watchword.replay.fold import Fold
@@ -192,7 +192,7 @@ async def test_a5_names_an_offset_beyond_the_end_and_one_that_passed_work_over(s
     await committed(stand, "codes", topics.ASSESSMENTS, 5_000)
     told = breaches(await audited(stand), "A5")
     assert [each for each in told if each.startswith(topics.ASSESSMENTS)] == [
-        f"{topics.ASSESSMENTS}/{n}" for n in range(4)
+        f"{topics.ASSESSMENTS}/{n}" for n in range(PARTITIONS)
     ]
 
 

@@ -62,6 +62,7 @@ async def begun(stand: Pipeline, *words: str) -> AsyncIterator[asyncio.subproces
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "watchword", *words,
         env=environment(stand), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        preexec_fn=_hears_ctrl_c,
     )  # fmt: skip
     try:
         yield process
@@ -77,3 +78,8 @@ async def publish(stand: Pipeline, *told: Told | History) -> None:
         for one in each.told if isinstance(each, History) else [each]:
             row = one.row
             await stand.publish_raw(row.topic, row.key, row.value, row.headers)
+
+
+def _hears_ctrl_c() -> None:
+    """A test run in the background was told to ignore SIGINT, and its children would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

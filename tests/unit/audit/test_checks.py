@@ -30,12 +30,13 @@ LIFE = approved()
 IDENTITY = LIFE.about.verification_id
 ATTEMPT = LIFE.attempt()
 GRACE = timedelta(seconds=30)
+LOOKED_AT = datetime.now(UTC)  # the life and the look at it are made together, however long the run takes
 
 
 def kept(*histories: History, **changes: Any) -> Facts:
     """A system in which these happened and every promise is kept, but for `changes`."""
     histories = histories or (LIFE,)
-    live = live_of(*histories, at=datetime.now(UTC))
+    live = live_of(*histories, at=LOOKED_AT)
     facts = Facts(
         live=live,
         fold=fold_of(told for history in histories for told in history.told),
