@@ -111,7 +111,8 @@ def test_only_the_next_send_is_assessed(send_no: int, sends_assessed: int) -> No
 
 @pytest.mark.parametrize("state", sorted(LIVE))
 def test_a_live_verification_is_assessed(state: State) -> None:
-    parts(decide(requested(), asked(state=state), NOW))
+    assessed, _ = parts(decide(requested(), asked(state=state), NOW))
+    assert assessed.verification_id == VERIFICATION
 
 
 def test_an_event_of_another_kind_changes_nothing() -> None:
