@@ -10,17 +10,18 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.support import kafka, leaks, loopback, postgres
+from tests.support import kafka, leaks, loopback, postgres, sharing
 from tests.support.metrics_page import NEEDS_PROMTOOL
 from watchword.local.kafka import Kind
 
 loopback.refuse_outside_hosts()
 
-_skipped_on_wheel: list[str] = []
+_STAND_INS = "watchword_stand_ins"
 _stand_ins: list[str] = []
 
 
@@ -29,24 +30,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kafka", type=Kind, default=Kind.AUTO, choices=list(Kind), help="the broker tests run on")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.ByFile:
+    """`-n 2`: two processes share the files of the run, each with servers of its own."""
+    return sharing.ByFile(config, log)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skips what only Apache Kafka can show when the run is on the wheel."""
+    """Longest first; and skips what only Apache Kafka can show when the run is on the wheel."""
+    items.sort(key=lambda item: sharing.order_of(item.nodeid))
     marked = [item for item in items if item.get_closest_marker("apache")]
     if not marked or kafka.will_be_apache(config.getoption("--kafka")):
         return
     for item in marked:
         item.add_marker(pytest.mark.skip(reason=kafka.ON_THE_WHEEL))
-        _skipped_on_wheel.append(item.nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """What a process of a shared run ran on is told by the one that sums up."""
+    labels = getattr(node, "workeroutput", {}).get(_STAND_INS, [])
+    _stand_ins.extend(label for label in labels if label not in _stand_ins)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The other half: a process of a shared run hands over what it ran on."""
+    handed_over: dict[str, object] = getattr(session.config, "workeroutput", {})
+    handed_over[_STAND_INS] = _stand_ins
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A run that proved less than it could says so in its last lines."""
     told = [f"These tests ran on {label}, not on Apache Kafka." for label in _stand_ins]
-    if _skipped_on_wheel:
-        told.append(f"{len(_skipped_on_wheel)} tests were skipped, each {kafka.ON_THE_WHEEL}:")
-        told += [f"  {nodeid}" for nodeid in _skipped_on_wheel]
     skipped = terminalreporter.stats.get("skipped", [])
+    on_wheel = [each.nodeid for each in skipped if kafka.ON_THE_WHEEL in str(each.longrepr)]
+    if on_wheel:
+        told.append(f"{len(on_wheel)} tests were skipped, each {kafka.ON_THE_WHEEL}:")
+        told += [f"  {nodeid}" for nodeid in on_wheel]
     told += [f"{each.nodeid} {NEEDS_PROMTOOL}." for each in skipped if NEEDS_PROMTOOL in str(each.longrepr)]
     if told:
         terminalreporter.section("NOT PROVEN", sep="!", red=True, bold=True)

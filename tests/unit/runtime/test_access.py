@@ -43,6 +43,7 @@ def test_a_live_key_with_the_scope_opens() -> None:
         f"Bearer {KEY[:-1]}0x"[:66],
         "Bearer \x00",
     ],
+    ids=["nothing", "no key", "another scheme", "no scheme", "not our form", "longer", "wrong sum", "NUL"],
 )
 def test_what_is_no_key_is_401_without_a_look_up(authorization: str) -> None:
     with pytest.raises(Problem) as caught:
