@@ -24,6 +24,7 @@ from watchword.runtime.telling import Teller
 READS = (topics.LIFECYCLE,)
 WRITES = (CallbackDelivered, VerificationEnded)
 KEYS = frozenset({Purpose.ENDPOINT})
+OWE_EVERY_S = 0.05
 
 
 async def build(context: Context) -> list[Service]:
@@ -51,6 +52,7 @@ async def build(context: Context) -> list[Service]:
         gather=Audiences(current, own_topics).gather,
         decide=decide,
         statements=OWE,
+        every_s=OWE_EVERY_S,
     )
     look = Turning("callbacks.topics", own_topics.turn, pause_s=LOOK_EVERY_S)
     return [teller, ledger, look, sender, Loop.of(step, context)]

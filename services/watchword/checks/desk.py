@@ -21,6 +21,7 @@ from watchword.runtime.postgres import Connection, Pool
 from watchword.runtime.sealing import check_mac, macs_equal
 from watchword.runtime.telling import Teller
 
+EVERY_S = 0.004
 _NO_MAC = bytes(32)
 _PASSED_MEANWHILE = Answer(Result.EXPIRED, 0)
 
@@ -71,7 +72,10 @@ class Desk:
         self._teller = teller
         self._metrics = metrics
         self._checks: Coalescer[Check, Answered] = Coalescer(
-            self._flush, keys=lambda check: (check.verification_id,), observe=metrics.batch_size.observe
+            self._flush,
+            keys=lambda check: (check.verification_id,),
+            every_s=EVERY_S,
+            observe=metrics.batch_size.observe,
         )
         self._numbers: Coalescer[Number, UUID | None] = Coalescer(self._find_latest, keys=lambda number: ())
 

@@ -29,6 +29,7 @@ from watchword.runtime.failpoints import reach
 from watchword.runtime.health import Check
 from watchword.runtime.kafka import Reader
 from watchword.runtime.metrics import RuntimeMetrics
+from watchword.runtime.pace import Pace
 from watchword.runtime.postgres import AWAY, is_away
 from watchword.runtime.unfinished import Unfinished
 
@@ -39,6 +40,7 @@ POLL_WAIT_S: Final = 0.2
 POLL_RECORDS_MAX: Final = 300
 COMMIT_EVERY_S: Final = 0.2
 AWAY_PAUSE_S: Final = 0.5
+EVERY_S: Final = 0.01
 FULL_PAUSE_S: Final = 0.1
 DRAIN_S: Final = 12.0
 STOP_POLLING_S: Final = 3.0
@@ -83,6 +85,7 @@ class Feed:
         self._metrics = metrics
         self._check = turning
         self._taking = asyncio.Lock()
+        self._pace = Pace(EVERY_S)
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._marks: dict[TopicPartition, Watermark] = {}
@@ -156,7 +159,9 @@ class Feed:
             await asyncio.wait(set(self._inflight), timeout=POLL_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
             return
         try:
-            records = await self._reader.poll(records_max=min(room, POLL_RECORDS_MAX), wait_ms=self._wait_ms())
+            records = await self._reader.poll(
+                records_max=min(room, POLL_RECORDS_MAX), wait_ms=self._wait_ms(), pace=self._pace
+            )
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("dispatch.poll_failed", error=repr(error))
             self._check.failing("kafka does not answer")

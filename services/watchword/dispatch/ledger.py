@@ -20,6 +20,9 @@ from watchword.runtime.telling import Teller
 
 BATCH_MAX: Final = 300
 DEADLINE_S: Final = 12.0
+# A message waits for its claim; nobody but the lease waits for a result.
+CLAIM_EVERY_S: Final = 0.005
+RECORD_EVERY_S: Final = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,18 @@ class Ledger:
         self._publishing: set[asyncio.Task[bool]] = set()
         bad_rows = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError)
         self._claims: Coalescer[Ask, Claim | None] = Coalescer(
-            self._claim, keys=lambda ask: (ask.attempt_id,), batch_max=BATCH_MAX, isolates=bad_rows
+            self._claim,
+            keys=lambda ask: (ask.attempt_id,),
+            batch_max=BATCH_MAX,
+            isolates=bad_rows,
+            every_s=CLAIM_EVERY_S,
         )
         self._results: Coalescer[tuple[Cause, Conclusion], Recorded] = Coalescer(
             self._record,
             keys=lambda ending: (ending[1].attempt.about.verification_id,),
             batch_max=BATCH_MAX,
             isolates=bad_rows,
+            every_s=RECORD_EVERY_S,
         )
 
     async def start(self) -> None:

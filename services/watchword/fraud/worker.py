@@ -35,6 +35,9 @@ WRITES = (VerificationAssessed, SignalObserved)
 KEYS: frozenset[Purpose] = frozenset()
 
 MIRROR_FRESH_S = 30.0
+# A user waits for the assessment, nobody for what an ending teaches.
+ASSESS_EVERY_S = 0.015
+LEARN_EVERY_S = 0.25
 _SQL = statements("watchword.fraud")
 
 
@@ -59,6 +62,7 @@ async def build(context: Context) -> list[Service]:
         decide=timed(metrics),
         statements={"assess": _SQL["assess"]},
         merge=signals.take,
+        every_s=ASSESS_EVERY_S,
     )
     learning = Step(
         worker="fraud",
@@ -69,6 +73,7 @@ async def build(context: Context) -> list[Service]:
         decide=learn,
         statements={},
         merge=signals.take,
+        every_s=LEARN_EVERY_S,
     )
     return [mirror, signals, Loop.of(assess, context), Loop.of(learning, context)]
 

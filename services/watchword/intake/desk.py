@@ -26,6 +26,7 @@ from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import AWAY, Connection, Pool
 from watchword.runtime.telling import Teller
 
+EVERY_S = 0.005
 _STORED = Accepted(202, b"{}")
 
 
@@ -73,6 +74,7 @@ class Desk:
             batch_max=settings.batch_max,
             waiting_max=settings.waiting_max,
             isolates=_ONE_OF_MANY,
+            every_s=EVERY_S,
             observe=metrics.batch_size.observe,
         )
 

@@ -27,6 +27,7 @@ from watchword.runtime.configuration import ConfigurationWatch
 from watchword.runtime.failpoints import reach
 from watchword.runtime.health import Check
 from watchword.runtime.kafka import Reader
+from watchword.runtime.pace import Pace
 from watchword.runtime.postgres import AWAY
 from watchword.runtime.unfinished import Unfinished
 
@@ -35,6 +36,7 @@ log = structlog.get_logger()
 GROUP = "intake"
 RECORDS_MAX = 200
 POLL_WAIT_MS = 200
+EVERY_S = 0.02
 PAUSE_S = 0.5
 _COMES_AGAIN = frozenset({"conflict", "idempotency_in_progress"})  # nothing was decided
 
@@ -63,6 +65,7 @@ class Inbox:
         self._check = check
         self._metrics = metrics
         self._turning = asyncio.Lock()
+        self._pace = Pace(EVERY_S)
         self._stopping = False
         self._held: dict[TopicPartition, float] = {}
         self._in_hand: Sequence[Any] = ()
@@ -97,13 +100,16 @@ class Inbox:
         while not self._stopping:
             self._release_due()
             try:
-                records = await self._reader.poll(records_max=RECORDS_MAX, wait_ms=POLL_WAIT_MS)
+                records = await self._reader.poll(records_max=RECORDS_MAX, wait_ms=POLL_WAIT_MS, pace=self._pace)
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("intake.poll_failed", error=repr(error))
                 self._check.failing("kafka does not answer")
                 await asyncio.sleep(PAUSE_S)
                 continue
+            epoch = self._reader.epoch  # of the assignment these records were read under
             async with self._turning:
+                if epoch != self._reader.epoch:
+                    continue
                 self._in_hand = records
                 await self._turn(records)
                 self._in_hand = ()

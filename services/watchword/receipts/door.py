@@ -24,6 +24,7 @@ from watchword.runtime.publishing import PublishUnknown
 log = structlog.get_logger()
 
 BATCH_MAX = 500
+KEEP_EVERY_S = 0.03
 PATH = "/receipts/{account}"
 
 
@@ -35,7 +36,11 @@ class CarriersDoor:
         self._settings = settings
         self._metrics = metrics
         self._keeping: Coalescer[OutboxRow, None] = Coalescer(
-            self._keep, keys=lambda row: (), batch_max=BATCH_MAX, observe=metrics.batch_size.observe
+            self._keep,
+            keys=lambda row: (),
+            batch_max=BATCH_MAX,
+            every_s=KEEP_EVERY_S,
+            observe=metrics.batch_size.observe,
         )
 
     async def start(self) -> None:

@@ -26,6 +26,7 @@ from watchword.runtime.telling import Teller
 READS = (topics.RECEIPTS,)
 WRITES = (ReceiptReceived, ReceiptRecorded)
 KEYS = frozenset({Purpose.RECEIPT, Purpose.ACCOUNT})
+MATCH_EVERY_S = 0.05  # no user waits for a receipt
 
 
 async def build(context: Context) -> list[Service]:
@@ -40,6 +41,7 @@ async def build(context: Context) -> list[Service]:
         decide=decide,
         statements=WRITES_IN_LOCK_ORDER,
         merge=once_each,
+        every_s=MATCH_EVERY_S,
     )
     teller = Teller("receipts", publisher=context.publisher, pool=context.pool)
     parked = ParkedReports(context, teller, settings.parked_rows_max, metrics)

@@ -1,6 +1,7 @@
-"""Requests that arrive together share one transaction: the next batch leaves when the last one is done, no timer.
+"""Requests that arrive together share one transaction.
 
-A lone request goes at once; under load a batch holds whatever came while the previous one was being written.
+A lone request goes at once; under load a batch holds whatever came since the last one began, which is as long as that
+took to be written, and at least the pace.
 """
 
 import asyncio
@@ -8,6 +9,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from watchword.runtime.pace import Pace
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,14 +42,17 @@ class Coalescer(Generic[T, R]):
         batch_max: int = 200,
         waiting_max: int = 5_000,
         isolates: tuple[type[Exception], ...] = (),
+        every_s: float = 0.0,
         observe: Callable[[int], None] = lambda size: None,
     ) -> None:
+        """`every_s` is how close to each other batches may begin."""
         self._flush = flush
         self._keys = keys
         self._batch_max = batch_max
         self._waiting_max = waiting_max
         self._isolates = isolates
         self._observe = observe
+        self._pace = Pace(every_s)
         self._waiting: deque[_Waiting[T, R]] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -79,6 +85,9 @@ class Coalescer(Generic[T, R]):
                 self._wake.clear()
                 await self._wake.wait()
                 continue
+            if not self._stopping and (rest_s := self._pace.rest_s()):
+                await asyncio.sleep(rest_s)
+            self._pace.begin()
             batch = self._take()
             if batch:
                 await self._answer(batch)

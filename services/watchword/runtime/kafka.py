@@ -21,6 +21,7 @@ from aiokafka.errors import (
 )
 
 from watchword.runtime.metrics import RuntimeMetrics
+from watchword.runtime.pace import Pace
 from watchword.runtime.settings import RuntimeSettings
 
 log = structlog.get_logger()
@@ -31,6 +32,8 @@ SESSION_TIMEOUT_MS = 12_000
 HEARTBEAT_INTERVAL_MS = 3_000
 DRAIN_DEADLINE_S = 15.0
 FETCH_WAIT_MS = 100
+# While records wait to be taken the consumer fetches no others; these are asked for once the first are out.
+TOP_UP_MS = 5
 
 _LOST_MEMBERSHIP = (
     CommitFailedError,
@@ -144,8 +147,28 @@ class Reader:
         """Leave. A static member keeps its partitions until its session ends, so a quick restart moves nothing."""
         await stop_quietly(self._consumer)
 
-    async def poll(self, *, records_max: int, wait_ms: int) -> list[Any]:
-        """Up to `records_max` records in partition order, [] after `wait_ms` without any."""
+    async def poll(self, *, records_max: int, wait_ms: int, pace: Pace) -> list[Any]:
+        """Up to `records_max` records, each partition's in order, [] after `wait_ms` without any.
+
+        Where `pace` asks for a rest, what arrives meanwhile comes along. All of them are of the assignment that
+        `epoch` names when this returns; what was read under an earlier one is dropped, for its new owner to read.
+        """
+        records = await self._fetched(records_max, wait_ms)
+        epoch = self.epoch  # nothing was awaited since
+        if not records:
+            return records
+        rest_s = pace.rest_s()
+        if rest_s:
+            await asyncio.sleep(rest_s)
+            records += await self._fetched(records_max - len(records), TOP_UP_MS)
+        if epoch != self.epoch:
+            return []
+        pace.begin()
+        return records
+
+    async def _fetched(self, records_max: int, wait_ms: int) -> list[Any]:
+        if records_max <= 0:
+            return []
         batches = await self._consumer.getmany(timeout_ms=wait_ms, max_records=records_max)
         return [record for batch in batches.values() for record in batch]
 

@@ -28,6 +28,7 @@ from watchword.runtime.health import Check
 from watchword.runtime.kafka import Reader
 from watchword.runtime.metrics import RuntimeMetrics
 from watchword.runtime.outbox import OutboxRow
+from watchword.runtime.pace import Pace
 from watchword.runtime.postgres import AWAY, Connection, Pool, is_away
 from watchword.runtime.publishing import Publisher
 from watchword.runtime.telling import Teller
@@ -41,6 +42,7 @@ F = TypeVar("F")
 
 BATCH_RECORDS_MAX = 300
 POLL_WAIT_MS = 200
+EVERY_S = 0.02
 AWAY_PAUSE_S = 0.5
 TURNS_WITHIN_S = 30.0
 LIVE_WITHIN_S = 120.0
@@ -65,7 +67,8 @@ class Step(Generic[F]):
 
     `gather` reads, under lock and in one query per table, the facts of every event in the batch, by `Incoming.key`.
     `decide` answers one event with a verdict; it is pure and total. `statements` are the worker's conditional
-    writes in the order in which they take locks: verifications, attempts, the rest.
+    writes in the order in which they take locks: verifications, attempts, the rest. Under load a turn begins `every_s`
+    after the last one: short where a user waits for what the step does, longer where nobody does.
     """
 
     worker: str
@@ -77,6 +80,7 @@ class Step(Generic[F]):
     statements: Mapping[str, str]
     merge: Callable[[Sequence[acting.Told]], Sequence[acting.Told]] | None = None
     records_max: int = BATCH_RECORDS_MAX
+    every_s: float = EVERY_S
 
 
 class Loop(Generic[F]):
@@ -98,6 +102,7 @@ class Loop(Generic[F]):
         self._clock = clock
         self._reader = reader(step.reads, group=step.group, on_revoked=self._drained)
         self._turning = asyncio.Lock()
+        self._pace = Pace(step.every_s)
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._held: dict[TopicPartition, float] = {}
@@ -153,13 +158,18 @@ class Loop(Generic[F]):
         while not self._stopping:
             self._release_due()
             try:
-                records = await self._reader.poll(records_max=self._step.records_max, wait_ms=POLL_WAIT_MS)
+                records = await self._reader.poll(
+                    records_max=self._step.records_max, wait_ms=POLL_WAIT_MS, pace=self._pace
+                )
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("runtime.poll_failed", worker=self._step.worker, error=repr(error))
                 self._turning_check.failing("kafka does not answer")
                 await asyncio.sleep(AWAY_PAUSE_S)
                 continue
+            epoch = self._reader.epoch  # of the assignment these records were read under
             async with self._turning:
+                if epoch != self._reader.epoch:
+                    continue
                 self._in_hand = records
                 await self._turn(records)
                 self._in_hand = ()
