@@ -1,16 +1,16 @@
 """Claims and results of deliveries: claimed and committed before the call, results written together after it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import structlog
 
 from watchword.callbacks.decide.conclude import Claim, Ending, Result, record
 from watchword.callbacks.metrics import CallbacksMetrics
 from watchword.callbacks.store import RESULTS, SQL, claim_of, facts_of, late_of
 from watchword.kernel.tenancy import Endpoint
-from watchword.runtime import acting, outbox
+from watchword.runtime import acting
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.coalesce import Coalescer, Overloaded
 from watchword.runtime.failpoints import reach
@@ -108,10 +108,9 @@ class Ledger:
             done = [(acting.Cause(), record(each, about.get(each.claim.verification_id))) for each in results]
             told = await acting.write(connection, done, RESULTS)
             named = {each.claim.key: str(each.claim.event_id) for each in results}
-            caused = [replace(one, cause=acting.Cause(named.get(one.emit.subject, ""))) for one in told]
+            caused = [msgspec.structs.replace(one, cause=acting.Cause(named.get(one.emit.subject, ""))) for one in told]
             rows = [acting.outbox_row(one, "callbacks", self._clock.now()) for one in caused]
-            await outbox.store(connection, rows)
-            settled = await self._teller.settle(connection)
+            settled = await self._teller.store(connection, rows)
             reach("callbacks.concluding")
         reach("callbacks.concluded")
         self._teller.forget(settled)

@@ -11,7 +11,7 @@ from watchword.checks.metrics import ChecksMetrics
 from watchword.checks.store import Found, Tally
 from watchword.kernel.secret import Code
 from watchword.kernel.verification import State
-from watchword.runtime import acting, outbox
+from watchword.runtime import acting
 from watchword.runtime.acting import Told
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.coalesce import Coalescer
@@ -183,8 +183,7 @@ class Desk:
                                                for charge in each.found.charged])  # fmt: skip
             now = self._clock.now()
             rows = [acting.outbox_row(each, "checks", now) for each in told]
-            await outbox.store(connection, rows)
-            settled = await self._teller.settle(connection)
+            settled = await self._teller.store(connection, rows)
             reach("checks.acted")
         reach("checks.committed")
         self._teller.forget(settled)

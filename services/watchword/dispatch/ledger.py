@@ -98,7 +98,7 @@ class Ledger:
         reach("dispatch.before_result")
         async with self._pool.acquire(timeout=5) as connection, connection.transaction():
             told, following, rows = await self._write(connection, endings)
-            settled = await self._teller.settle(connection)
+            settled = await self._teller.store(connection, rows)
         reach("dispatch.result_committed")
         self._teller.forget(settled)
         published = self._publish(rows)
@@ -117,9 +117,7 @@ class Ledger:
     ) -> "tuple[list[Told], frozenset[object], list[OutboxRow]]":
         told, following = await self._store.conclude(connection, endings)
         now = self._clock.now()
-        rows = [acting.outbox_row(each, "dispatch", now) for each in told]
-        await outbox.store(connection, rows)
-        return told, frozenset(following), rows
+        return told, frozenset(following), [acting.outbox_row(each, "dispatch", now) for each in told]
 
     def _publish(self, rows: Sequence[OutboxRow]) -> "asyncio.Future[bool]":
         """Publish beside the next commit: what is not acknowledged stays in the outbox."""

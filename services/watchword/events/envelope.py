@@ -5,7 +5,6 @@ Headers name the event, so a reader can shed, skip or route a record without dec
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -26,8 +25,7 @@ _READ = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """The CloudEvents attributes of one event. `sequence` is 0 where the event is not counted; `expires_at` is
     None where the event never goes stale; the others are "" where absent."""
 
@@ -62,7 +60,8 @@ def encode(event: Event) -> bytes:
 
 def instant(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds and a "Z"."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    told = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return told.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def headers(event: type[Event], envelope: Envelope) -> list[tuple[str, bytes]]:

@@ -16,7 +16,7 @@ from watchword.intake.store import KeyHeld
 from watchword.intake.subjects import Subjects
 from watchword.kernel.instant import to_us
 from watchword.kernel.verdict import Done
-from watchword.runtime import acting, outbox
+from watchword.runtime import acting
 from watchword.runtime.acting import Cause
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.coalesce import Coalescer, Overloaded
@@ -134,8 +134,7 @@ class Desk:
         await self._clock.refresh()
         async with self._pool.acquire(timeout=5) as connection, connection.transaction():
             rulings = await self._decide(connection, requests, rows)
-            await outbox.store(connection, rows)
-            settled = await self._teller.settle(connection)
+            settled = await self._teller.store(connection, rows)
             reach("intake.acted")
         reach("intake.committed")
         self._teller.forget(settled)

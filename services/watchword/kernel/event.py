@@ -1,6 +1,5 @@
 """What an event is: something that happened, said once, in the newest version of its schema."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, ClassVar
 
@@ -23,8 +22,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     TOPIC: ClassVar[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
+class Emit(msgspec.Struct, frozen=True):
     """One event to be told. `subject` is whose history it belongs to (a verification id in most cases) and the
     Kafka key unless `key` says otherwise; `ordinal` tells apart the events of one subject and one name, so that
     (subject, name, ordinal) names the fact and a repeat carries the same event id.

@@ -5,6 +5,8 @@ from hashlib import blake2b
 from typing import NewType
 from uuid import UUID
 
+from uuid_utils.compat import uuid5
+
 VerificationId = NewType("VerificationId", UUID)
 AttemptId = NewType("AttemptId", UUID)
 TenantId = NewType("TenantId", str)
@@ -18,7 +20,7 @@ _RANDOM_BITS = 128 - _TIME_BITS
 
 def event_id(subject: str, transition: str, ordinal: int = 0) -> UUID:
     """The id of the event that tells `transition` number `ordinal` of `subject`: the same facts, the same id."""
-    return uuid.uuid5(_NAMESPACE, f"{subject}/{transition}/{ordinal}")
+    return uuid5(_NAMESPACE, f"{subject}/{transition}/{ordinal}")
 
 
 def attempt_id(verification: UUID, send_no: int, try_no: int) -> AttemptId:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from watchword.kernel.event import Emit
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """One row for one named statement of the worker's store, and what is told if that row changed something.
 
     `statement` names a statement in `store.sql`. It is conditional: it changes the row only where the natural key
@@ -25,8 +26,7 @@ class Write:
     emits: tuple[Emit, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """The event is dealt with: these rows change, these events are told. Both may be empty."""
 
     writes: tuple[Write, ...] = ()

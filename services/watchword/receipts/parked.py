@@ -14,7 +14,7 @@ from watchword.receipts.callbacks import Unreadable, reports
 from watchword.receipts.decide import Report, decide_parked
 from watchword.receipts.metrics import ReceiptsMetrics
 from watchword.receipts.store import SQL, WRITES_IN_LOCK_ORDER, meant
-from watchword.runtime import acting, outbox
+from watchword.runtime import acting
 from watchword.runtime.failpoints import reach
 from watchword.runtime.process import Context
 from watchword.runtime.telling import Teller
@@ -52,8 +52,7 @@ class ParkedReports:
             told = await acting.write(connection, [(_NO_CAUSE, each) for each in done], WRITES_IN_LOCK_ORDER)
             now = self._context.clock.now()
             letters = [acting.outbox_row(each, "receipts", now) for each in told]
-            await outbox.store(connection, letters)
-            settled = await self._teller.settle(connection)
+            settled = await self._teller.store(connection, letters)
             reach("receipts.unparked")
         self._teller.forget(settled)
         self._teller.tell_soon(letters)

@@ -1,9 +1,10 @@
 """Carrying verdicts out: conditional writes in lock order, and the events of those that changed something."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+
+import msgspec
 
 from watchword.kernel.event import Emit
 from watchword.kernel.verdict import Done, Write
@@ -12,8 +13,7 @@ from watchword.runtime.outbox import Origin, OutboxRow
 from watchword.runtime.postgres import Connection, columns
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True):
     """What led to a verdict: the event's id and the correlation and trace it carries on. All may be ""."""
 
     event_id: str = ""
@@ -21,8 +21,7 @@ class Cause:
     traceparent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """One event that will be told: its sequence number (0 if not counted) and its cause."""
 
     emit: Emit

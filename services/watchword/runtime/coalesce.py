@@ -73,11 +73,12 @@ class Coalescer(Generic[T, R]):
         """The answer to `item`. Raises Overloaded, TimeoutError past `deadline_s`, or what `flush` raised."""
         if self._stopping or len(self._waiting) >= self._waiting_max:
             raise Overloaded("too many requests are waiting")
-        waiting = _Waiting[T, R](item, frozenset(self._keys(item)), asyncio.get_running_loop().create_future())
+        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(item, frozenset(self._keys(item)), answer)
         self._waiting.append(waiting)
         self._wake.set()
         async with asyncio.timeout(deadline_s):
-            return await waiting.answer
+            return await answer
 
     async def _run(self) -> None:
         while self._waiting or not self._stopping:

@@ -43,6 +43,7 @@ F = TypeVar("F")
 BATCH_RECORDS_MAX = 300
 POLL_WAIT_MS = 200
 EVERY_S = 0.02
+COMMIT_EVERY_S = 0.2
 AWAY_PAUSE_S = 0.5
 TURNS_WITHIN_S = 30.0
 LIVE_WITHIN_S = 120.0
@@ -107,6 +108,9 @@ class Loop(Generic[F]):
         self._task: asyncio.Task[None] | None = None
         self._held: dict[TopicPartition, float] = {}
         self._in_hand: Sequence[Any] = ()
+        self._finished: dict[TopicPartition, int] = {}
+        self._finished_in = -1
+        self._committed_at_s = 0.0
         self._waiting: dict[TopicPartition, Unfinished] = {}
         self._teller = Teller(step.worker, publisher=publisher, pool=pool)
         self._bugs_in_a_row = 0
@@ -151,8 +155,9 @@ class Loop(Generic[F]):
         return self._task.exception()
 
     async def _drained(self) -> None:
+        """The partitions leave: the batch in hand is finished and committed first."""
         async with self._turning:
-            return
+            await self._commit()
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -173,6 +178,9 @@ class Loop(Generic[F]):
                 self._in_hand = records
                 await self._turn(records)
                 self._in_hand = ()
+                if not records or time.monotonic() - self._committed_at_s >= COMMIT_EVERY_S:
+                    await self._commit()
+        await self._commit()
         await self._teller.stop()
 
     def _left(self) -> list[Unfinished]:
@@ -197,9 +205,24 @@ class Loop(Generic[F]):
             self._hold_from(records, AWAY_PAUSE_S)
             return
         self._turning_check.ok()
-        if await self._reader.commit(offsets, epoch=epoch):
-            reach(f"{self._step.worker}.offsets_committed")
+        self._finish(offsets, epoch)
         self._metrics.batch_seconds.observe(time.monotonic() - started, stage=self._step.group)
+
+    def _finish(self, offsets: Mapping[TopicPartition, int], epoch: int) -> None:
+        """Nothing more is owed below these offsets, which were read in `epoch`. They are committed a few times a
+        second: what is read again after a death changes nothing."""
+        if self._finished_in != epoch:
+            self._finished, self._finished_in = {}, epoch
+        self._finished |= offsets
+
+    async def _commit(self) -> None:
+        """Commit what is finished; what is refused is tried again while the partitions are ours."""
+        self._committed_at_s = time.monotonic()
+        if self._finished_in != self._reader.epoch:
+            self._finished = {}
+        if self._finished and await self._reader.commit(self._finished, epoch=self._finished_in):
+            self._finished = {}
+            reach(f"{self._step.worker}.offsets_committed")
 
     def _measure(self, records: Sequence[Any]) -> None:
         """The batch's size, and the age of its oldest record: what an SRE scales on."""
@@ -257,8 +280,7 @@ class Loop(Generic[F]):
             carried = [pair for pair in verdicts if pair[0].offset < waiting.get(pair[0].partition, 1 << 62)]
             rows = await self._act(connection, carried, now)
             rows += [*letters, *_letters(self._reader, carried)]
-            await outbox.store(connection, rows)
-            settled = await self._teller.settle(connection)
+            settled = await self._teller.store(connection, rows)
             reach(f"{self._step.worker}.acted")
         reach(f"{self._step.worker}.committed")
         self._teller.forget(settled)

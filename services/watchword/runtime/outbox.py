@@ -5,8 +5,8 @@ order in which transactions commit, which reading "everything after the last id"
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -28,10 +28,10 @@ ON CONFLICT (id) DO NOTHING
 _packer = msgspec.msgpack.Encoder()
 _unpacker = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...])
 DELETE = "DELETE FROM outbox WHERE id = ANY($1::uuid[])"
+SETTLE_AND_INSERT = f"WITH settled AS (DELETE FROM outbox WHERE id = ANY($6::uuid[])) {INSERT}"
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(msgspec.Struct, frozen=True):
     """One event, ready to be stored and published. `headers` are name and value, both text."""
 
     id: UUID
@@ -45,8 +45,7 @@ class OutboxRow:
         return Outgoing(self.topic, self.key, self.value, self.headers)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where an event comes from: the worker that tells it, when, and the event that caused it."""
 
     worker: str
@@ -113,23 +112,31 @@ def dead_row(
     return OutboxRow(identity, topics.dead(topic), key, value, (*headers, *why))
 
 
-async def store(connection: Connection, rows: Sequence[OutboxRow]) -> None:
-    """Insert rows within the caller's transaction. A row that is there already stays as it is."""
-    if rows:
-        await connection.execute(
-            INSERT,
-            [each.id for each in rows],
-            [each.topic for each in rows],
-            [each.key for each in rows],
-            [each.value for each in rows],
-            [pack(each.headers) for each in rows],
-        )
+async def store(connection: Connection, rows: Sequence[OutboxRow], *, settled: Sequence[UUID] = ()) -> None:
+    """Insert rows within the caller's transaction, and delete the `settled` ones, which Kafka has acknowledged. A row
+    that is there already stays as it is."""
+    if rows and settled:
+        await connection.execute(SETTLE_AND_INSERT, *_columns(rows), settled)
+    elif rows:
+        await connection.execute(INSERT, *_columns(rows))
+    elif settled:
+        await settle(connection, settled)
 
 
 async def settle(connection: Connection, ids: Sequence[UUID]) -> None:
     """Delete the rows that Kafka has acknowledged."""
     if ids:
         await connection.execute(DELETE, ids)
+
+
+def _columns(rows: Sequence[OutboxRow]) -> tuple[list[Any], ...]:
+    return (
+        [each.id for each in rows],
+        [each.topic for each in rows],
+        [each.key for each in rows],
+        [each.value for each in rows],
+        [pack(each.headers) for each in rows],
+    )
 
 
 def pack(headers: Iterable[tuple[str, bytes]]) -> bytes:

@@ -73,9 +73,16 @@ async def connect(dsn: str, *, worker: str, connections_max: int = 4) -> Pool:
         command_timeout=COMMAND_TIMEOUT_S,
         max_inactive_connection_lifetime=300,
         init=_teach_json,
+        reset=_as_it_is,
         server_settings={"application_name": f"watchword-{worker}", "role": role_of(worker), **_PATH_SETTINGS},
     )
     return await pool
+
+
+async def _as_it_is(connection: Any) -> None:
+    """What a connection needs when it is given back beyond its transaction's end, which the pool sees to: nothing.
+    Whatever a statement sets here, it sets for its transaction alone. The driver's own answer is one more round trip
+    a batch."""
 
 
 async def _teach_json(connection: Any) -> None:

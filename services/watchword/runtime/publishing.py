@@ -7,9 +7,9 @@ aiokafka's idempotent producer never gives up on a batch by itself, so a publish
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
@@ -18,8 +18,7 @@ from watchword.runtime.kafka import STOP_DEADLINE_S, Cluster, stop_quietly
 PUBLISH_DEADLINE_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """One record to be published. `topic` is the plain name, without prefix."""
 
     topic: str

@@ -77,10 +77,11 @@ class Teller:
             self._waiting.extend(rows)
             self._wake.set()
 
-    async def settle(self, connection: Connection) -> list[UUID]:
-        """Delete what was published within the caller's transaction; answers the ids, for `forget` once committed."""
+    async def store(self, connection: Connection, rows: Sequence[OutboxRow]) -> list[UUID]:
+        """Within the caller's transaction, store `rows` and delete what was published since; answers the ids of the
+        latter, for `forget` once committed."""
         ids = list(self._settled)
-        await outbox.settle(connection, ids)
+        await outbox.store(connection, rows, settled=ids)
         return ids
 
     def forget(self, ids: Sequence[UUID]) -> None:
@@ -99,7 +100,7 @@ class Teller:
             return
         try:
             async with self._pool.acquire(timeout=5) as connection:
-                ids = await self.settle(connection)
+                ids = await self.store(connection, ())
         except AWAY as error:
             log.info("runtime.settle_later", worker=self._worker, error=repr(error))
             return

@@ -76,7 +76,7 @@ class Overdue(Generic[F]):
             if not found:
                 return 0
             rows = await self._carry_out(connection, first_of_each(found), now)
-            settled = await self._teller.settle(connection)
+            settled = await self._teller.store(connection, rows)
             reach("timers.acted")
         reach("timers.committed")
         self._teller.forget(settled)
@@ -87,9 +87,7 @@ class Overdue(Generic[F]):
     async def _carry_out(self, connection: Connection, found: Iterable[F], now: datetime) -> list[outbox.OutboxRow]:
         done = [(_NO_CAUSE, self._kind.decide(one, now)) for one in found]
         told = await acting.write(connection, done, WRITES_IN_LOCK_ORDER)
-        rows = [acting.outbox_row(each, "timers", now) for each in told]
-        await outbox.store(connection, rows)
-        return rows
+        return [acting.outbox_row(each, "timers", now) for each in told]
 
     def _tell_age(self, found: list[F], now: datetime) -> None:
         oldest_s = max(((now - one.overdue_since).total_seconds() for one in found), default=0.0)

@@ -86,7 +86,9 @@ def test_the_sdk_reads_what_we_write() -> None:
 
 
 def test_we_read_what_the_sdk_writes() -> None:
-    expected = Envelope(**{name: getattr(ENVELOPE, name) for name in Envelope.__slots__ if name != "traceparent"})
+    expected = Envelope(
+        **{name: getattr(ENVELOPE, name) for name in Envelope.__struct_fields__ if name != "traceparent"}
+    )
     assert envelope.read(by_sdk(ENVELOPE, CodeIssued).items()) == expected
 
 

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
+
 from tests.support.history import approved
 from watchword.events import topics
 from watchword.replay.timeline import gist, receipts_of, timeline
@@ -38,9 +40,8 @@ def test_uncounted_event_stands_where_its_time_puts_it() -> None:
     entries = approved().entries()
     envelope = entries[3].envelope
     assert envelope is not None
-    moved = replace(
-        entries[3], envelope=replace(envelope, id="other", sequence=0, time=envelope.time + timedelta(milliseconds=1))
-    )
+    later = envelope.time + timedelta(milliseconds=1)
+    moved = replace(entries[3], envelope=msgspec.structs.replace(envelope, id="other", sequence=0, time=later))
     assert [moment.sequence for moment in timeline([*entries, moved]).moments[:6]] == [1, 2, 3, 4, 0, 5]
 
 
