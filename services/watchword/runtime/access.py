@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from math import ceil
 
@@ -68,6 +69,7 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or (parsed is not None and parsed.is_loopback)
 
 
+@lru_cache(maxsize=4_096)  # the same few proxies and platforms call all the time
 def _parsed(word: str) -> Address | None:
     if word.startswith("["):
         word = word[1:].partition("]")[0]

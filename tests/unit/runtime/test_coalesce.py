@@ -142,3 +142,19 @@ async def test_stopping_answers_everything_that_was_accepted() -> None:
     assert await asyncio.gather(*waiting) == list(range(10))
     with pytest.raises(Overloaded):
         await coalescer.submit(11, deadline_s=1)
+
+
+async def test_requests_that_come_sooner_than_the_pace_share_the_next_batch() -> None:
+    batches: list[list[int]] = []
+
+    async def flush(items: Sequence[int]) -> list[int]:
+        batches.append(list(items))
+        return list(items)
+
+    async with running(flush, every_s=0.05) as coalescer:
+        await coalescer.submit(0, deadline_s=5)
+        soon = asyncio.create_task(coalescer.submit(1, deadline_s=5))
+        for _ in range(10):  # without a pace it would have left by now
+            await asyncio.sleep(0)
+        await asyncio.gather(soon, coalescer.submit(2, deadline_s=5))
+    assert batches == [[0], [1, 2]]
