@@ -7,6 +7,7 @@ _BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENDED = frozenset("^{}\\[~]|€\f")
+_ALL = _BASIC | _EXTENDED
 
 _GSM7_SINGLE, _GSM7_PART = 160, 153
 _UCS2_SINGLE, _UCS2_PART = 70, 67
@@ -23,7 +24,10 @@ class Size:
 
 def size(text: str) -> Size:
     """What sending `text` takes. Characters outside GSM 7-bit turn the whole text into UCS-2."""
-    if all(letter in _BASIC or letter in _EXTENDED for letter in text):
+    letters = set(text)
+    if letters <= _BASIC and len(text) <= _GSM7_SINGLE:  # a code's message, nearly always
+        return Size("gsm7", len(text), 1)
+    if letters <= _ALL:
         widths = [2 if letter in _EXTENDED else 1 for letter in text]
         return Size("gsm7", sum(widths), _parts(widths, _GSM7_SINGLE, _GSM7_PART))
     widths = [2 if ord(letter) > 0xFFFF else 1 for letter in text]

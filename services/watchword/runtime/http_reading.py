@@ -43,6 +43,11 @@ async def read(request: web.BaseRequest, *, bytes_max: int, within_s: float) -> 
     """The body as it came. Raises Problem: body_too_large, request_timeout or malformed_request."""
     if (request.content_length or 0) > bytes_max:
         raise Problem("body_too_large")
+    if request.content.is_eof() and request.content.exception() is None:  # it came with its headers, as most do
+        whole = request.content.read_nowait(-1)
+        if len(whole) > bytes_max:
+            raise Problem("body_too_large")
+        return whole
     found = bytearray()
     try:
         async with asyncio.timeout(within_s):

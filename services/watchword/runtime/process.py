@@ -1,6 +1,7 @@
 """One process: what its workers share, what each of them gets, and the order in which it all starts and stops."""
 
 import asyncio
+import gc
 import importlib
 import signal
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from watchword.runtime.stop import Service, Turning, stop_all
 log = structlog.get_logger()
 
 STOP_DEADLINE_S = 25.0
+GC_YOUNG_MAX = 20_000
 WATCH_PAUSE_S = 0.5
 CONFIGURATION_FRESH_S = 30.0
 
@@ -125,6 +127,7 @@ class Process:
         failure: list[BaseException] = []
         try:
             await self.start()
+            _settle_memory()
             log.info("runtime.ready", workers=[worker.name for worker in self.workers])
             watch = Turning("watch", partial(self._watch, failure, told), pause_s=WATCH_PAUSE_S)
             await watch.start()
@@ -187,6 +190,14 @@ class Process:
 def _show_readiness(health: Health, metrics: RuntimeMetrics) -> None:
     for state in health.readiness():
         metrics.ready.set(float(state.ok), check=state.check)
+
+
+def _settle_memory() -> None:
+    """What is loaded by now stays: the collector need not look through it again and again. Left as it is born with, it
+    takes a sixth of a busy worker's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_YOUNG_MAX, 20, 50)
 
 
 def role_owner(worker: Worker) -> str:

@@ -56,7 +56,7 @@ def _body_problem(error: FieldError) -> Problem:
 
 def _content(body: bytes) -> Any:
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_without_doubles, parse_constant=_refuse_constant)
+        return _PYTHONS.decode(body.decode("utf-8"))
     except _TwiceError:
         raise Problem("malformed_json", "A name stands twice in one object.") from None
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
@@ -72,6 +72,10 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not JSON")
+
+
+# Made once: `json.loads` makes one for every call that has hooks.
+_PYTHONS = json.JSONDecoder(object_pairs_hook=_without_doubles, parse_constant=_refuse_constant)
 
 
 def _refuse_depth(body: bytes) -> None:
