@@ -14,7 +14,7 @@ import structlog
 
 from watchword.dispatch.breaker import Breaker, State, Word
 from watchword.dispatch.calling import Caller, Gate, Reply, Silence
-from watchword.dispatch.decide.facts import Health, Routing
+from watchword.dispatch.decide.facts import Abilities, Health, Routing
 from watchword.dispatch.lanes import Entry, Lane
 from watchword.dispatch.metrics import DispatchMetrics
 from watchword.dispatch.pacing import Pace
@@ -59,6 +59,7 @@ class Carrier:
     def __init__(self, account: Account, gateway: Gateway, metrics: DispatchMetrics) -> None:
         self.account = account
         self.gateway = gateway
+        self.abilities = Abilities.of(gateway)
         self.timeout_s = min(account.timeout_ms / 1000, CALL_TIMEOUT_MAX_S)
         self._metrics = metrics
         self._caller = Caller(account.inflight_max)

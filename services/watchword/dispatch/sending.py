@@ -161,7 +161,7 @@ class Sender:
 
     def _abilities(self, account: Account | None) -> Abilities:
         carrier = self._carriers.of(account.id) if account is not None else None
-        return Abilities.of(carrier.gateway if carrier is not None else None)
+        return carrier.abilities if carrier is not None else Abilities.of(None)
 
     async def _carry_out(self, work: Work, held: Held) -> tuple[Held | None, Recorded | None]:
         """One attempt to its end; answers the one that follows at once, if there is one."""

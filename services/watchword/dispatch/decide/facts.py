@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -102,7 +101,6 @@ class Abilities:
     can_be_asked: bool
 
     @classmethod
-    @lru_cache(maxsize=64)  # asking a protocol who fits it is slow, and there are a dozen gateways
     def of(cls, gateway: Gateway | None) -> "Abilities":
         """Those of `gateway`; none where the gateway is gone."""
         if gateway is None:
