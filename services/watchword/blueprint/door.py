@@ -7,6 +7,7 @@ from typing import Any
 from watchword.blueprint.workloads import DOOR_PORTS
 from watchword.blueprint.writing import MADE, table
 from watchword.checks.routes import CheckRoutes
+from watchword.intake.listing import Listing
 from watchword.intake.routes import IntakeRoutes
 from watchword.runtime.http import Route
 
@@ -60,15 +61,16 @@ def paths() -> dict[str, Sequence[Route[Any]]]:
     intake = IntakeRoutes(
         _NOBODY,
         understanding=_NOBODY,
-        subjects=_NOBODY,
+        reading=_NOBODY,
+        outcomes=_NOBODY,
         backlog=_NOBODY,
         configuration=_NOBODY,
         clock=_NOBODY,
-        pool=_NOBODY,
         metrics=_NOBODY,
     )
+    listing = Listing(pool=_NOBODY, subjects=_NOBODY, keyring=_NOBODY)
     checks = CheckRoutes(_NOBODY, keyring=_NOBODY, configuration=_NOBODY, deadline_s=1)
-    return {"intake": intake.routes(), "checks": checks.routes()}
+    return {"intake": [*intake.routes(), listing.route()], "checks": checks.routes()}
 
 
 def path_table() -> str:

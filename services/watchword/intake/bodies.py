@@ -5,6 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from watchword.events.verification_ended import VerificationEnded
+
 Word = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}\Z")]
 WordOrNone = Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9_.-]{0,62})?\Z")]
 Locale = Annotated[str, Meta(pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4})?\Z")]
@@ -77,8 +79,9 @@ class AttemptTold(msgspec.Struct, frozen=True, kw_only=True):
     receipt_at: str | None
 
 
-class VerificationTold(msgspec.Struct, frozen=True, kw_only=True):
-    """One verification and every attempt to send its code; the code itself is told nowhere."""
+class VerificationListed(msgspec.Struct, frozen=True, kw_only=True):
+    """One verification. `result` is how it ended, in the very words of the webhook and of the results topic; null
+    while it is pending."""
 
     id: str
     status: str
@@ -95,4 +98,10 @@ class VerificationTold(msgspec.Struct, frozen=True, kw_only=True):
     end_reason: str
     sends_left: int
     checks_left: int
+    result: VerificationEnded | None
+
+
+class VerificationTold(VerificationListed, frozen=True, kw_only=True):
+    """One verification and every attempt to send its code; the code itself is told nowhere."""
+
     attempts: list[AttemptTold]

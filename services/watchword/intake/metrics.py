@@ -16,6 +16,7 @@ class IntakeMetrics:
         self.refused = own.counter("refused_total", "Requests refused before any state was looked at.", "reason")
         self.batch_size = own.histogram("batch_size", "Requests that shared one transaction.")
         self.backlog = own.gauge("backlog_seconds", "Age of the oldest event that Kafka does not have yet.")
+        self.waits = own.counter("waits_total", "Requests that asked to wait, by what came of the wait.", "outcome")
         self.inbox = own.counter("inbox_total", "Published records, by what came of them.", "outcome")
 
     def tell(self, replies: Iterable[Reply]) -> None:

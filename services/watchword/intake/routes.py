@@ -1,24 +1,28 @@
 """Intake's routes on the public door: from a body to a request, from its reply to an answer."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
-from watchword.intake import store
+import msgspec
+
 from watchword.intake.answers import Accepted, Counted, Reply
 from watchword.intake.backlog import Backlog
 from watchword.intake.bodies import NoBody, SendOtpBody, StartBody, VerificationTold
 from watchword.intake.desk import Desk
 from watchword.intake.metrics import IntakeMetrics
+from watchword.intake.prefer import applied, wait_s
+from watchword.intake.reading import Reading
 from watchword.intake.request import Asker, Cancel, Repeat, Request, Resend
-from watchword.intake.showing import told
-from watchword.intake.subjects import Subjects
 from watchword.intake.understanding import Understanding
+from watchword.intake.waiting import Outcomes
 from watchword.kernel.tenancy import Tenant
 from watchword.runtime.access import rate_headers
 from watchword.runtime.clock import Clock
+from watchword.runtime.coalesce import Overloaded
 from watchword.runtime.configuration import ConfigurationWatch
 from watchword.runtime.http import Answer, Call, Route
-from watchword.runtime.postgres import Pool
+from watchword.runtime.postgres import AWAY
 from watchword.runtime.problems import Problem
 
 START, READ, CANCEL = "start", "read", "cancel"
@@ -30,6 +34,13 @@ _REPEATS = ("idempotency_mismatch", "idempotency_in_progress", "conflict")
 _CHOICES = ("policy_unknown", "template_unknown", "policy_bounds", "channel_unsupported", "code_refused")
 
 
+class _Identity(msgspec.Struct):
+    id: str
+
+
+_IDENTITY = msgspec.json.Decoder(_Identity)
+
+
 class IntakeRoutes:
     """The handlers. An id of another tenant and one that never was are answered alike, byte for byte."""
 
@@ -38,20 +49,20 @@ class IntakeRoutes:
         desk: Desk,
         *,
         understanding: Understanding,
-        subjects: Subjects,
+        reading: Reading,
+        outcomes: Outcomes,
         backlog: Backlog,
         configuration: ConfigurationWatch,
         clock: Clock,
-        pool: Pool,
         metrics: IntakeMetrics,
     ) -> None:
         self._desk = desk
         self._understanding = understanding
-        self._subjects = subjects
+        self._reading = reading
+        self._outcomes = outcomes
         self._backlog = backlog
         self._configuration = configuration
         self._clock = clock
-        self._pool = pool
         self._metrics = metrics
 
     def routes(self) -> list[Route[Any]]:
@@ -60,13 +71,16 @@ class IntakeRoutes:
         starts = (*_NUMBER, *_CHOICES, *_LIMITS, *_REPEATS, "verification_live")
         return [
             Route(method="POST", path="/v1/verifications", name="start_verification", request=StartBody,
-                  responses={202: Counted}, handler=self.start, scope=START, idempotent=True, problems=starts,
+                  responses={200: VerificationTold, 202: Counted}, handler=self.start, scope=START, idempotent=True,
+                  waits=True, problems=starts,
                   summary="Send a code to a number; a live verification of it is sent again"),
-            Route(method="POST", path="/send-otp", name="send_otp", request=SendOtpBody, responses={202: Counted},
-                  handler=self.send_otp, scope=START, idempotent=True, problems=starts,
+            Route(method="POST", path="/send-otp", name="send_otp", request=SendOtpBody,
+                  responses={200: VerificationTold, 202: Counted}, handler=self.send_otp, scope=START,
+                  idempotent=True, waits=True, problems=starts,
                   summary="Send a code to a number: the simple form"),
             Route(method="POST", path=f"{one}/resend", name="resend_verification", request=NoBody,
-                  responses={202: Counted}, handler=self.resend, scope=START, idempotent=True,
+                  responses={200: VerificationTold, 202: Counted}, handler=self.resend, scope=START,
+                  idempotent=True, waits=True,
                   problems=("not_found", "ended", *_LIMITS, *_REPEATS), summary="Send the code once more"),
             Route(method="POST", path=f"{one}/cancel", name="cancel_verification", request=NoBody,
                   responses={200: Counted}, handler=self.cancel, scope=CANCEL,
@@ -88,21 +102,18 @@ class IntakeRoutes:
         """Send a verification's code again. Raises as `start` does."""
         self._backlog.refuse_if_late()
         identity = _uuid(call.params["id"])
-        return await self._asked(Resend(self._asker(call, call.params["id"]), identity))
+        return await self._asked(Resend(self._asker(call, call.params["id"]), identity), call)
 
     async def cancel(self, call: Call[NoBody]) -> Answer:
         """End a verification. Raises as `start` does."""
-        return await self._asked(Cancel(self._asker(call, ""), _uuid(call.params["id"])))
+        return answered(await self._desk.ask(Cancel(self._asker(call, ""), _uuid(call.params["id"]))))
 
     async def read(self, call: Call[None]) -> Answer:
         """One verification. Raises Problem, or what Postgres raises."""
-        identity = _uuid(call.params["id"])
-        async with self._pool.acquire(timeout=5) as connection:
-            row = await store.read(connection, identity, call.tenant)
-            if row is None:
-                raise Problem("not_found")
-            attempts = await store.attempts(connection, identity)
-        return Answer(200, told(row, attempts, self._subjects.shown(row)))
+        told = await self._reading.told(_uuid(call.params["id"]), call.tenant)
+        if told is None:
+            raise Problem("not_found")
+        return Answer(200, told)
 
     async def _start(self, call: Call[Any], body: StartBody) -> Answer:
         self._backlog.refuse_if_late()
@@ -112,10 +123,25 @@ class IntakeRoutes:
         except Problem as problem:
             self._metrics.refused.add(reason=problem.code)
             raise
-        return await self._asked(request)
+        return await self._asked(request, call)
 
-    async def _asked(self, request: Request) -> Answer:
-        return answered(await self._desk.ask(request))
+    async def _asked(self, request: Request, call: Call[Any]) -> Answer:
+        asked_at = asyncio.get_running_loop().time()
+        answer = answered(await self._desk.ask(request))
+        seconds = wait_s(call.headers)
+        return await self._waited(answer, call, seconds, asked_at + seconds) if seconds else answer
+
+    async def _waited(self, answer: Answer, call: Call[Any], seconds: int, until: float) -> Answer:
+        """The outcome if there is one in time, else what was accepted: it stays accepted whatever fails here."""
+        identity = UUID(_IDENTITY.decode(answer.body).id)
+        left_s = max(until - asyncio.get_running_loop().time(), 0.0)
+        try:
+            known = await self._outcomes.known(identity, within_s=left_s, gone=call.gone)
+            told = await self._reading.told(identity, call.tenant) if known else None
+        except (Overloaded, *AWAY):
+            return answer
+        headers = {**answer.headers, **applied(seconds)}
+        return Answer(answer.status, answer.body, headers) if told is None else Answer(200, told, headers)
 
     def _asker(self, call: Call[Any], said: StartBody | str) -> Asker:
         """Who calls; `said` is what must be the same under the same Idempotency-Key, besides the operation."""

@@ -16,6 +16,9 @@ class IntakeSettings(WorkerSettings):
     tenant_waiting_max: int = Field(
         1_000, ge=1, le=100_000, description="Of these, how many may be one tenant's, so that none crowds out the rest"
     )
+    outcomes_waiting_max: int = Field(
+        1_000, ge=0, le=100_000, description="Requests that may wait for an outcome (Prefer: wait); others are not kept"
+    )
     backlog_max_s: float = Field(
         20.0, gt=0, le=600, description="Age in seconds of the oldest unpublished event from which starts are refused"
     )

@@ -7,14 +7,25 @@ import asyncpg
 import msgspec
 
 from watchword.events.envelope import instant
+from watchword.events.verification import Facts
+from watchword.events.verification_ended import Ending, VerificationEnded, result_of
 from watchword.intake.answers import counted
-from watchword.intake.bodies import AttemptTold, VerificationTold
+from watchword.intake.bodies import AttemptTold, VerificationListed, VerificationTold
 from watchword.kernel.policy import Policy
 from watchword.kernel.verification import State
 
 
 def told(row: asyncpg.Record, attempts: Iterable[asyncpg.Record], shown_number: str) -> VerificationTold:
     """The verification in `row` with its attempts. Terminal ones are told like live ones."""
+    alone = listed(row, shown_number)
+    return VerificationTold(
+        **{name: getattr(alone, name) for name in VerificationListed.__struct_fields__},
+        attempts=[_attempt(each) for each in attempts],
+    )
+
+
+def listed(row: asyncpg.Record, shown_number: str) -> VerificationListed:
+    """The verification in `row` by itself."""
     about = counted(
         row["verification_id"],
         State(row["state"]),
@@ -25,7 +36,7 @@ def told(row: asyncpg.Record, attempts: Iterable[asyncpg.Record], shown_number: 
         sends_requested=row["sends_requested"],
         checks_used=row["checks_used"],
     )
-    return VerificationTold(
+    return VerificationListed(
         **msgspec.structs.asdict(about),
         purpose=row["purpose"],
         channel=row["channel"],
@@ -35,7 +46,20 @@ def told(row: asyncpg.Record, attempts: Iterable[asyncpg.Record], shown_number: 
         created_at=instant(row["created_at"]),
         ended_at=_instant(row["ended_at"]),
         end_reason=row["end_reason"],
-        attempts=[_attempt(each) for each in attempts],
+        result=_result(row),
+    )
+
+
+def _result(row: asyncpg.Record) -> VerificationEnded | None:
+    if row["ended_at"] is None:
+        return None
+    return result_of(
+        Facts(**{name: row[name] for name in Facts.__struct_fields__}),
+        state=Ending(row["state"]),
+        reason=row["end_reason"],
+        requested_at=row["created_at"],
+        sends_used=row["sends_issued"],
+        checks_used=row["checks_used"],
     )
 
 

@@ -2,6 +2,8 @@
 store.sql."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +14,7 @@ from watchword.events.verification import Facts, Signals
 from watchword.intake.decide import Found, Standing, Stored
 from watchword.intake.request import Request, Start
 from watchword.intake.subjects import Subject
+from watchword.kernel.ids import attempt_span
 from watchword.kernel.instant import from_us, to_us
 from watchword.kernel.policy import Policy
 from watchword.kernel.verdict import Done, Write
@@ -23,6 +26,29 @@ from watchword.runtime.postgres import Connection, columns, statements
 _SQL = statements("watchword.intake")
 _WRITES_IN_LOCK_ORDER = ("begin", "resend", "cancel", "fill_bucket", "keep_answer", "forget_key")
 _WRITES = {name: _SQL[name] for name in _WRITES_IN_LOCK_ORDER}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a page is taken from: ids below `below` and from `floor` on, and the filters. `reference` "" is any."""
+
+    tenant: str
+    reference: str
+    states: tuple[str, ...]
+    created_from: datetime
+    created_to: datetime
+    floor: UUID
+    below: UUID
+    rows_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of one page; the next one begins below `goes_on_below`, None where there is none."""
+
+    rows: tuple[asyncpg.Record, ...]
+    goes_on_below: UUID | None
+
 
 Shown = Callable[[asyncpg.Record], str]
 Pointer = tuple[str, str, str]  # tenant, number token, purpose
@@ -87,6 +113,34 @@ async def read(connection: Connection, verification: UUID, tenant: str) -> async
 async def attempts(connection: Connection, verification: UUID) -> list[asyncpg.Record]:
     """Every attempt to send a verification's code, in order."""
     return list(await connection.fetch(_SQL["read_attempts"], verification))
+
+
+async def tried(connection: Connection, ids: Collection[UUID]) -> set[UUID]:
+    """Those of `ids` whose newest send was tried, or that have ended."""
+    rows = [(each, *attempt_span(each)) for each in ids]
+    return {row["id"] for row in await connection.fetch(_SQL["tried"], *columns(rows, 3))}
+
+
+async def page(connection: Connection, window: Window, *, looked_at_max: int) -> Page:
+    """A page of a tenant's verifications, newest first, of at most `looked_at_max` rows that were looked at."""
+    by_reference = (_SQL["page_of_reference"], window.reference) if window.reference else (_SQL["page"],)
+    statement, *further = by_reference
+    found = await connection.fetch(
+        statement,
+        window.tenant,
+        window.floor,
+        window.below,
+        looked_at_max,
+        window.states,
+        window.created_from,
+        window.created_to,
+        window.rows_max + 1,
+        *further,
+    )
+    rows = tuple(row for row in found if row["verification_id"] is not None)
+    if len(rows) > window.rows_max:
+        return Page(rows[: window.rows_max], rows[window.rows_max - 1]["verification_id"])
+    return Page(rows, found[0]["lowest"] if found[0]["looked_at"] == looked_at_max else None)
 
 
 async def backlog_s(connection: Connection) -> float:

@@ -128,9 +128,9 @@ RETURNING t.name AS key, 0 AS seq
 
 -- name: read_verification
 -- One verification as its tenant may read it.
-SELECT v.id AS verification_id, v.tenant, v.number_token, v.country, v.purpose, v.channel, v.policy, v.reference,
-       v.expires_at, v.state, v.rules, v.end_reason, v.sends_requested, v.checks_used, v.created_at,
-       v.next_send_at, v.ended_at, v.number_sealed, s.wrapped_key
+SELECT v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
+       v.policy, v.policy_version, v.reference, v.expires_at, v.state, v.rules, v.end_reason, v.sends_requested,
+       v.sends_issued, v.checks_used, v.created_at, v.next_send_at, v.ended_at, v.number_sealed, s.wrapped_key
 FROM verifications AS v
 LEFT JOIN subjects AS s ON s.tenant = v.tenant AND s.number_token = v.number_token
 WHERE v.id = $1 AND v.tenant = $2
@@ -140,6 +140,69 @@ SELECT send_no, try_no, state, receipt_state, created_at, concluded_at, receipt_
 FROM attempts
 WHERE verification_id = $1
 ORDER BY send_no, try_no
+
+-- name: tried
+-- Of these verifications those that have ended, and those whose newest send was tried. The ids that their attempts
+-- can have keep the look to one partition.
+SELECT t.id
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS t (id, first, last)
+JOIN verifications AS v ON v.id = t.id
+WHERE v.ended_at IS NOT NULL
+   OR EXISTS (
+       SELECT FROM attempts AS a
+       WHERE a.verification_id = t.id AND a.id BETWEEN t.first AND t.last
+         AND a.send_no = v.sends_requested AND a.state NOT IN ('queued', 'sending')
+   )
+
+-- name: page
+-- A tenant's verifications, newest first: at most $4 are looked at, at most $8 chosen of them. The one row that comes
+-- in any case says how many were looked at and where that ended.
+WITH looked_at AS MATERIALIZED (
+    SELECT v.id, v.state, v.created_at
+    FROM verifications AS v
+    WHERE v.tenant = $1 AND v.id >= $2 AND v.id < $3
+    ORDER BY v.id DESC
+    LIMIT $4
+), chosen AS MATERIALIZED (
+    SELECT l.id
+    FROM looked_at AS l
+    WHERE l.state = ANY($5::text[]) AND l.created_at >= $6 AND l.created_at < $7
+    ORDER BY l.id DESC
+    LIMIT $8
+)
+SELECT (SELECT count(*) FROM looked_at) AS looked_at, (SELECT id FROM looked_at ORDER BY id LIMIT 1) AS lowest,
+       v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
+       v.policy, v.policy_version, v.reference, v.expires_at, v.state, v.rules, v.end_reason, v.sends_requested,
+       v.sends_issued, v.checks_used, v.created_at, v.next_send_at, v.ended_at, v.number_sealed, s.wrapped_key
+FROM (SELECT) AS always
+LEFT JOIN (chosen AS c JOIN verifications AS v ON v.id = c.id
+           LEFT JOIN subjects AS s ON s.tenant = v.tenant AND s.number_token = v.number_token) ON true
+ORDER BY v.id DESC
+
+-- name: page_of_reference
+-- The same of one reference. A statement of its own, so that its plan is its own.
+WITH looked_at AS MATERIALIZED (
+    SELECT v.id, v.state, v.created_at
+    FROM verifications AS v
+    WHERE v.tenant = $1 AND v.id >= $2 AND v.id < $3 AND v.reference = $9
+      AND v.reference <> ''
+    ORDER BY v.id DESC
+    LIMIT $4
+), chosen AS MATERIALIZED (
+    SELECT l.id
+    FROM looked_at AS l
+    WHERE l.state = ANY($5::text[]) AND l.created_at >= $6 AND l.created_at < $7
+    ORDER BY l.id DESC
+    LIMIT $8
+)
+SELECT (SELECT count(*) FROM looked_at) AS looked_at, (SELECT id FROM looked_at ORDER BY id LIMIT 1) AS lowest,
+       v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
+       v.policy, v.policy_version, v.reference, v.expires_at, v.state, v.rules, v.end_reason, v.sends_requested,
+       v.sends_issued, v.checks_used, v.created_at, v.next_send_at, v.ended_at, v.number_sealed, s.wrapped_key
+FROM (SELECT) AS always
+LEFT JOIN (chosen AS c JOIN verifications AS v ON v.id = c.id
+           LEFT JOIN subjects AS s ON s.tenant = v.tenant AND s.number_token = v.number_token) ON true
+ORDER BY v.id DESC
 
 -- name: backlog
 -- The age of the oldest event that Kafka does not have yet, in seconds; NULL if it has all of them.

@@ -8,12 +8,15 @@ from watchword.events.verification_requested import VerificationRequested
 from watchword.intake.backlog import Backlog
 from watchword.intake.desk import Desk
 from watchword.intake.inbox import Inbox
+from watchword.intake.listing import Listing
 from watchword.intake.metrics import IntakeMetrics
+from watchword.intake.reading import Reading
 from watchword.intake.routes import IntakeRoutes
 from watchword.intake.settings import IntakeSettings
 from watchword.intake.subjects import Subjects
 from watchword.intake.submitted import Submissions
 from watchword.intake.understanding import Understanding
+from watchword.intake.waiting import Outcomes
 from watchword.kernel.feature import PILE_UPS
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.mirror import LevelMirror
@@ -23,7 +26,7 @@ from watchword.runtime.telling import Teller
 
 READS = (topics.INBOX, topics.RISK_LEVELS)
 WRITES = (VerificationRequested, ResendRequested, VerificationRefused, VerificationEnded)
-KEYS = frozenset({Purpose.NUMBER_TOKEN, Purpose.SIGNAL_TOKEN, Purpose.SUBJECT, Purpose.HANDOVER})
+KEYS = frozenset({Purpose.NUMBER_TOKEN, Purpose.SIGNAL_TOKEN, Purpose.SUBJECT, Purpose.HANDOVER, Purpose.CURSOR})
 
 TURNS_WITHIN_S = 15.0
 LIVE_WITHIN_S = 120.0
@@ -61,21 +64,30 @@ async def build(context: Context) -> list[Service]:
         check=context.health.check("intake.inbox", ready_within_s=TURNS_WITHIN_S, live_within_s=LIVE_WITHIN_S),
         metrics=metrics,
     )
-    _mount(context, desk, understanding, backlog, metrics)
-    return [teller, desk, backlog, mirror, inbox]
+    outcomes = Outcomes(pool=context.pool, waiting_max=settings.outcomes_waiting_max, metrics=metrics)
+    _mount(context, desk, understanding, outcomes, backlog, metrics)
+    return [teller, desk, backlog, mirror, inbox, outcomes]
 
 
 def _mount(
-    context: Context, desk: Desk, understanding: Understanding, backlog: Backlog, metrics: IntakeMetrics
+    context: Context,
+    desk: Desk,
+    understanding: Understanding,
+    outcomes: Outcomes,
+    backlog: Backlog,
+    metrics: IntakeMetrics,
 ) -> None:
+    subjects = Subjects(context.keyring)
     routes = IntakeRoutes(
         desk,
         understanding=understanding,
-        subjects=Subjects(context.keyring),
+        reading=Reading(pool=context.pool, subjects=subjects),
+        outcomes=outcomes,
         backlog=backlog,
         configuration=context.configuration,
         clock=context.clock,
-        pool=context.pool,
         metrics=metrics,
     )
-    context.door.mount(*routes.routes(), configuration=context.configuration, clock=context.clock)
+    listing = Listing(pool=context.pool, subjects=subjects, keyring=context.keyring)
+    mounted = (*routes.routes(), listing.route())
+    context.door.mount(*mounted, configuration=context.configuration, clock=context.clock)

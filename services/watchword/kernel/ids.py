@@ -37,6 +37,12 @@ def attempt_id(verification: UUID, send_no: int, try_no: int) -> AttemptId:
     return AttemptId(_with_version_8(time_part << _RANDOM_BITS | int.from_bytes(digest, "big")))
 
 
+def attempt_span(verification: UUID) -> tuple[UUID, UUID]:
+    """The least and the greatest id that an attempt of the verification can have: by it one partition is read."""
+    first = verification.int >> _RANDOM_BITS << _RANDOM_BITS
+    return UUID(int=first), UUID(int=first | (1 << _RANDOM_BITS) - 1)
+
+
 def _with_version_8(value: int) -> UUID:
     value = value & ~(0xF << 76) | 0x8 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62

@@ -68,7 +68,8 @@ class Answer:
 class Call(Generic[B]):
     """One request, let in. `body` is the route's request struct, bytes on a raw route, None where there is none;
     `raw` the bytes as they came. `client_ip` is the nearest address that is not a trusted proxy. `caller` is None
-    on routes without a scope. `url` is as the caller wrote it, for signatures over it."""
+    on routes without a scope. `url` is as the caller wrote it, for signatures over it. `gone` says whether the
+    caller has hung up meanwhile, so that nobody waits on its behalf."""
 
     body: B
     raw: bytes = field(repr=False)
@@ -81,6 +82,7 @@ class Call(Generic[B]):
     trace_id: str
     method: str
     url: str
+    gone: Callable[[], bool] = field(repr=False, default=lambda: False)
 
     @property
     def tenant(self) -> str:
@@ -97,7 +99,7 @@ class Route(Generic[B]):
     `path` has parameters in braces. `request` is the body's struct, `bytes` for a body of any type up to 64 KiB that
     is passed on as it came, None for no body. `query` is the struct of the query. `responses` maps a status to the
     struct answered, `problems` names the codes that may be answered besides the usual ones. `scope` "" lets
-    everybody in. `idempotent` routes read Idempotency-Key.
+    everybody in. `idempotent` routes read Idempotency-Key, `waits` says that it honours `Prefer: wait=N`.
     """
 
     method: str
@@ -110,6 +112,7 @@ class Route(Generic[B]):
     problems: tuple[str, ...] = ()
     scope: str = ""
     idempotent: bool = False
+    waits: bool = False
     query: type[msgspec.Struct] | None = None
 
 
@@ -271,6 +274,7 @@ class Door:
             trace_id=trace_id,
             method=request.method,
             url=request.raw_path,
+            gone=lambda: request.transport is None,
         )
         async with asyncio.timeout(self._limits.handle_s):
             return await route.handler(call)

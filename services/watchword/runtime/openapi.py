@@ -39,6 +39,8 @@ class Operation(Protocol):
     def scope(self) -> str: ...
     @property
     def idempotent(self) -> bool: ...
+    @property
+    def waits(self) -> bool: ...
 
 
 class ProblemDocument(msgspec.Struct, kw_only=True):
@@ -112,6 +114,10 @@ def _parameters(route: Operation, components: Mapping[str, Any]) -> list[dict[st
     if route.idempotent:
         key_schema = {"type": "string", "maxLength": 200}
         found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key_schema})
+    if route.waits:
+        words = "wait=N: answer when the outcome is known, or after N seconds (RFC 7240)."
+        wait_schema = {"type": "string"}
+        found.append({"name": "Prefer", "in": "header", "required": False, "schema": wait_schema, "description": words})
     return found
 
 
