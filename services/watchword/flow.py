@@ -37,7 +37,7 @@ WORKERS = (
     Worker("checks", "watchword.checks.worker",
            writes=("code-checked", "verification-ended"), doors=("public",)),
     Worker("timers", "watchword.timers.worker",
-           writes=("verification-assessed", "send-requested", "attempt-made", "verification-ended")),
+           writes=("verification-assessed", "send-requested", "attempt-made", "code-checked", "verification-ended")),
     Worker("callbacks", "watchword.callbacks.worker", reads=(t.LIFECYCLE,),
            writes=("callback-delivered", "verification-ended"), owns=("callback_deliveries", "endpoint_states")),
 )  # fmt: skip

@@ -104,18 +104,19 @@ def conclude(facts: CheckFacts, guess: Guess) -> Done:
     match told.result:
         case Result.APPROVED:
             ended = _ended(facts, guess, Ending.APPROVED, RIGHT_CODE)
-            return Done((Write("approve", subject, (RIGHT_CODE,), (checked, ended)),))
+            return Done((Write("approve", subject, (guess.check_no, RIGHT_CODE), (checked, ended)),))
         case Result.LOCKED:
             ended = _ended(facts, guess, Ending.LOCKED, TOO_MANY_WRONG)
-            return Done((Write("lock", subject, (TOO_MANY_WRONG,), (checked, ended)),))
-    return Done((Write("note", subject, (), (checked,)),))
+            return Done((Write("lock", subject, (guess.check_no, TOO_MANY_WRONG), (checked, ended)),))
+    return Done((Write("note", subject, (guess.check_no,), (checked,)),))
 
 
 def conclude_late(facts: CheckFacts, guess: Guess, state: State) -> tuple[Answer, Done]:
     """The same for a check whose ending changed nothing, because the verification ended as `state` between the
     count and the comparison. A right code is told as `unknown`: it was neither wrong nor did it approve."""
     result = CheckResult.UNKNOWN if guess.right and guess.bound else CheckResult.WRONG
-    told = Done((Write("note", str(facts.about.verification_id), (), (_checked(facts, guess, result),)),))
+    subject = str(facts.about.verification_id)
+    told = Done((Write("note", subject, (guess.check_no,), (_checked(facts, guess, result),)),))
     return _ENDED.get(state, NOTHING_THERE), told
 
 

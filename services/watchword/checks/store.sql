@@ -55,27 +55,30 @@ RETURNING v.id, v.checks_used,
 -- name: approve
 -- moves: issued -> approved
 UPDATE verifications AS v
-SET state = 'approved', end_reason = t.reason, ended_at = clock_timestamp(), due_at = NULL, own_code = NULL,
-    seq = v.seq + t.counted
-FROM unnest($1::uuid[], $2::int[], $3::text[]) AS t (id, counted, reason)
+SET state = 'approved', end_reason = t.reason, ended_at = clock_timestamp(),
+    due_at = due_once_ended(v.checks_used, v.checks_told | (1 << t.check_no - 1)), own_code = NULL,
+    checks_told = v.checks_told | (1 << t.check_no - 1), seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::text[]) AS t (id, counted, check_no, reason)
 WHERE v.id = t.id AND v.state = 'issued'
 RETURNING v.id AS key, v.seq
 
 -- name: lock
 -- moves: issued -> locked
 UPDATE verifications AS v
-SET state = 'locked', end_reason = t.reason, ended_at = clock_timestamp(), due_at = NULL, own_code = NULL,
-    seq = v.seq + t.counted
-FROM unnest($1::uuid[], $2::int[], $3::text[]) AS t (id, counted, reason)
+SET state = 'locked', end_reason = t.reason, ended_at = clock_timestamp(),
+    due_at = due_once_ended(v.checks_used, v.checks_told | (1 << t.check_no - 1)), own_code = NULL,
+    checks_told = v.checks_told | (1 << t.check_no - 1), seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::text[]) AS t (id, counted, check_no, reason)
 WHERE v.id = t.id AND v.state = 'issued' AND v.checks_used >= v.checks_max
 RETURNING v.id AS key, v.seq
 
 -- name: note
--- A counted check that ends nothing, or came when the verification had just ended: it is told all the same.
+-- A counted check that ends nothing, or came when the verification had just ended: it is told all the same, unless
+-- timers have done so because it took too long.
 UPDATE verifications AS v
-SET seq = v.seq + t.counted
-FROM unnest($1::uuid[], $2::int[]) AS t (id, counted)
-WHERE v.id = t.id
+SET checks_told = v.checks_told | (1 << t.check_no - 1), seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS t (id, counted, check_no)
+WHERE v.id = t.id AND (v.checks_told & (1 << t.check_no - 1)) = 0
 RETURNING v.id AS key, v.seq
 
 -- name: states

@@ -133,7 +133,8 @@ RETURNING id
 -- Only where nothing of the verification can have left or still may: no attempt is open, accepted or unknown, and
 -- every send that was asked for has been tried.
 UPDATE verifications AS v
-SET state = 'failed', end_reason = t.reason, ended_at = clock_timestamp(), due_at = NULL, own_code = NULL,
+SET state = 'failed', end_reason = t.reason, ended_at = clock_timestamp(),
+    due_at = due_once_ended(v.checks_used, v.checks_told), own_code = NULL,
     seq = v.seq + t.counted
 FROM unnest($1::uuid[], $2::int[], $3::text[]) AS t (id, counted, reason)
 WHERE v.id = t.id AND v.state = 'issued'

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from watchword.events import topics
 from watchword.events.attempt_made import AttemptMade, AttemptResult
+from watchword.events.code_checked import CheckResult, CodeChecked
 from watchword.events.risk_level_set import Reason
 from watchword.events.send_requested import SendRequested
 from watchword.events.verification import Facts, Signals, shared
@@ -15,7 +16,7 @@ from watchword.kernel.event import Emit
 from watchword.kernel.ids import AttemptId
 from watchword.kernel.policy import OnTimeout, Policy
 from watchword.kernel.verdict import Done, Write
-from watchword.kernel.verification import AttemptState, State
+from watchword.kernel.verification import ENDED, AttemptState, State
 
 RULESET = "timeout"
 ASSESSMENT_LATE = "assessment_late"
@@ -24,7 +25,8 @@ TIME_OVER = "time_over"
 
 @dataclass(frozen=True, slots=True)
 class DueVerification:
-    """A verification whose `due_at` has come."""
+    """A verification whose `due_at` has come. `checks_told` has a bit for each check that was told, the lowest for
+    the first."""
 
     about: Facts
     state: State
@@ -35,6 +37,8 @@ class DueVerification:
     sends_assessed: int
     sends_issued: int
     checks_used: int
+    checks_told: int
+    checks_max: int
     overdue_since: datetime
 
 
@@ -61,7 +65,10 @@ class OverdueAttempt:
 
 def decide_due(facts: DueVerification, now: datetime) -> Done:
     """Past its life a verification expires. Before, an assessment that did not come is replaced by the policy's
-    choice; a verification that owes nothing is looked at again when its life ends."""
+    choice; a verification that owes nothing is looked at again when its life ends. One that has ended owes the checks
+    that were counted and not told."""
+    if facts.state in ENDED:
+        return tell_interrupted(facts)
     if now >= facts.about.expires_at:
         return expire(facts)
     if facts.sends_assessed < facts.sends_requested:
@@ -83,6 +90,18 @@ def expire(facts: DueVerification) -> Done:
         signals=facts.signals,
     )
     return Done((Write("expire", subject, (TIME_OVER,), (Emit(ended, subject),)),))
+
+
+def tell_interrupted(facts: DueVerification) -> Done:
+    """Whoever counted these checks died before the comparison, or is so late that it may not conclude any more: nobody
+    knows what was typed. They have the ids that their own events would have had."""
+    subject = str(facts.about.verification_id)
+    told = tuple(
+        Emit(_interrupted(facts, check_no), subject, check_no)
+        for check_no in range(1, facts.checks_used + 1)
+        if not facts.checks_told & 1 << check_no - 1
+    )
+    return Done((Write("tell_interrupted", subject, (facts.checks_told,), told),))
 
 
 def assume_assessed(facts: DueVerification, now: datetime) -> Done:
@@ -128,6 +147,11 @@ def decide_late(facts: OverdueAttempt, now: datetime) -> Done:
     return give_up(facts, AttemptResult.SKIPPED_LATE, "")
 
 
+def decide_abandoned(facts: OverdueAttempt, now: datetime) -> Done:
+    """An attempt that nobody has claimed, of a verification that has ended: nobody will, so nobody waits for it."""
+    return give_up(facts, AttemptResult.SKIPPED_LATE, "")
+
+
 def give_up(facts: OverdueAttempt, result: AttemptResult, outcome: str) -> Done:
     """The attempt ends without a gateway's word."""
     made = AttemptMade(
@@ -144,6 +168,11 @@ def give_up(facts: OverdueAttempt, result: AttemptResult, outcome: str) -> Done:
     attempt, key = str(facts.attempt_id), str(facts.about.verification_id)
     told = Emit(made, attempt, key=key)
     return Done((Write("give_up", attempt, (facts.state.value, result.value, outcome), (told,)),))
+
+
+def _interrupted(facts: DueVerification, check_no: int) -> CodeChecked:
+    left = max(facts.checks_max - check_no, 0)
+    return CodeChecked(**shared(facts.about), result=CheckResult.UNKNOWN, check_no=check_no, checks_left=left)
 
 
 def _assumed(facts: DueVerification, send_no: int, now: datetime) -> VerificationAssessed:

@@ -9,6 +9,7 @@ WITHIN_S = {
     "due_verifications": 30.0,
     "stale_claims": 30.0,
     "late_attempts": 30.0,
+    "abandoned_attempts": 30.0,
     "parked_receipts": 60.0,
     OUTBOX: 20.0,
 }

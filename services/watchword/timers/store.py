@@ -10,7 +10,8 @@ from watchword.runtime.postgres import statements
 from watchword.timers.decide import DueVerification, OverdueAttempt
 
 SQL = statements("watchword.timers")
-WRITES_IN_LOCK_ORDER = {name: SQL[name] for name in ("expire", "assume_assessed", "look_again", "requeue", "give_up")}
+_WRITE_NAMES = ("expire", "assume_assessed", "look_again", "tell_interrupted", "requeue", "give_up")
+WRITES_IN_LOCK_ORDER = {name: SQL[name] for name in _WRITE_NAMES}
 
 
 def due_of(row: asyncpg.Record) -> DueVerification:
@@ -25,6 +26,8 @@ def due_of(row: asyncpg.Record) -> DueVerification:
         sends_assessed=row["sends_assessed"],
         sends_issued=row["sends_issued"],
         checks_used=row["checks_used"],
+        checks_told=row["checks_told"],
+        checks_max=row["checks_max"],
         overdue_since=row["due_at"],
     )
 
@@ -35,7 +38,7 @@ def stale_of(row: asyncpg.Record) -> OverdueAttempt:
 
 
 def late_of(row: asyncpg.Record) -> OverdueAttempt:
-    """A row of the statement `late_attempts`."""
+    """A row of the statements `late_attempts` and `abandoned_attempts`."""
     return _attempt(row)
 
 

@@ -17,8 +17,8 @@ SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::flo
 
 -- name: due_verifications
 SELECT id AS verification_id, tenant, number_token, country, range, number_type, purpose, channel, policy,
-       policy_version, reference, expires_at, state, created_at, signals, rules, sends_requested, sends_assessed, sends_issued,
-       checks_used, due_at
+       policy_version, reference, expires_at, state, created_at, signals, rules, sends_requested, sends_assessed,
+       sends_issued, checks_used, checks_told, checks_max, due_at
 FROM verifications
 WHERE due_at <= statement_timestamp()
 ORDER BY due_at
@@ -28,7 +28,8 @@ FOR NO KEY UPDATE SKIP LOCKED
 -- name: expire
 -- moves: requested, issued -> expired
 UPDATE verifications AS v
-SET state = 'expired', end_reason = t.reason, ended_at = clock_timestamp(), due_at = NULL, own_code = NULL,
+SET state = 'expired', end_reason = t.reason, ended_at = clock_timestamp(),
+    due_at = due_once_ended(v.checks_used, v.checks_told), own_code = NULL,
     seq = v.seq + t.counted
 FROM unnest($1::uuid[], $2::int[], $3::text[]) AS t (id, counted, reason)
 WHERE v.id = t.id AND v.state IN ('requested', 'issued')
@@ -48,6 +49,14 @@ UPDATE verifications AS v
 SET due_at = t.due_at
 FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS t (id, counted, due_at)
 WHERE v.id = t.id AND v.state IN ('requested', 'issued')
+RETURNING v.id AS key, v.seq
+
+-- name: tell_interrupted
+-- Every check that was counted is told now. Whoever still comes to conclude one of them changes nothing any more.
+UPDATE verifications AS v
+SET checks_told = (1 << v.checks_used) - 1, due_at = NULL, seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS t (id, counted, checks_told)
+WHERE v.id = t.id AND v.checks_told = t.checks_told AND v.ended_at IS NOT NULL
 RETURNING v.id AS key, v.seq
 
 -- name: stale_claims
@@ -83,6 +92,24 @@ JOIN verifications AS v ON v.id = a.verification_id
 WHERE a.state = 'queued' AND a.send_deadline < statement_timestamp() - $1::interval
   AND (a.recovery = 0 OR v.expires_at < statement_timestamp() - $1::interval)
 ORDER BY a.send_deadline
+LIMIT $2
+FOR NO KEY UPDATE OF v, a SKIP LOCKED
+
+-- name: abandoned_attempts
+-- Attempts that nobody has claimed and whose verification has ended. Of what is queued the first $1 are looked at, those
+-- that must leave soonest: if more wait, the others' turn comes before their deadline.
+WITH queued AS MATERIALIZED (
+    SELECT id, verification_id FROM attempts WHERE state = 'queued' AND recovery = 0 ORDER BY send_deadline LIMIT $1
+)
+SELECT v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
+       v.policy, v.policy_version, v.reference, v.expires_at,
+       a.id AS attempt_id, a.state, a.send_no, a.try_no, a.code_version, a.send_deadline, a.recovery, a.account,
+       a.gateway, v.ended_at AS overdue_since
+FROM queued AS q
+JOIN verifications AS v ON v.id = q.verification_id
+JOIN attempts AS a ON a.id = q.id
+WHERE v.ended_at IS NOT NULL AND a.state = 'queued' AND a.recovery = 0
+ORDER BY v.ended_at
 LIMIT $2
 FOR NO KEY UPDATE OF v, a SKIP LOCKED
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from watchword.events import topics
 from watchword.events.attempt_made import AttemptMade
+from watchword.events.code_checked import CodeChecked
 from watchword.events.send_requested import SendRequested
 from watchword.events.verification_assessed import VerificationAssessed
 from watchword.events.verification_ended import VerificationEnded
@@ -12,7 +13,7 @@ from watchword.runtime.keyring import Purpose
 from watchword.runtime.process import Context
 from watchword.runtime.stop import Service, Turning
 from watchword.runtime.telling import Teller
-from watchword.timers.decide import decide_due, decide_late, decide_stale
+from watchword.timers.decide import decide_abandoned, decide_due, decide_late, decide_stale
 from watchword.timers.lag import Lag
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.overdue import Kind, Means, Overdue
@@ -23,8 +24,9 @@ from watchword.timers.sweep import Sweep
 from watchword.timers.tidying import Tidying
 
 READS: tuple[str, ...] = ()
-WRITES: tuple[type[Event], ...] = (VerificationAssessed, SendRequested, AttemptMade, VerificationEnded)
+WRITES: tuple[type[Event], ...] = (VerificationAssessed, SendRequested, AttemptMade, CodeChecked, VerificationEnded)
 KEYS: frozenset[Purpose] = frozenset()
+ABANDONED_LOOKED_AT_MAX = 2_000
 BURIES = (topics.dead(topics.RECEIPTS),)
 
 
@@ -38,6 +40,10 @@ async def build(context: Context) -> list[Service]:
     due = Overdue(Kind("due_verifications", SQL["due_verifications"], (rows,), due_of, decide_due), means)
     stale = Overdue(Kind("stale_claims", SQL["stale_claims"], (rows,), stale_of, decide_stale), means)
     late = Overdue(Kind("late_attempts", SQL["late_attempts"], (grace, rows), late_of, decide_late), means)
+    abandoned_of = (ABANDONED_LOOKED_AT_MAX, rows)
+    abandoned = Overdue(
+        Kind("abandoned_attempts", SQL["abandoned_attempts"], abandoned_of, late_of, decide_abandoned), means
+    )
     parked = ParkedTooLong(rows, means)
     sweep = Sweep(
         settings,
@@ -57,6 +63,7 @@ async def build(context: Context) -> list[Service]:
         Turning("timers.stale", stale.turn, pause_s=pause_s),
         Turning("timers.sweep", sweep.turn, pause_s=pause_s),
         Turning("timers.late", late.turn, pause_s=pause_s * 5),
+        Turning("timers.abandoned", abandoned.turn, pause_s=pause_s * 5),
         Turning("timers.parked", parked.turn, pause_s=pause_s * 5),
         Turning("timers.tidying", tidying.turn, pause_s=settings.tidy_pause_s),
         Turning("timers.lag", lag.turn, pause_s=settings.lag_pause_s),

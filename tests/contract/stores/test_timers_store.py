@@ -20,8 +20,8 @@ from watchword.runtime import outbox
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.metrics import Metrics
 from watchword.runtime.outbox import OutboxRow
-from watchword.runtime.postgres import Pool
-from watchword.timers.decide import decide_due, decide_late, decide_stale
+from watchword.runtime.postgres import Pool, statements
+from watchword.timers.decide import decide_abandoned, decide_due, decide_late, decide_stale
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.overdue import Kind, Means, Overdue
 from watchword.timers.parked import ParkedTooLong
@@ -30,6 +30,7 @@ from watchword.timers.store import SQL, due_of, late_of, stale_of
 from watchword.timers.tidying import Tidying
 
 PAST = datetime.now(UTC) - timedelta(minutes=10)
+CANCEL = "UPDATE verifications SET state = 'cancelled', ended_at = clock_timestamp(), due_at = NULL WHERE id = $1"
 JUST_NOW = datetime.now(UTC) - timedelta(seconds=1)
 
 
@@ -61,6 +62,12 @@ def stale(means: Means) -> Overdue[Any]:
 def late(means: Means) -> Overdue[Any]:
     return Overdue(
         Kind("late_attempts", SQL["late_attempts"], (timedelta(seconds=5), 200), late_of, decide_late), means
+    )
+
+
+def abandoned(means: Means, looked_at: int = 2_000) -> Overdue[Any]:
+    return Overdue(
+        Kind("abandoned_attempts", SQL["abandoned_attempts"], (looked_at, 200), late_of, decide_abandoned), means
     )
 
 
@@ -185,6 +192,78 @@ async def test_a_recovered_attempt_is_given_up_only_after_the_life_of_its_code(s
     assert {row["verification_id"]: row["state"] for row in rows} == {
         alive.verification_id: "queued", dead.verification_id: "unknown",
     }  # fmt: skip
+
+
+async def test_what_is_queued_for_an_ended_verification_is_settled_at_once(stand: Pipeline, means: Means) -> None:
+    ended, alive = await issued(stand), await issued(stand, number="+919876543211")
+    for about in (ended, alive):
+        for try_no in (2, 3):
+            await attempt(stand, about, try_no=try_no)
+    await attempt(stand, ended, try_no=4, recovery=1)
+    await attempt(stand, ended, try_no=1, state="sending", owner="d-1")
+    await stand.connection.execute(CANCEL, ended.verification_id)
+    for _ in range(3):
+        await abandoned(means).turn()
+    rows = await stand.connection.fetch("SELECT verification_id, try_no, state FROM attempts ORDER BY try_no")
+    states = {row["try_no"]: row["state"] for row in rows if row["verification_id"] == ended.verification_id}
+    assert states == {1: "sending", 2: "skipped_late", 3: "skipped_late", 4: "queued"}
+    assert {row["state"] for row in rows if row["verification_id"] == alive.verification_id} == {"queued"}
+    assert await told(stand) == [("otp.attempt-made.v2", "otp.lifecycle.v1", number) for number in (4, 5)]
+
+
+async def test_the_look_for_abandoned_attempts_is_bounded_and_begins_with_the_soonest(
+    stand: Pipeline, means: Means
+) -> None:
+    about = await issued(stand)
+    for try_no, minutes in ((1, 3), (2, 1), (3, 2)):
+        await attempt(stand, about, try_no=try_no, send_deadline=datetime.now(UTC) + timedelta(minutes=minutes))
+    await stand.connection.execute(CANCEL, about.verification_id)
+    await abandoned(means, looked_at=1).turn()
+    rows = await stand.connection.fetch("SELECT try_no FROM attempts WHERE state = 'skipped_late'")
+    assert [row["try_no"] for row in rows] == [2]
+
+
+async def test_a_check_that_was_counted_and_never_concluded_is_told_once_after_the_end(
+    stand: Pipeline, means: Means
+) -> None:
+    """Counted twice by processes that died, the third time approved: what is missing is told as unknown."""
+    about = await issued(stand)
+    await stand.connection.execute("UPDATE verifications SET checks_used = 3")
+    async with pool_of("checks", stand.dsn) as checks:
+        approve = statements("watchword.checks")["approve"]
+        assert await checks.fetch(approve, [about.verification_id], [2], [3], ["right_code"])
+        due_s = "SELECT extract(epoch FROM due_at - clock_timestamp()) AS due_s, checks_told FROM verifications"
+        row = await stand.row(due_s)
+        assert (25 < row["due_s"] <= 30, row["checks_told"]) == (True, 0b100)
+        await due(means).turn()
+        assert await told(stand) == []
+        await stand.connection.execute("UPDATE verifications SET due_at = $1", JUST_NOW)
+        for _ in range(2):
+            await due(means).turn()
+        assert await told(stand) == [("otp.code-checked.v1", "otp.lifecycle.v1", number) for number in (6, 7)]
+        row = await stand.row("SELECT checks_told, due_at, seq FROM verifications")
+        assert tuple(row) == (0b111, None, 7)
+        note = statements("watchword.checks")["note"]
+        assert await checks.fetch(note, [about.verification_id], [1], [2]) == []
+
+
+ENDINGS = {
+    "cancel": ("intake", ["by"]), "expire": ("timers", ["late"]), "fail": ("dispatch", ["no_route"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("statement", ENDINGS)
+async def test_whoever_ends_it_leaves_word_that_a_check_is_not_told_yet(stand: Pipeline, statement: str) -> None:
+    worker, row = ENDINGS[statement]
+    ends = [await issued(stand, checks_used=1, checks_told=told, number=f"+91987654321{told}") for told in (0, 1)]
+    for about in ends:
+        await attempt(stand, about, state="rejected")
+    ids = [about.verification_id for about in ends]
+    async with pool_of(worker, stand.dsn) as pool:
+        changed = await pool.fetch(statements(f"watchword.{worker}")[statement], ids, [1, 1], row * 2)
+    assert len(changed) == 2
+    found = await stand.connection.fetch("SELECT due_at IS NULL AS quiet FROM verifications ORDER BY id")
+    assert [each["quiet"] for each in found] == [False, True]
 
 
 async def test_a_parked_receipt_past_its_time_becomes_a_dead_letter(stand: Pipeline, means: Means) -> None:

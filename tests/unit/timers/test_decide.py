@@ -8,6 +8,7 @@ import pytest
 
 from watchword.events import topics
 from watchword.events.attempt_made import AttemptMade, AttemptResult
+from watchword.events.code_checked import CheckResult, CodeChecked
 from watchword.events.send_requested import SendRequested
 from watchword.events.verification import Facts, Signals
 from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
@@ -15,10 +16,11 @@ from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.kernel.ids import attempt_id
 from watchword.kernel.policy import OnTimeout, Policy
 from watchword.kernel.verdict import Done
-from watchword.kernel.verification import LIVE, AttemptState, State
+from watchword.kernel.verification import ENDED, LIVE, AttemptState, State
 from watchword.timers.decide import (
     DueVerification,
     OverdueAttempt,
+    decide_abandoned,
     decide_due,
     decide_late,
     decide_stale,
@@ -49,6 +51,8 @@ DUE = DueVerification(
     sends_assessed=0,
     sends_issued=0,
     checks_used=0,
+    checks_told=0,
+    checks_max=5,
     overdue_since=NOW - timedelta(seconds=1),
 )
 STALE = OverdueAttempt(
@@ -154,3 +158,29 @@ def test_an_attempt_that_was_claimed_once_is_unknown_and_not_skipped() -> None:
 def test_an_attempt_ends_once_whoever_tells_it() -> None:
     ends = (decide_stale(STALE, ABOUT.expires_at), decide_late(replace(STALE, state=AttemptState.QUEUED), NOW))
     assert {done.writes[0].emits[0].ordinal for done in ends} == {0}
+
+
+@pytest.mark.parametrize("state", sorted(ENDED))
+@pytest.mark.parametrize(
+    ("used", "told", "missing"), [(3, 0b101, [2]), (2, 0b00, [1, 2]), (2, 0b10, [1]), (5, 0b11111, []), (0, 0, [])]
+)
+def test_an_ended_verification_owes_the_checks_that_nobody_told(
+    state: State, used: int, told: int, missing: list[int]
+) -> None:
+    facts = replace(DUE, state=state, checks_used=used, checks_told=told)
+    [write] = decide_due(facts, NOW).writes
+    assert (write.statement, write.row) == ("tell_interrupted", (told,))
+    events = [each.event for each in write.emits]
+    assert all(isinstance(each, CodeChecked) and each.result is CheckResult.UNKNOWN for each in events)
+    assert [
+        (each.ordinal, each.event.check_no, each.event.checks_left)
+        for each in write.emits
+        if isinstance(each.event, CodeChecked)
+    ] == [(number, number, 5 - number) for number in missing]
+
+
+def test_an_attempt_of_an_ended_verification_never_left() -> None:
+    [write] = decide_abandoned(replace(STALE, state=AttemptState.QUEUED), NOW).writes
+    assert (write.statement, write.row) == ("give_up", ("queued", "skipped_late", ""))
+    [told] = write.emits
+    assert isinstance(told.event, AttemptMade) and told.event.result is AttemptResult.SKIPPED_LATE
