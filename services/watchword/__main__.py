@@ -35,6 +35,7 @@ app.add_typer(schemas_app, name="schemas")
 TOOLS = {
     "replay": ("watchword.replay.commands", "Read the topics back: timelines, searches, the state rebuilt."),
     "dead": ("watchword.dead.commands", "Dead letters: look, send again, discard."),
+    "erase": ("watchword.erasure.commands", "A person is forgotten: the data key of one number is deleted."),
     "audit": ("watchword.audit.commands", "Whether every promise is kept, from tables and topics; exits 1 if not."),
     "doctor": ("watchword.operations.doctor", "Whether everything is in its place, and what mends what is not."),
     "top": ("watchword.operations.top", "How every stage and account fares, drawn anew every second."),

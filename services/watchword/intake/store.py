@@ -85,15 +85,15 @@ async def hold_buckets(connection: Connection, keys: Collection[str]) -> dict[st
 
 async def subjects(connection: Connection, fresh: Mapping[Subject, bytes]) -> dict[Subject, bytes]:
     """The wrapped data key of each subject: the one in `fresh` where it had none."""
-    if not fresh:
-        return {}
-    rows = sorted((*subject, wrapped) for subject, wrapped in fresh.items())
-    added = await connection.fetch(_SQL["add_subjects"], *columns(rows, 3))
-    keys = {(row["tenant"], row["number_token"]): row["wrapped_key"] for row in added}
-    known = [subject for subject in fresh if subject not in keys]
-    if known:
-        read = await connection.fetch(_SQL["subjects"], *columns(known, 2))
-        keys |= {(row["tenant"], row["number_token"]): row["wrapped_key"] for row in read}
+    keys: dict[Subject, bytes] = {}
+    while missing := [subject for subject in fresh if subject not in keys]:  # again if one is forgotten in between
+        rows = sorted((*subject, fresh[subject]) for subject in missing)
+        added = await connection.fetch(_SQL["add_subjects"], *columns(rows, 3))
+        keys |= {(row["tenant"], row["number_token"]): row["wrapped_key"] for row in added}
+        known = [subject for subject in missing if subject not in keys]
+        if known:
+            read = await connection.fetch(_SQL["subjects"], *columns(known, 2))
+            keys |= {(row["tenant"], row["number_token"]): row["wrapped_key"] for row in read}
     return keys
 
 

@@ -55,10 +55,13 @@ ON CONFLICT (tenant, number_token) DO NOTHING
 RETURNING s.tenant, s.number_token, s.wrapped_key
 
 -- name: subjects
+-- Held until the batch commits, so that the key of a number that comes back is not forgotten at this very moment.
 SELECT s.tenant, s.number_token, s.wrapped_key
 FROM subjects AS s
 JOIN unnest($1::text[], $2::text[]) AS t (tenant, number_token)
     ON s.tenant = t.tenant AND s.number_token = t.number_token
+ORDER BY s.tenant, s.number_token
+FOR KEY SHARE OF s
 
 -- name: begin
 -- A new verification, and the pointer to it moved there.

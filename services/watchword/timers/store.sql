@@ -160,6 +160,51 @@ WHERE (tenant, key) IN (SELECT tenant, key FROM idempotency WHERE created_at < s
 DELETE FROM limits
 WHERE key IN (SELECT key FROM limits WHERE tat < statement_timestamp() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED)
 
+-- name: numbers_after
+-- The next numbers in the order of the key, and which of them are idle: every pointer is to a week that was dropped.
+WITH looked_at AS MATERIALIZED (
+    SELECT tenant, number_token
+    FROM subjects
+    WHERE (tenant, number_token) > ($1, $2)
+    ORDER BY tenant, number_token
+    LIMIT $3
+)
+SELECT n.tenant, n.number_token, NOT EXISTS (
+           SELECT FROM latest_verifications AS l
+           WHERE l.tenant = n.tenant AND l.number_token = n.number_token
+             AND l.verification_id >= uuid_floor(date_trunc('week', statement_timestamp() - $4::interval))
+       ) AS idle
+FROM looked_at AS n
+ORDER BY n.tenant, n.number_token
+
+-- name: hold_numbers
+-- Those of these numbers that nobody is using, held: whoever wants one now waits for what becomes of it.
+SELECT s.tenant, s.number_token
+FROM unnest($1::text[], $2::text[]) AS t (tenant, number_token)
+JOIN subjects AS s ON s.tenant = t.tenant AND s.number_token = t.number_token
+FOR UPDATE OF s SKIP LOCKED
+
+-- name: forget_pointers
+-- Of these numbers the pointers to weeks that were dropped; one that is being started for is passed by.
+DELETE FROM latest_verifications
+WHERE (tenant, number_token, purpose) IN (
+    SELECT l.tenant, l.number_token, l.purpose
+    FROM unnest($1::text[], $2::text[]) AS t (tenant, number_token)
+    JOIN latest_verifications AS l ON l.tenant = t.tenant AND l.number_token = t.number_token
+    WHERE l.verification_id IS NULL
+       OR l.verification_id < uuid_floor(date_trunc('week', statement_timestamp() - $3::interval))
+    FOR UPDATE OF l SKIP LOCKED
+)
+
+-- name: forget_numbers
+-- Of these numbers the data keys of those that no pointer is left of: no verification of them is kept.
+DELETE FROM subjects AS s
+USING unnest($1::text[], $2::text[]) AS t (tenant, number_token)
+WHERE s.tenant = t.tenant AND s.number_token = t.number_token
+  AND NOT EXISTS (
+      SELECT FROM latest_verifications AS l WHERE l.tenant = s.tenant AND l.number_token = s.number_token
+  )
+
 -- name: ensure_partitions
 SELECT ensure_partitions(clock_timestamp() + $1::interval) AS made
 

@@ -1,8 +1,9 @@
-"""Forgetting what has had its time, and making room for what comes: partitions, idempotency keys, idle limits."""
+"""Forgetting what has had its time, and making room for what comes: partitions, idempotency keys, idle limits,
+and numbers of which nothing is kept any more."""
 
 from datetime import timedelta
 
-from watchword.runtime.postgres import Pool
+from watchword.runtime.postgres import Pool, columns
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.settings import TimersSettings
 from watchword.timers.store import SQL
@@ -11,7 +12,9 @@ PARTITIONS_AHEAD = timedelta(days=21)
 # A bucket in the past is as good as none; an hour more, and nobody is at it while it is deleted.
 LIMITS_IDLE = timedelta(hours=1)
 ROWS_A_BATCH_MAX = 1_000
-BATCHES_A_TURN_MAX = 50
+BATCHES_A_TURN_MAX = 200
+NUMBER_BATCHES_A_TURN_MAX = 20
+NOBODY = ("", "")  # comes before every tenant and number
 
 
 class Tidying:
@@ -21,6 +24,7 @@ class Tidying:
         self._settings = settings
         self._pool = pool
         self._metrics = metrics
+        self._looked_at = NOBODY
 
     async def turn(self) -> None:
         """One round. Raises what Postgres raises."""
@@ -30,11 +34,41 @@ class Tidying:
         self._metrics.forgotten.add(dropped, stage="partitions")
         await self._forget("forget_idempotency", timedelta(hours=self._settings.idempotency_h))
         await self._forget("forget_limits", LIMITS_IDLE)
+        await self._forget_numbers(retention)
 
     async def _forget(self, statement: str, age: timedelta) -> None:
         for _ in range(BATCHES_A_TURN_MAX):
             told = await self._pool.execute(SQL[statement], age, ROWS_A_BATCH_MAX, timeout=10)
-            deleted = int(told.rpartition(" ")[2])
+            deleted = _count(told)
             self._metrics.forgotten.add(deleted, stage=statement)
             if deleted < ROWS_A_BATCH_MAX:
                 break
+
+    async def _forget_numbers(self, retention: timedelta) -> None:
+        """Look at some numbers, go on with the next ones in the next round, and begin anew at the end: those under
+        which nobody was verified for as long as verifications are kept are forgotten."""
+        for _ in range(NUMBER_BATCHES_A_TURN_MAX):
+            arguments = (*self._looked_at, ROWS_A_BATCH_MAX, retention)
+            rows = await self._pool.fetch(SQL["numbers_after"], *arguments, timeout=10)
+            idle = [(row["tenant"], row["number_token"]) for row in rows if row["idle"]]
+            if idle:
+                await self._forget_idle(idle, retention)
+            if len(rows) < ROWS_A_BATCH_MAX:
+                self._looked_at = NOBODY
+                break
+            self._looked_at = (rows[-1]["tenant"], rows[-1]["number_token"])
+
+    async def _forget_idle(self, idle: list[tuple[str, str]], retention: timedelta) -> None:
+        """Each statement sees what was committed before it: a start that comes in between either holds its number, or
+        finds none and makes a new one."""
+        async with self._pool.acquire(timeout=5) as connection, connection.transaction():
+            held = await connection.fetch(SQL["hold_numbers"], *columns(idle, 2), timeout=10)
+            numbers = columns([(row["tenant"], row["number_token"]) for row in held], 2)
+            await connection.execute(SQL["forget_pointers"], *numbers, retention, timeout=10)
+            told = await connection.execute(SQL["forget_numbers"], *numbers, timeout=10)
+        self._metrics.forgotten.add(_count(told), stage="forget_numbers")
+
+
+def _count(told: str) -> int:
+    """How many rows a statement's tag says."""
+    return int(told.rpartition(" ")[2])

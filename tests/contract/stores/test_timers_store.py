@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import orjson
 import pytest
 import pytest_asyncio
@@ -16,11 +17,13 @@ from tests.support.postgres import FreshDatabase
 from tests.support.rows import attempt, issued, pool_of, silent_teller, tables
 from watchword.events.envelope import encode
 from watchword.events.receipt_received import ReceiptReceived
+from watchword.intake import store as intake_store
 from watchword.runtime import outbox
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.metrics import Metrics
 from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import Pool, statements
+from watchword.timers import tidying
 from watchword.timers.decide import decide_abandoned, decide_due, decide_late, decide_stale
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.overdue import Kind, Means, Overdue
@@ -293,6 +296,64 @@ async def test_what_has_had_its_time_is_forgotten_and_the_rest_is_kept(stand: Pi
     await Tidying(TimersSettings.load(), pool=pool, metrics=metrics).turn()
     for table in ("idempotency", "limits"):
         assert [row["key"] for row in await stand.connection.fetch(f"SELECT key FROM {table}")] == ["new"]
+
+
+async def numbered(stand: Pipeline, token: str, **pointers: datetime | None) -> None:
+    """A number with its key and, by purpose, the time of its newest verification."""
+    await stand.connection.execute(
+        "INSERT INTO subjects (tenant, number_token, wrapped_key) VALUES ('shop', $1, 'old')", token
+    )
+    for purpose, at in pointers.items():
+        await stand.connection.execute(
+            "INSERT INTO latest_verifications VALUES ('shop', $1, $2, uuid_floor($3))", token, purpose, at
+        )
+
+
+async def tokens(stand: Pipeline, table: str) -> list[str]:
+    return [row["number_token"] for row in await stand.connection.fetch(f"SELECT number_token FROM {table} ORDER BY 1")]
+
+
+async def test_numbers_of_which_nothing_is_kept_are_forgotten_round_by_round(
+    stand: Pipeline, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "ROWS_A_BATCH_MAX", 2)
+    monkeypatch.setattr(tidying, "NUMBER_BATCHES_A_TURN_MAX", 1)
+    now, old = datetime.now(UTC), datetime.now(UTC) - timedelta(days=60)
+    await numbered(stand, "a-fresh", login=now)
+    await numbered(stand, "b-old", login=old, pay=old)
+    await numbered(stand, "c-both", login=old, pay=now)
+    await numbered(stand, "d-none")
+    await numbered(stand, "e-never", login=None)
+    rounds = Tidying(TimersSettings.load(), pool=pool, metrics=TimersMetrics(Metrics()))
+    await rounds.turn()
+    assert await tokens(stand, "subjects") == ["a-fresh", "c-both", "d-none", "e-never"]
+    for _ in range(2):
+        await rounds.turn()
+    assert await tokens(stand, "subjects") == ["a-fresh", "c-both"]
+    assert await tokens(stand, "latest_verifications") == ["a-fresh", "c-both", "c-both"]
+
+
+async def test_a_number_that_comes_back_while_it_is_forgotten_has_a_key_in_the_end(stand: Pipeline, pool: Pool) -> None:
+    """Whoever uses it is passed by; whoever comes while it is being deleted waits, and makes a new key."""
+    old = datetime.now(UTC) - timedelta(days=60)
+    await numbered(stand, "a", login=old)
+    subject, timers = ("shop", "a"), Tidying(TimersSettings.load(), pool=pool, metrics=TimersMetrics(Metrics()))
+    async with pool_of("intake", stand.dsn) as own, own.acquire() as starting:
+        async with starting.transaction():
+            assert await intake_store.subjects(starting, {subject: b"new"}) == {subject: b"old"}
+            await timers.turn()
+        assert await tokens(stand, "subjects") == ["a"]
+        async with stand.connection.transaction():
+            await stand.connection.execute("DELETE FROM subjects")
+            waiting = asyncio.ensure_future(intake_store.subjects(starting, {subject: b"new"}))
+            await asyncio.wait({waiting}, timeout=0.2)
+            assert not waiting.done()
+        assert await waiting == {subject: b"new"}
+
+
+async def test_timers_delete_data_keys_and_cannot_read_one(pool: Pool) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await pool.execute("SELECT wrapped_key FROM subjects")
 
 
 async def test_weeks_past_retention_are_dropped_and_weeks_to_come_are_there(stand: Pipeline, pool: Pool) -> None:

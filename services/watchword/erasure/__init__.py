@@ -1,0 +1,1 @@
+"""Erasure: one number's data key is deleted, and with it every sealed copy of the number becomes unreadable."""
