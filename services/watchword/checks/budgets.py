@@ -1,7 +1,9 @@
-"""How many wrong guesses a number may take, across all its verifications. Pure.
+"""How many wrong guesses a number may take, across all its verifications, and a tenant beyond what is usual. Pure.
 
 A budget is one GCRA bucket: `per_hour` guesses at once, then one every hour / `per_hour`; the same for the day. A
-check is charged to both before anything is compared, and a right code gets its charge back.
+check is charged to all of them before anything is compared, and a right code gets its charge back. To its tenant it
+gives back one more: wrong codes are as usual as long as right ones keep step with them, and only the excess fills the
+bucket.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +12,7 @@ from datetime import datetime, timedelta
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+USUAL_WRONG_PER_RIGHT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,24 @@ def charges(tenant: str, number_token: str, *, per_hour: int, per_day: int) -> t
         Charge(f"wrong/hour/{of_number}", HOUR / per_hour, HOUR),
         Charge(f"wrong/day/{of_number}", DAY / per_day, DAY),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """How many wrong codes of a tenant beyond its right ones are borne an hour, and whether checks are refused then
+    (`enforced`) or only counted as alarming."""
+
+    tenant: str
+    per_hour: int
+    enforced: bool
+
+    def charge(self, checks: int) -> Charge:
+        """What so many checks cost together: a batch passes as a whole or not at all."""
+        return Charge(f"wrong/tenant/{self.tenant}", HOUR / self.per_hour * checks, HOUR)
+
+    def returned(self) -> Charge:
+        """What a right code gives back: itself, and a wrong one that goes with it."""
+        return self.charge(1 + USUAL_WRONG_PER_RIGHT)
 
 
 def summed(taken: Iterable[Charge]) -> dict[str, timedelta]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from watchword.checks import budgets, store
+from watchword.checks import charging, store
+from watchword.checks.budgets import Excess
 from watchword.checks.decide import Answer, CheckFacts, Guess, Result, answer, conclude, conclude_late, uncounted
 from watchword.checks.metrics import ChecksMetrics
 from watchword.checks.store import Found, Tally
@@ -28,12 +29,13 @@ _PASSED_MEANWHILE = Answer(Result.EXPIRED, 0)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check as asked: whose, of which verification, the code as typed, and the hash of the binding, None where
-    the caller gave none."""
+    """One check as asked: whose, of which verification, the code as typed, what its tenant bears of wrong ones, and
+    the hash of the binding, None where the caller gave none."""
 
     tenant: str
     verification_id: UUID
     code: Code
+    excess: Excess
     binding_hash: str | None = None
 
 
@@ -44,7 +46,8 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Exhausted:
-    """The number has had too many wrong guesses; the check was neither counted nor compared."""
+    """The number or the tenant has had too many wrong guesses; the check was neither counted nor compared, and which of
+    the two it is is not told."""
 
     retry_after_s: int
 
@@ -110,7 +113,7 @@ class Desk:
         async with self._pool.acquire(timeout=5) as connection:
             async with connection.transaction():
                 found = await store.find(connection, [(check.verification_id, check.tenant) for check in checks])
-                answers, tallies = await self._count(connection, found)
+                answers, tallies = await self._count(connection, asked, found)
             reach("checks.counted")
             guesses = {each: self._compare(check, found.get(each), tallies.get(each)) for each, check in asked.items()}
             counted = [_Counted(asked[each], found[each], guesses[each]) for each in tallies]
@@ -120,30 +123,20 @@ class Desk:
         return answered
 
     async def _count(
-        self, connection: Connection, found: Mapping[UUID, Found]
+        self, connection: Connection, asked: Mapping[UUID, Check], found: Mapping[UUID, Found]
     ) -> tuple[dict[UUID, Answered], dict[UUID, Tally]]:
         """The first transaction: answers for what is not to be counted, tallies for what was."""
         answers: dict[UUID, Answered] = {
             each: known for each, one in found.items() if (known := uncounted(one.facts)) is not None
         }
         wanted = {each: one for each, one in found.items() if each not in answers}
-        refused = await self._charge(connection, wanted)
+        excesses = {each: asked[each].excess for each in wanted}
+        charged = await charging.charge(connection, wanted, excesses, self._clock.now())
+        self._metrics.excess.add(charged.excessive)
+        refused: dict[UUID, Answered] = {each: Exhausted(wait_s) for each, wait_s in charged.retry_after_s.items()}
         tallies = await store.count(connection, [each for each in wanted if each not in refused])
         passed = {each: _PASSED_MEANWHILE for each in wanted if each not in refused and each not in tallies}
         return answers | passed | refused, tallies
-
-    async def _charge(self, connection: Connection, wanted: Mapping[UUID, Found]) -> dict[UUID, Answered]:
-        """Charge every check to its number's budgets; answers those that a budget refuses."""
-        refused: dict[UUID, Answered] = {}
-        for turn in one_of_each_number(wanted):
-            granted = await store.charge(connection, [charge for each in turn for charge in wanted[each].charged])
-            for each in turn:
-                short = [charge for charge in wanted[each].charged if charge.key not in granted]
-                if short:
-                    await store.give_back(connection, set(wanted[each].charged) - set(short))
-                    tats = await store.buckets(connection, [charge.key for charge in short])
-                    refused[each] = Exhausted(budgets.retry_after_s(short, tats, self._clock.now()))
-        return refused
 
     def _compare(self, check: Check, found: Found | None, tally: Tally | None) -> Guess:
         """The comparison, done in full for every check: one that was not counted takes as long as one that was."""
@@ -179,8 +172,8 @@ class Desk:
                 late_answers, late_told = await self._conclude_late(connection, late)
                 answers |= late_answers
                 told += late_told
-            await store.give_back(connection, [charge for each in counted if each.guess.right and each.guess.bound
-                                               for charge in each.found.charged])  # fmt: skip
+            right = [(each.found, each.check.excess) for each in counted if each.guess.right and each.guess.bound]
+            await store.give_back(connection, charging.returned(right))
             now = self._clock.now()
             rows = [acting.outbox_row(each, "checks", now) for each in told]
             settled = await self._teller.store(connection, rows)
@@ -203,20 +196,6 @@ class Desk:
         }
         told = await store.carry_out(connection, [done for _, done in verdicts.values()])
         return {each: one for each, (one, _) in verdicts.items()}, told
-
-
-def one_of_each_number(wanted: Mapping[UUID, Found]) -> list[list[UUID]]:
-    """The checks in turns, none of which holds two of one number: a batch then takes exactly what is left."""
-    turns: list[list[UUID]] = []
-    seen: dict[str, int] = {}
-    for each, found in wanted.items():
-        key = found.charged[0].key
-        index = seen.get(key, 0)
-        seen[key] = index + 1
-        if index == len(turns):
-            turns.append([])
-        turns[index].append(each)
-    return turns
 
 
 def _is_bound(check: Check, facts: CheckFacts | None) -> bool:

@@ -12,6 +12,7 @@ class ChecksMetrics:
     def __init__(self, metrics: Metrics) -> None:
         own = metrics.of("checks")
         self.answers = own.counter("answers_total", "Checks answered, by result.", "outcome")
+        self.excess = own.counter("excess_total", "Checks of tenants whose wrong codes are beyond what is usual.")
         self.batch_size = own.histogram("batch_size", "Checks that shared two transactions.")
 
     def tell(self, answered: Iterable[object]) -> None:

@@ -5,12 +5,14 @@ from uuid import UUID, uuid4
 from msgspec import UNSET
 
 from watchword.checks.bodies import CheckBody, CheckTold, VerifyOtpBody, VerifyOtpTold
+from watchword.checks.budgets import Excess
 from watchword.checks.decide import NOTHING_THERE, Result
 from watchword.checks.decide import Answer as Decided
 from watchword.checks.desk import Answered, Check, Desk, Exhausted
 from watchword.kernel.binding import binding_hash
 from watchword.kernel.phone import Refusal, parse
 from watchword.kernel.secret import Code
+from watchword.kernel.tenancy import FraudMode, Tenant
 from watchword.runtime.configuration import ConfigurationWatch
 from watchword.runtime.http import Answer, Call, Route
 from watchword.runtime.keyring import Keyring, Purpose
@@ -64,7 +66,8 @@ class CheckRoutes:
             raise Problem("not_found")
         binding = None if call.body.binding is UNSET else binding_hash(call.body.binding)
         answered = await self._desk.check(
-            Check(call.tenant, identity, Code(call.body.code), binding), deadline_s=self._deadline_s
+            Check(call.tenant, identity, Code(call.body.code), self._excess(call.tenant), binding),
+            deadline_s=self._deadline_s,
         )
         decided = _decided(answered)
         if decided is None:
@@ -78,7 +81,7 @@ class CheckRoutes:
         number = (tenant, self._number_token(tenant, call.body.mobile), SIMPLE_PURPOSE)
         identity = await self._desk.latest(number, deadline_s=self._deadline_s)
         # A number without a verification is checked all the same, so that its answer takes as long.
-        check = Check(tenant, identity or uuid4(), Code(call.body.otp))
+        check = Check(tenant, identity or uuid4(), Code(call.body.otp), self._excess(tenant))
         answered = await self._desk.check(check, deadline_s=self._deadline_s)
         decided = _decided(answered) or NOTHING_THERE
         told = VerifyOtpTold(
@@ -89,13 +92,21 @@ class CheckRoutes:
         return Answer(200, told)
 
     def _number_token(self, tenant_id: str, typed: str) -> str:
-        tenant = self._configuration.current().tenant(tenant_id)
-        if tenant is None:
-            raise Problem("not_found")
+        tenant = self._tenant(tenant_id)
         number = parse(typed, default_region=tenant.default_region, allowed_countries=tenant.countries)
         if isinstance(number, Refusal):
             raise Problem(number.code, number.detail)
         return token(self._keyring.tenant_key(Purpose.NUMBER_TOKEN, tenant_id), number.e164.reveal())
+
+    def _excess(self, tenant_id: str) -> Excess:
+        tenant = self._tenant(tenant_id)
+        return Excess(tenant_id, tenant.wrong_excess_per_hour, tenant.fraud_mode is FraudMode.ENFORCE)
+
+    def _tenant(self, tenant_id: str) -> Tenant:
+        tenant = self._configuration.current().tenant(tenant_id)
+        if tenant is None:
+            raise Problem("not_found")
+        return tenant
 
 
 def _uuid(text: str) -> UUID | None:

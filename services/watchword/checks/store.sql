@@ -20,8 +20,8 @@ WHERE (tenant, number_token, purpose) IN (SELECT * FROM unnest($1::text[], $2::t
   AND verification_id IS NOT NULL
 
 -- name: charge
--- One wrong guess from each budget that has one left (GCRA); a budget that has none is not returned. The key says
--- how far ahead its bucket may run: an hour or a day.
+-- One wrong guess from each number's budget that has one left (GCRA), and those of a batch from their tenant's; a
+-- budget that has too little is not returned. The key says how far ahead its bucket may run: an hour or a day.
 INSERT INTO limits AS l (key, tat)
 SELECT t.key, statement_timestamp() + t.cost
 FROM unnest($1::text[], $2::interval[]) AS t (key, cost)

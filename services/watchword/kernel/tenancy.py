@@ -25,6 +25,9 @@ class FraudMode(StrEnum):
 class Tenant(Document, frozen=True, kw_only=True):
     """One platform. `countries` is default-deny: what is not listed is not sent to.
 
+    `wrong_excess_per_hour` is how many wrong codes beyond its right ones are borne: past it checks are refused where
+    `fraud_mode` enforces, and only counted as alarming where it monitors.
+
     `sources` are the CloudEvents sources that may publish to the Kafka door as this tenant. Rates count starts;
     `results_topic` is where its results go, "" for otp.results.
     """
@@ -40,6 +43,7 @@ class Tenant(Document, frozen=True, kw_only=True):
     country_per_hour: Count = 10_000
     range_per_hour: Count = 300
     ip_per_hour: Count = 60
+    wrong_excess_per_hour: Count = 1_000
     results_topic: Annotated[str, Meta(pattern=r"^([A-Za-z0-9._-]{1,200})?\Z")] = ""
 
 

@@ -20,10 +20,20 @@ NOBODY = ("", "")  # comes before every tenant and number
 class Tidying:
     """Deletes in small batches, so that nobody waits for it; whole weeks go by dropping their partition."""
 
-    def __init__(self, settings: TimersSettings, *, pool: Pool, metrics: TimersMetrics) -> None:
+    def __init__(
+        self,
+        settings: TimersSettings,
+        *,
+        pool: Pool,
+        metrics: TimersMetrics,
+        numbers_a_batch: int = ROWS_A_BATCH_MAX,
+        number_batches: int = NUMBER_BATCHES_A_TURN_MAX,
+    ) -> None:
         self._settings = settings
         self._pool = pool
         self._metrics = metrics
+        self._numbers_a_batch = numbers_a_batch
+        self._number_batches = number_batches
         self._looked_at = NOBODY
 
     async def turn(self) -> None:
@@ -47,13 +57,13 @@ class Tidying:
     async def _forget_numbers(self, retention: timedelta) -> None:
         """Look at some numbers, go on with the next ones in the next round, and begin anew at the end: those under
         which nobody was verified for as long as verifications are kept are forgotten."""
-        for _ in range(NUMBER_BATCHES_A_TURN_MAX):
-            arguments = (*self._looked_at, ROWS_A_BATCH_MAX, retention)
+        for _ in range(self._number_batches):
+            arguments = (*self._looked_at, self._numbers_a_batch, retention)
             rows = await self._pool.fetch(SQL["numbers_after"], *arguments, timeout=10)
             idle = [(row["tenant"], row["number_token"]) for row in rows if row["idle"]]
             if idle:
                 await self._forget_idle(idle, retention)
-            if len(rows) < ROWS_A_BATCH_MAX:
+            if len(rows) < self._numbers_a_batch:
                 self._looked_at = NOBODY
                 break
             self._looked_at = (rows[-1]["tenant"], rows[-1]["number_token"])

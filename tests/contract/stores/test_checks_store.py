@@ -17,6 +17,7 @@ from tests.support.pipeline import Pipeline
 from tests.support.postgres import FreshDatabase
 from tests.support.rows import CODE, issued, pool_of, silent_teller, tables
 from watchword.checks import store
+from watchword.checks.budgets import Excess
 from watchword.checks.decide import Answer, Result
 from watchword.checks.desk import Answered, Check, Desk, Exhausted, Unknown
 from watchword.checks.metrics import ChecksMetrics
@@ -29,6 +30,7 @@ from watchword.runtime.keyring import Purpose
 from watchword.runtime.metrics import Metrics
 
 AT_ONCE = 200
+USUAL = Excess("shop", 1_000, enforced=True)
 
 
 @pytest_asyncio.fixture
@@ -58,8 +60,8 @@ async def desks(stand: Pipeline) -> AsyncIterator[list[Desk]]:
             await desk.stop()
 
 
-def check(about: Facts, code: str = CODE, **changes: str) -> Check:
-    return Check(about.tenant, about.verification_id, Code(code), **changes)
+def check(about: Facts, code: str = CODE, excess: Excess = USUAL, **changes: str) -> Check:
+    return Check(about.tenant, about.verification_id, Code(code), excess, **changes)
 
 
 async def ask(desks: list[Desk], checks: list[Check]) -> list[Answered]:
@@ -127,7 +129,7 @@ async def test_many_verifications_at_once_are_answered_each_for_itself(stand: Pi
 
 async def test_another_tenants_id_and_one_that_never_was_look_the_same(stand: Pipeline, desks: list[Desk]) -> None:
     about = await issued(stand)
-    strangers = [Check("other", about.verification_id, Code(CODE)), Check("shop", uuid4(), Code(CODE))]
+    strangers = [Check("other", about.verification_id, Code(CODE), USUAL), Check("shop", uuid4(), Code(CODE), USUAL)]
     assert await ask(desks, strangers) == [Unknown(), Unknown()]
     assert (await stand.row("SELECT checks_used FROM verifications"))["checks_used"] == 0
 
@@ -189,6 +191,52 @@ async def test_a_right_code_costs_its_number_nothing(stand: Pipeline, desks: lis
     assert results(await ask(desks, [check(about)])) == {"approved": 1}
     for row in await stand.connection.fetch("SELECT tat FROM limits"):
         assert row["tat"] <= now + timedelta(seconds=5)
+
+
+async def spread(stand: Pipeline, desk: Desk, code: str, count: int, excess: Excess) -> Counter[str]:
+    """One guess at each of `count` verifications of as many numbers, one after the other."""
+    abouts = [await issued(stand, number=f"+91987{uuid4().int % 10_000_000:07d}") for _ in range(count)]
+    return results([await desk.check(check(about, code, excess), deadline_s=10) for about in abouts])
+
+
+async def test_one_guess_at_each_of_many_numbers_is_stopped_by_the_tenants_excess(
+    stand: Pipeline, desks: list[Desk]
+) -> None:
+    """Neither counted nor compared, the right code included."""
+    excess = Excess("shop", 5, enforced=True)
+    assert await spread(stand, desks[0], "000000", 7, excess) == {"wrong": 5, "Exhausted": 2}
+    assert await spread(stand, desks[0], CODE, 1, excess) == {"Exhausted": 1}
+    assert await stand.connection.fetchval("SELECT sum(checks_used) FROM verifications") == 5
+    other = Excess("other", 5, enforced=True)
+    assert await spread(stand, desks[0], "000000", 1, other) == {"wrong": 1}
+
+
+async def test_wrong_codes_are_as_usual_as_long_as_right_ones_keep_step(stand: Pipeline, desks: list[Desk]) -> None:
+    excess = Excess("shop", 3, enforced=True)
+    for _ in range(4):
+        assert await spread(stand, desks[0], "000000", 2, excess) == {"wrong": 2}
+        assert await spread(stand, desks[0], CODE, 2, excess) == {"approved": 2}
+
+
+async def test_a_tenant_that_monitors_is_counted_as_alarming_and_refused_nothing(stand: Pipeline) -> None:
+    metrics = Metrics()
+    async with pool_of("checks", stand.dsn) as pool:
+        desk = Desk(
+            pool=pool, clock=DatabaseClock(pool), keyring=stand.keys, teller=silent_teller("checks", pool),
+            metrics=ChecksMetrics(metrics),
+        )  # fmt: skip
+        await desk.start()
+        assert await spread(stand, desk, "000000", 5, Excess("shop", 2, enforced=False)) == {"wrong": 5}
+        await desk.stop()
+    assert metrics.value("watchword_checks_excess_total") == 3
+
+
+async def test_a_check_that_its_number_refuses_costs_its_tenant_nothing(stand: Pipeline, desks: list[Desk]) -> None:
+    about = await issued(stand, rules={"wrong_per_hour": 1})
+    excess = Excess("shop", 3, enforced=True)
+    answers = [await desks[0].check(check(about, "000000", excess), deadline_s=10) for _ in range(6)]
+    assert results(answers) == {"wrong": 1, "Exhausted": 5}
+    assert await spread(stand, desks[0], "000000", 3, excess) == {"wrong": 2, "Exhausted": 1}
 
 
 async def test_another_binding_counts_as_wrong_and_the_right_one_approves(stand: Pipeline, desks: list[Desk]) -> None:

@@ -23,7 +23,6 @@ from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.metrics import Metrics
 from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import Pool, statements
-from watchword.timers import tidying
 from watchword.timers.decide import decide_abandoned, decide_due, decide_late, decide_stale
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.overdue import Kind, Means, Overdue
@@ -313,18 +312,15 @@ async def tokens(stand: Pipeline, table: str) -> list[str]:
     return [row["number_token"] for row in await stand.connection.fetch(f"SELECT number_token FROM {table} ORDER BY 1")]
 
 
-async def test_numbers_of_which_nothing_is_kept_are_forgotten_round_by_round(
-    stand: Pipeline, pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tidying, "ROWS_A_BATCH_MAX", 2)
-    monkeypatch.setattr(tidying, "NUMBER_BATCHES_A_TURN_MAX", 1)
+async def test_numbers_of_which_nothing_is_kept_are_forgotten_round_by_round(stand: Pipeline, pool: Pool) -> None:
     now, old = datetime.now(UTC), datetime.now(UTC) - timedelta(days=60)
     await numbered(stand, "a-fresh", login=now)
     await numbered(stand, "b-old", login=old, pay=old)
     await numbered(stand, "c-both", login=old, pay=now)
     await numbered(stand, "d-none")
     await numbered(stand, "e-never", login=None)
-    rounds = Tidying(TimersSettings.load(), pool=pool, metrics=TimersMetrics(Metrics()))
+    metrics = TimersMetrics(Metrics())
+    rounds = Tidying(TimersSettings.load(), pool=pool, metrics=metrics, numbers_a_batch=2, number_batches=1)
     await rounds.turn()
     assert await tokens(stand, "subjects") == ["a-fresh", "c-both", "d-none", "e-never"]
     for _ in range(2):
