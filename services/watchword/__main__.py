@@ -212,6 +212,22 @@ def keys_list(path: KeyringPath, as_json: AsJson = False) -> None:
     _print_keys(keyring.facts(path), as_json=as_json)
 
 
+@keys_app.command("public")
+def keys_public(path: KeyringPath, as_json: AsJson = False) -> None:
+    """The public keys to which platforms seal the numbers they publish: id and base64 of X25519, the newest first."""
+    import base64
+
+    from watchword.runtime.inbox_seal import public_key
+    from watchword.runtime.keyring import Keyring, Purpose
+
+    keys = Keyring.load(path, {Purpose.INBOX}).opening(Purpose.INBOX)
+    told = [{"id": key.id, "public_key": base64.b64encode(public_key(key)).decode()} for key in keys]
+    if as_json:
+        _print_json(told)
+        return
+    print("\n".join(f"{one['id']}  {one['public_key']}" for one in told))
+
+
 def _print_keys(found: "Iterable[KeyFacts]", *, as_json: bool) -> None:
     from dataclasses import asdict
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest_asyncio
+from multidict import CIMultiDict
 
 from tests.support.intake import Answered, Caller, intake
 from tests.support.pipeline import Pipeline
@@ -275,8 +276,25 @@ async def test_hostile_headers_are_refused(platform: Caller) -> None:
         ({"Idempotency-Key": "k" * 201}, 400),
         ({"Idempotency-Key": "with space"}, 400),
         ({"Idempotency-Key": ""}, 400),
+        ({"Idempotency-Key": "tab\there"}, 400),
+        ({"Idempotency-Key": "schl\u00fcssel"}, 400),
     ]
     for headers, status in told:
         answer = await platform.call("POST", "/v1/verifications", {"to": NUMBER}, headers=headers)
         assert answer.status == status, headers
     assert await platform.count("verifications") == 0
+    twice = CIMultiDict({"Authorization": f"Bearer {platform.keys['shop/all']}"})
+    twice.extend([("Idempotency-Key", "a"), ("Idempotency-Key", "b")])
+    async with platform.session.post(f"{platform.url}/v1/verifications", json={"to": NUMBER}, headers=twice) as answer:
+        assert answer.status == 400
+    assert await platform.count("verifications") == 0
+
+
+async def test_every_visible_character_may_stand_in_a_key_and_each_counts(platform: Caller) -> None:
+    visible = "".join(chr(number) for number in range(0x21, 0x7F))
+    longest = (visible * 3)[:200]
+    first = await platform.start(NUMBER, repeat=longest)
+    again = await platform.start(NUMBER, repeat=longest)
+    other = await platform.start("+919876543211", repeat=longest[:-1])
+    assert (first.status, again.raw, other.status) == (202, first.raw, 202)
+    assert "Idempotency-Replayed" not in other.headers

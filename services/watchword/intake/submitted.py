@@ -20,11 +20,14 @@ from watchword.intake.decide import refusal
 from watchword.intake.desk import Letters
 from watchword.intake.request import Asker, Publisher, Repeat, Start
 from watchword.intake.understanding import Understanding
-from watchword.runtime import acting, outbox
+from watchword.kernel.phone import TEXT_MAX
+from watchword.runtime import acting, inbox_seal, outbox
 from watchword.runtime.acting import Cause, Told
 from watchword.runtime.configuration import Configuration
+from watchword.runtime.keyring import Keyring, Purpose
 from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.problems import Problem
+from watchword.runtime.sealing import SealBroken
 from watchword.runtime.strict_json import decode, field_error
 
 STRUCTURED = b"application/cloudevents+json"
@@ -86,8 +89,9 @@ class _Unfit(Exception):
 class Submissions:
     """Reads records of the Kafka door."""
 
-    def __init__(self, understanding: Understanding) -> None:
+    def __init__(self, understanding: Understanding, keyring: Keyring) -> None:
         self._understanding = understanding
+        self._keyring = keyring
 
     def read(self, submission: Submission, configuration: Configuration, now: datetime) -> Start | Letters:
         """The start that a record asks for, or the rows that tell why it is none."""
@@ -96,7 +100,7 @@ class Submissions:
         try:
             told, value = opened(submission)
             publisher = Publisher(told.id, "", submission.position, told.expires_at)
-            body = body_of(told, value)
+            body = self._unsealed(told, body_of(told, value))
             publisher = Publisher(told.id, body.reference, submission.position, told.expires_at)
             asker = self._asker(told, body, publisher, configuration)
             tenant = asker.tenant.id
@@ -117,6 +121,16 @@ class Submissions:
         refused = Refused("internal", "The request could not be carried out.")
         publisher = Publisher(_readable_id(submission), "", submission.position)
         return Letters((_result(publisher, refused, "", now), dead_letter(submission, refused)))
+
+    def _unsealed(self, told: Envelope, body: StartBody) -> StartBody:
+        """The body with its number in clear. What is longer than any number is a sealed one. Raises _Unfit."""
+        if len(body.to) <= TEXT_MAX:
+            return body
+        try:
+            number = inbox_seal.opened(self._keyring.opening(Purpose.INBOX), body.to, told.source)
+        except SealBroken as broken:
+            raise _Unfit("number_invalid", f"/to: {broken}") from None
+        return msgspec.structs.replace(body, to=number)
 
     def _asker(self, told: Envelope, body: StartBody, publisher: Publisher, configuration: Configuration) -> Asker:
         tenant = configuration.tenant_of_source(told.source)

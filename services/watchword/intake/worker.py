@@ -26,7 +26,9 @@ from watchword.runtime.telling import Teller
 
 READS = (topics.INBOX, topics.RISK_LEVELS)
 WRITES = (VerificationRequested, ResendRequested, VerificationRefused, VerificationEnded)
-KEYS = frozenset({Purpose.NUMBER_TOKEN, Purpose.SIGNAL_TOKEN, Purpose.SUBJECT, Purpose.HANDOVER, Purpose.CURSOR})
+KEYS = frozenset(
+    {Purpose.NUMBER_TOKEN, Purpose.SIGNAL_TOKEN, Purpose.SUBJECT, Purpose.HANDOVER, Purpose.CURSOR, Purpose.INBOX}
+)
 
 TURNS_WITHIN_S = 15.0
 LIVE_WITHIN_S = 120.0
@@ -56,7 +58,7 @@ async def build(context: Context) -> list[Service]:
     understanding = Understanding(context.keyring, mirror)
     inbox = Inbox(
         desk,
-        Submissions(understanding),
+        Submissions(understanding, context.keyring),
         reader=context.reader,
         backlog=backlog,
         configuration=context.configuration,

@@ -30,13 +30,13 @@ def trace_id_of(request: web.BaseRequest) -> str:
 
 def idempotency_key(request: web.BaseRequest) -> str:
     """The Idempotency-Key, "" if there is none. Raises Problem malformed_header."""
-    key = request.headers.get(IDEMPOTENCY_HEADER)
-    if key is None:
+    keys = request.headers.getall(IDEMPOTENCY_HEADER, ())
+    if not keys:
         return ""
-    if not _IDEMPOTENCY_KEY.fullmatch(key):
+    if len(keys) > 1 or not _IDEMPOTENCY_KEY.fullmatch(keys[0]):
         fault = FieldError(pointer=f"header:{IDEMPOTENCY_HEADER}", detail="It is 1 to 200 visible ASCII characters.")
         raise Problem("malformed_header", errors=(fault,))
-    return key
+    return keys[0]
 
 
 async def read(request: web.BaseRequest, *, bytes_max: int, within_s: float) -> bytes:

@@ -37,6 +37,7 @@ class Purpose(StrEnum):
     SIGNAL_TOKEN = "signal-token"  # HMAC of IP addresses and devices
     CURSOR = "cursor"  # signs the cursors of lists
     ENDPOINT = "endpoint"  # signing secrets of callback endpoints in the configuration
+    INBOX = "inbox"  # opens the numbers that platforms seal for the Kafka door; its public half is theirs to have
 
 
 # A new key would give every number and device a new name, and limits and levels would begin from nothing.

@@ -285,12 +285,16 @@ async def test_a_parked_receipt_past_its_time_becomes_a_dead_letter(stand: Pipel
 
 async def test_what_has_had_its_time_is_forgotten_and_the_rest_is_kept(stand: Pipeline, pool: Pool) -> None:
     now = datetime.now(UTC)
-    for key, at in (("old", now - timedelta(hours=25)), ("new", now)):
+    minute = timedelta(minutes=1)
+    for key, age, limit_age in (
+        ("old", timedelta(hours=24) + minute, timedelta(hours=1) + minute),
+        ("new", timedelta(hours=24) - minute, timedelta(hours=1) - minute),
+    ):
         await stand.connection.execute(
             "INSERT INTO idempotency (tenant, key, fingerprint, status, answer, created_at) "
-            "VALUES ('shop', $1, '', 202, '', $2)", key, at,
+            "VALUES ('shop', $1, '', 202, '', $2)", key, now - age,
         )  # fmt: skip
-        await stand.connection.execute("INSERT INTO limits VALUES ($1, $2)", key, at)
+        await stand.connection.execute("INSERT INTO limits VALUES ($1, $2)", key, now - limit_age)
     metrics = TimersMetrics(Metrics())
     await Tidying(TimersSettings.load(), pool=pool, metrics=metrics).turn()
     for table in ("idempotency", "limits"):

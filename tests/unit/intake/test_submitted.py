@@ -1,5 +1,8 @@
 """Records of the Kafka door, as values: what becomes a request and what is told of the others."""
 
+import base64
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from watchword.intake.understanding import Understanding
 from watchword.kernel.template import Template
 from watchword.runtime import keyring as keyrings
 from watchword.runtime.configuration import Configuration
+from watchword.runtime.inbox_seal import public_key
 from watchword.runtime.keyring import Keyring, Purpose
 
 HEADERS = {
@@ -43,12 +47,29 @@ class Calm:
 
 
 @pytest.fixture(scope="module")
-def submissions(tmp_path_factory: pytest.TempPathFactory) -> Submissions:
-    """What reads records, with keys of this test's own."""
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    """Keys of this test's own."""
     path = tmp_path_factory.mktemp("keys") / "keyring.json"
     keyrings.create(path, datetime.now(UTC))
-    purposes = {Purpose.NUMBER_TOKEN, Purpose.SIGNAL_TOKEN, Purpose.SUBJECT, Purpose.HANDOVER}
-    return Submissions(Understanding(Keyring.load(Path(path), purposes), Calm()))
+    keyrings.rotate(path, datetime.now(UTC))
+    purposes = {Purpose.NUMBER_TOKEN, Purpose.SIGNAL_TOKEN, Purpose.SUBJECT, Purpose.HANDOVER, Purpose.INBOX}
+    return Keyring.load(Path(path), purposes)
+
+
+@pytest.fixture(scope="module")
+def submissions(keys: Keyring) -> Submissions:
+    """What reads records."""
+    return Submissions(Understanding(keys, Calm()), keys)
+
+
+@pytest.fixture(scope="module")
+def seal() -> Callable[..., str]:
+    """How a platform seals a number, word for word as the event's README says it."""
+    readme = Path(__file__).parents[3] / "schemas" / "10-verification-submitted" / "README.md"
+    [code] = re.findall(r"```python\n(.*?)```", readme.read_text("utf-8"), re.DOTALL)
+    made: dict[str, Any] = {}
+    exec(code, made)
+    return made["sealed"]  # type: ignore[no-any-return]
 
 
 def record(value: bytes | None, headers: dict[str, bytes] | None = None, offset: int = 3) -> Submission:
@@ -134,3 +155,43 @@ def test_any_bytes_are_a_request_or_a_refusal(
     assert isinstance(read, Start | Letters)
     if isinstance(read, Letters):
         assert read.rows[0].topic == "otp.results.v1"
+
+
+def to_key(keys: Keyring, index: int = 0) -> dict[str, str]:
+    key = keys.opening(Purpose.INBOX)[index]
+    return {"key_id": key.id, "public_key": base64.b64encode(public_key(key)).decode()}
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["the key that is new", "the one before"])
+def test_a_sealed_number_is_opened_and_the_same_request_whenever_it_was_sealed(
+    submissions: Submissions, keys: Keyring, seal: Callable[..., str], index: int
+) -> None:
+    clear = submissions.read(record(body()), CONFIGURATION, NOW)
+    for _ in range(2):
+        to = seal("+919876543210", source="/shop", **to_key(keys, index))
+        read = submissions.read(record(body(to=to)), CONFIGURATION, NOW)
+        assert isinstance(read, Start) and isinstance(clear, Start)
+        assert (read.number_token, read.asker.repeat) == (clear.number_token, clear.asker.repeat)
+
+
+def test_a_sealed_number_opens_for_nobody_else_and_not_when_it_was_touched(
+    submissions: Submissions, keys: Keyring, seal: Callable[..., str]
+) -> None:
+    theirs = seal("+919876543210", source="/other", **to_key(keys))
+    ours = seal("+919876543210", source="/shop", **to_key(keys))
+    flipped = base64.b64encode(base64.b64decode(ours)[:-1] + b"!").decode()
+    unknown = seal("+919876543210", source="/shop", **(to_key(keys) | {"key_id": "nobodys0"}))
+    nonsense = seal("\u00e9" * 9, source="/shop", **to_key(keys))
+    for to in (theirs, flipped, unknown, nonsense, ours[:-4], ours[:40], "A" * 96, "\u00e9" * 96):
+        read = submissions.read(record(body(to=to)), CONFIGURATION, NOW)
+        assert isinstance(read, Letters), to
+        result, letter = read.rows
+        assert orjson.loads(result.value or b"")["code"] == "number_invalid"
+        assert b"9876543210" not in (result.value or b"") + (letter.value or b"")
+
+
+def test_the_sealed_example_of_the_schema_is_read_as_a_sealed_number(submissions: Submissions) -> None:
+    example = Path(__file__).parents[3] / "schemas/10-verification-submitted/v1.examples/sealed-number.json"
+    read = submissions.read(record(example.read_bytes()), CONFIGURATION, NOW)
+    assert isinstance(read, Letters)
+    assert "not held" in orjson.loads(read.rows[0].value or b"")["detail"]
