@@ -285,8 +285,8 @@ async def test_hostile_headers_are_refused(platform: Caller) -> None:
     assert await platform.count("verifications") == 0
     twice = CIMultiDict({"Authorization": f"Bearer {platform.keys['shop/all']}"})
     twice.extend([("Idempotency-Key", "a"), ("Idempotency-Key", "b")])
-    async with platform.session.post(f"{platform.url}/v1/verifications", json={"to": NUMBER}, headers=twice) as answer:
-        assert answer.status == 400
+    async with platform.session.post(f"{platform.url}/v1/verifications", json={"to": NUMBER}, headers=twice) as refused:
+        assert refused.status == 400
     assert await platform.count("verifications") == 0
 
 
