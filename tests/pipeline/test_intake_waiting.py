@@ -122,16 +122,18 @@ async def test_a_refusal_is_told_at_once(platform: Caller) -> None:
     assert (answer.status, "Preference-Applied" in answer.headers) == (422, False)
 
 
-async def test_many_who_wait_cost_a_look_and_not_a_query_each(platform: Caller) -> None:
-    waits = [
-        waiting_start(platform, {"Prefer": "wait=2"}, to=f"+9198765{n:05d}", signals={"trusted": True})
-        for n in range(100)
-    ]
-    identities = await begun(platform, 100)
-    for identity in identities[:50]:
-        await tried(platform, identity)
-    answers = await asyncio.gather(*waits)
-    assert sorted(each.status for each in answers) == [200] * 50 + [202] * 50
+async def test_many_who_wait_at_once_hear_each_its_own_outcome(platform: Caller) -> None:
+    hearing = [waiting_start(platform, to=f"+9198765{n:05d}", reference="heard") for n in range(50)]
+    unheard = [waiting_start(platform, {"Prefer": "wait=1"}, to=f"+9198766{n:05d}") for n in range(50)]
+    await begun(platform, 100)
+    await platform.stand.connection.execute(
+        "INSERT INTO attempts (id, verification_id, send_no, try_no, code_version, send_deadline, state)"
+        " SELECT id, id, 1, 1, 1, clock_timestamp(), 'accepted' FROM verifications WHERE reference = 'heard'"
+    )
+    answers = await asyncio.gather(*hearing)
+    assert {(each.status, each.body["reference"]) for each in answers} == {(200, "heard")}
+    assert len({each.body["id"] for each in answers}) == 50
+    assert {each.status for each in await asyncio.gather(*unheard)} == {202}
 
 
 async def test_more_than_may_wait_are_answered_plainly(stand: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
