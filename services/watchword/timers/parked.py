@@ -1,9 +1,9 @@
 """Receipts that were parked and whose attempt never appeared: they go to the dead topic, as they came."""
 
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
+from msgspec.structs import replace
 
 from watchword.events import envelope, topics
 from watchword.events.catalog import decode
