@@ -24,6 +24,7 @@ from watchword.kernel.verdict import Dead, Done, Later, Verdict
 from watchword.runtime import acting, outbox, unfinished
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.failpoints import reach
+from watchword.runtime.finished import Finished
 from watchword.runtime.health import Check
 from watchword.runtime.kafka import Reader
 from watchword.runtime.metrics import RuntimeMetrics
@@ -43,7 +44,6 @@ F = TypeVar("F")
 BATCH_RECORDS_MAX = 300
 POLL_WAIT_MS = 200
 EVERY_S = 0.02
-COMMIT_EVERY_S = 0.2
 AWAY_PAUSE_S = 0.5
 TURNS_WITHIN_S = 30.0
 LIVE_WITHIN_S = 120.0
@@ -108,9 +108,7 @@ class Loop(Generic[F]):
         self._task: asyncio.Task[None] | None = None
         self._held: dict[TopicPartition, float] = {}
         self._in_hand: Sequence[Any] = ()
-        self._finished: dict[TopicPartition, int] = {}
-        self._finished_in = -1
-        self._committed_at_s = 0.0
+        self._finished = Finished(self._reader, lambda: reach(f"{step.worker}.offsets_committed"))
         self._waiting: dict[TopicPartition, Unfinished] = {}
         self._teller = Teller(step.worker, publisher=publisher, pool=pool)
         self._bugs_in_a_row = 0
@@ -157,7 +155,7 @@ class Loop(Generic[F]):
     async def _drained(self) -> None:
         """The partitions leave: the batch in hand is finished and committed first."""
         async with self._turning:
-            await self._commit()
+            await self._finished.commit()
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -178,9 +176,9 @@ class Loop(Generic[F]):
                 self._in_hand = records
                 await self._turn(records)
                 self._in_hand = ()
-                if not records or time.monotonic() - self._committed_at_s >= COMMIT_EVERY_S:
-                    await self._commit()
-        await self._commit()
+                if not records or self._finished.is_due:
+                    await self._finished.commit()
+        await self._finished.commit()
         await self._teller.stop()
 
     def _left(self) -> list[Unfinished]:
@@ -205,24 +203,8 @@ class Loop(Generic[F]):
             self._hold_from(records, AWAY_PAUSE_S)
             return
         self._turning_check.ok()
-        self._finish(offsets, epoch)
+        self._finished.add(offsets, epoch)
         self._metrics.batch_seconds.observe(time.monotonic() - started, stage=self._step.group)
-
-    def _finish(self, offsets: Mapping[TopicPartition, int], epoch: int) -> None:
-        """Nothing more is owed below these offsets, which were read in `epoch`. They are committed a few times a
-        second: what is read again after a death changes nothing."""
-        if self._finished_in != epoch:
-            self._finished, self._finished_in = {}, epoch
-        self._finished |= offsets
-
-    async def _commit(self) -> None:
-        """Commit what is finished; what is refused is tried again while the partitions are ours."""
-        self._committed_at_s = time.monotonic()
-        if self._finished_in != self._reader.epoch:
-            self._finished = {}
-        if self._finished and await self._reader.commit(self._finished, epoch=self._finished_in):
-            self._finished = {}
-            reach(f"{self._step.worker}.offsets_committed")
 
     def _measure(self, records: Sequence[Any]) -> None:
         """The batch's size, and the age of its oldest record: what an SRE scales on."""
