@@ -16,9 +16,10 @@ from uuid import UUID
 import asyncpg
 import orjson
 import uuid_utils
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from tests.support.onlooker import Onlooker
 from tests.support.waiting import eventually
 from watchword.events import envelope as envelopes
 from watchword.events.catalog import decode
@@ -63,6 +64,7 @@ class Pipeline:
     connection: "asyncpg.Connection[asyncpg.Record]"
     applied: Applied | None = None
     producer: AIOKafkaProducer = field(init=False)
+    onlooker: Onlooker = field(init=False)
 
     @property
     def keys(self) -> Keyring:
@@ -123,22 +125,7 @@ class Pipeline:
 
     async def records(self, topic: str) -> list[Any]:
         """Every record on a topic so far, partition by partition."""
-        name = self.cluster.topic_prefix + topic
-        consumer = AIOKafkaConsumer(**self.cluster.options(), group_id=None, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            numbers = await self.producer.partitions_for(name)
-            partitions = [TopicPartition(name, number) for number in sorted(numbers)]
-            consumer.assign(partitions)
-            await consumer.seek_to_beginning(*partitions)
-            ends = await consumer.end_offsets(partitions)
-            found: list[Any] = []
-            while any([await consumer.position(each) < ends[each] for each in partitions]):
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    found.extend(batch)
-            return found
-        finally:
-            await consumer.stop()
+        return await self.onlooker.records(self.cluster.topic_prefix + topic, self.producer.partitions_for)
 
     async def told(self, topic: str, *, count: int, name: str = "") -> list[Read]:
         """The first moment at which `count` events (named `name`) are on `topic`, all of them."""
@@ -210,10 +197,12 @@ async def pipeline(bootstrap: str, dsn: str, prefix: str, directory: Path) -> As
     stand = Pipeline(cluster, dsn, path, connection)
     stand.producer = AIOKafkaProducer(**cluster.options(), acks="all", enable_idempotence=True)
     await stand.producer.start()
+    stand.onlooker = Onlooker(cluster)
     try:
         await stand.configure(CONFIGURATION)
         yield stand
     finally:
+        await stand.onlooker.stop()
         await stand.producer.stop()
         await connection.close(timeout=10)
         await _delete(cluster, made)
