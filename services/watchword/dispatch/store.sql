@@ -63,11 +63,12 @@ WITH concluded AS (
     SET state = t.state, lease_until = NULL, concluded_at = clock_timestamp(), outcome = t.outcome,
         raw_code = t.raw_code,
         provider_id = coalesce(nullif(t.provider_id, ''), a.provider_id), price_micros = t.price_micros, currency = t.currency,
-        latency_ms = t.latency_ms, segments = t.segments, possible_duplicate = t.possible_duplicate
+        latency_ms = t.latency_ms, segments = t.segments, possible_duplicate = t.possible_duplicate,
+        receipt_due_at = CASE WHEN t.state = 'accepted' AND a.receipt_rank < 90 THEN t.receipt_due_at END
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[],
-                $9::bigint[], $10::text[], $11::int[], $12::smallint[], $13::boolean[])
+                $9::bigint[], $10::text[], $11::int[], $12::smallint[], $13::boolean[], $14::timestamptz[])
         AS t (id, counted, owner, recovery, state, outcome, raw_code, provider_id, price_micros, currency,
-              latency_ms, segments, possible_duplicate)
+              latency_ms, segments, possible_duplicate, receipt_due_at)
     WHERE a.id = t.id AND a.state = 'sending' AND a.owner = t.owner AND a.recovery = t.recovery
     RETURNING a.id, a.verification_id, t.counted
 )

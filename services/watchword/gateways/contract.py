@@ -94,7 +94,9 @@ class Callback:
 class Receipt:
     """One delivery report in our words. Either reference may be "" where the carrier does not echo it.
 
-    `provider_time` is what the carrier says, None where it says nothing; it never orders receipts.
+    `provider_time` is what the carrier says, None where it says nothing; it never orders receipts. `part` of `parts`
+    is for carriers that report on each part of a long message, both counted from 1; 0 is the whole. `unmapped` is the
+    carrier's word where no map of ours has it: such a report reads as unknown, and is kept to be read again.
     """
 
     state: ReceiptState
@@ -103,6 +105,9 @@ class Receipt:
     raw_code: str = ""
     network: str = ""
     provider_time: datetime | None = None
+    part: int = 0
+    parts: int = 0
+    unmapped: str = ""
 
 
 class Gateway(Protocol):

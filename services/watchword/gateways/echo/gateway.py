@@ -112,11 +112,14 @@ def _receipt(event: Any) -> Receipt:
     client_ref, provider_id = reading.reference(event.get("client_ref")), reading.reference(event.get("id"))
     if not client_ref and not provider_id:
         raise ValueError("events: each must name its id or client_ref")
+    word = reading.word(event.get("state"))
+    state = FACTS.states.get(word)
     return Receipt(
-        state=FACTS.states.get(reading.word(event.get("state")), ReceiptState.UNKNOWN),
+        state=state or ReceiptState.UNKNOWN,
         client_ref=client_ref,
         provider_id=provider_id,
-        raw_code=reading.word(event.get("code")) or reading.word(event.get("state")),
+        raw_code=reading.word(event.get("code")) or word,
         network=reading.word(event.get("network")),
         provider_time=reading.moment(event.get("at")),
+        unmapped="" if state else word,
     )
