@@ -39,8 +39,7 @@ async def test_every_attempt_ends_as_its_carrier_said(stand: Pipeline, attempts:
     await stand.connection.execute("UPDATE attempts SET state = 'sending', provider_id = '' WHERE id = ANY($1)", early)
     await stand.configure(CONFIGURATION)
     [port] = free_ports(1)
-    settings = {"receipts_http_port": port, "receipts_parked_pause_s": 0.1, "receipts_parked_rows_max": 1_000}
-    async with stand.running("receipts", **settings), calling(f"http://{LOOPBACK}:{port}") as carrier:
+    async with stand.running("receipts", receipts_http_port=port), calling(f"http://{LOOPBACK}:{port}") as carrier:
         await _report_all(carrier, _reports(ended, draw))
         await stand.connection.execute(
             "UPDATE attempts SET state = 'accepted', provider_id = 'm-' || id WHERE id = ANY($1)", early
@@ -73,7 +72,8 @@ async def _sent(stand: Pipeline, attempts: int, draw: random.Random) -> Mapping[
     await stand.connection.execute(
         "INSERT INTO attempts (id, verification_id, send_no, try_no, code_version, state, account, gateway, "
         "provider_id, send_deadline) "
-        "SELECT id, verification, 1, try_no, 1, 'accepted', 'echo-1', 'echo', 'm-' || id, $4 FROM unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS t (id, verification, try_no)",
+        "SELECT id, verification, 1, try_no, 1, 'accepted', 'echo-1', 'echo', 'm-' || id, $4 "
+        "FROM unnest($1::uuid[], $2::uuid[], $3::smallint[]) AS t (id, verification, try_no)",
         *(list(column) for column in zip(*rows, strict=True)), datetime.now(UTC) + timedelta(seconds=240),
     )  # fmt: skip
     return {identity: draw.choice(ENDINGS) for identity, _, _ in rows}
