@@ -31,7 +31,7 @@ WORKERS = (
     Worker("codes", "watchword.codes.worker", reads=(t.ASSESSMENTS,),
            writes=("code-issued", "send-requested", "verification-ended"), owns=("codes", "attempts")),
     Worker("dispatch", "watchword.dispatch.worker", reads=(t.DISPATCH, *RETRY),
-           writes=("attempt-made", "send-requested", "verification-ended"), owns=("attempts",)),
+           writes=("attempt-made", "receipt-recorded", "send-requested", "verification-ended"), owns=("attempts",)),
     Worker("receipts", "watchword.receipts.worker", reads=(t.RECEIPTS,),
            writes=("receipt-received", "receipt-recorded"), owns=("receipts_parked", "receipts_unmapped"),
            doors=("carriers",)),

@@ -2,10 +2,14 @@
 -- words no map knows.
 
 ALTER TABLE attempts ADD COLUMN receipt_due_at timestamptz;
+ALTER TABLE attempts ADD COLUMN receipt_ask_at timestamptz;
 ALTER TABLE attempts ADD COLUMN receipt_parts integer NOT NULL DEFAULT 0;
 COMMENT ON COLUMN attempts.receipt_due_at IS
     'When timers stop waiting for a receipt that says more; NULL where none is owed: delivered, or nothing left.';
 COMMENT ON COLUMN attempts.receipt_parts IS 'Which parts of a long message were delivered, one bit each, the first the lowest.';
+COMMENT ON COLUMN attempts.receipt_ask_at IS
+    'When dispatch asks the gateway after it; NULL where that cannot be asked, has been, or a carrier told the end.';
+CREATE INDEX attempts_receipt_ask ON attempts (receipt_ask_at) WHERE receipt_ask_at IS NOT NULL;
 CREATE INDEX attempts_receipt_due ON attempts (receipt_due_at) WHERE receipt_due_at IS NOT NULL;
 
 CREATE TABLE receipts_unmapped (

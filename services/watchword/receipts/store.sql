@@ -45,6 +45,7 @@ WITH told AS (
     SET receipt_state = t.state, receipt_rank = t.rank, receipt_at = t.received_at,
         provider_id = CASE WHEN a.provider_id = '' THEN t.provider_id ELSE a.provider_id END,
         state = CASE WHEN a.state = 'unknown' THEN 'accepted' ELSE a.state END,
+        receipt_ask_at = CASE WHEN t.rank < 40 THEN a.receipt_ask_at END,
         receipt_due_at = CASE WHEN t.rank < 90 AND a.state IN ('sending', 'accepted', 'unknown')
                               THEN coalesce(a.receipt_due_at, t.due_at) END
     FROM told AS t
@@ -81,6 +82,7 @@ WITH told AS (
         receipt_state = CASE WHEN a.receipt_parts | t.bits = t.whole THEN 'delivered' ELSE a.receipt_state END,
         receipt_rank = CASE WHEN a.receipt_parts | t.bits = t.whole THEN 90 ELSE a.receipt_rank END,
         receipt_at = CASE WHEN a.receipt_parts | t.bits = t.whole THEN t.received_at ELSE a.receipt_at END,
+        receipt_ask_at = CASE WHEN a.receipt_parts | t.bits <> t.whole THEN a.receipt_ask_at END,
         receipt_due_at = CASE WHEN a.receipt_parts | t.bits <> t.whole THEN coalesce(a.receipt_due_at, t.due_at) END
     FROM told AS t
     WHERE a.id = t.id AND a.receipt_rank < 90 AND a.receipt_parts | t.bits <> a.receipt_parts

@@ -131,7 +131,7 @@ FOR NO KEY UPDATE OF v, a SKIP LOCKED
 -- Only upwards, as with every receipt.
 WITH assumed AS (
     UPDATE attempts AS a
-    SET receipt_state = t.state, receipt_rank = t.rank, receipt_due_at = NULL
+    SET receipt_state = t.state, receipt_rank = t.rank, receipt_due_at = NULL, receipt_ask_at = NULL
     FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::text[]) AS t (id, counted, rank, state)
     WHERE a.id = t.id AND a.receipt_rank < t.rank AND a.receipt_due_at <= statement_timestamp()
     RETURNING a.id, a.verification_id, t.counted

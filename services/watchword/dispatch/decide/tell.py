@@ -150,6 +150,7 @@ def _told(attempt: Attempt, state: AttemptState, came: Came) -> tuple[AttemptMad
         event.segments,
         event.possible_duplicate,
         receipt_deadline(attempt.about.expires_at),
+        attempt.about.expires_at if attempt.abilities.can_be_asked else None,
     )
     emit = Emit(event, str(attempt.id), key=str(attempt.about.verification_id))
     return event, Write("conclude", str(attempt.id), columns, (emit,))

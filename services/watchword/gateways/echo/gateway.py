@@ -6,6 +6,7 @@ What it calls and what its words mean: README.md and gateway.toml beside this fi
 import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,12 @@ class Echo:
         return Request("GET", url, _authorization(account), b"")
 
     def decode_lookup(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome | None:
-        """ACCEPTED with its id, None where the provider itself says it has none, else AMBIGUOUS."""
+        """ACCEPTED with its id and how far it came, None where the provider itself says it has none, else AMBIGUOUS."""
         answer = reading.object_of(body, LIMITS.answer_bytes_max)
         provider_id = reading.reference(answer.get("id"))
         if status == 200 and provider_id:
-            return _accepted(status, provider_id, answer)
+            told = FACTS.states.get(reading.word(answer.get("state")))
+            return replace(_accepted(status, provider_id, answer), receipt=told)
         error = reading.word(answer.get("error"))
         if status == 404 and error == NOT_FOUND:
             return None
