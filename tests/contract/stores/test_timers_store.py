@@ -23,12 +23,12 @@ from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.metrics import Metrics
 from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import Pool, statements
-from watchword.timers.decide import decide_abandoned, decide_due, decide_late, decide_stale, decide_unreported
+from watchword.timers.decide import decide_abandoned, decide_due, decide_late, decide_stale
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.overdue import Kind, Means, Overdue
 from watchword.timers.parked import ParkedTooLong
 from watchword.timers.settings import TimersSettings
-from watchword.timers.store import SQL, due_of, late_of, stale_of, unreported_of
+from watchword.timers.store import SQL, due_of, late_of, stale_of
 from watchword.timers.tidying import Tidying
 
 PAST = datetime.now(UTC) - timedelta(minutes=10)
@@ -71,10 +71,6 @@ def abandoned(means: Means, looked_at: int = 2_000) -> Overdue[Any]:
     return Overdue(
         Kind("abandoned_attempts", SQL["abandoned_attempts"], (looked_at, 200), late_of, decide_abandoned), means
     )
-
-
-def silent(means: Means) -> Overdue[Any]:
-    return Overdue(Kind("unreported_attempts", SQL["unreported"], (200,), unreported_of, decide_unreported), means)
 
 
 async def told(stand: Pipeline) -> list[tuple[str, str, int]]:
@@ -388,37 +384,3 @@ async def test_the_sweep_takes_only_what_is_late_and_passes_by_what_is_set_aside
     assert [row["id"] for row in taken] == [rows[1].id]
     age_s = await pool.fetchval(SQL["oldest_outbox"])
     assert age_s == pytest.approx(600, abs=60)
-
-
-async def test_an_attempt_without_a_receipt_becomes_unknown_once_and_a_later_report_still_counts(
-    stand: Pipeline, means: Means
-) -> None:
-    about = await issued(stand, expires_at=PAST)
-    due_at: dict[str, Any] = {"state": "accepted", "account": "echo-1", "receipt_due_at": JUST_NOW}
-    await attempt(stand, about, **due_at)
-    await attempt(stand, about, try_no=2, **(due_at | {"receipt_due_at": datetime.now(UTC) + timedelta(minutes=1)}))
-    for _ in range(2):
-        await silent(means).turn()
-    rows = await stand.connection.fetch("SELECT receipt_state, receipt_rank, receipt_at FROM attempts ORDER BY try_no")
-    assert [tuple(row) for row in rows] == [("unknown", 40, None), (None, 0, None)]
-    assert await told(stand) == [("otp.receipt-recorded.v1", "otp.lifecycle.v1", 4)]
-
-
-async def test_a_right_code_implies_that_its_only_message_arrived(stand: Pipeline, means: Means) -> None:
-    about = await issued(stand, state="approved", ended_at=PAST, due_at=None)
-    await attempt(stand, about, state="accepted", account="echo-1", receipt_due_at=JUST_NOW, receipt_state="rejected",
-                  receipt_rank=60)  # fmt: skip
-    await silent(means).turn()
-    row = await stand.row("SELECT receipt_state, receipt_rank, receipt_due_at FROM attempts")
-    assert tuple(row) == ("delivered_implied", 80, None)
-
-
-async def test_several_attempts_of_one_verification_are_each_told_under_a_number_of_their_own(
-    stand: Pipeline, means: Means
-) -> None:
-    about = await issued(stand)
-    for number in (1, 2, 3):
-        await attempt(stand, about, try_no=number, state="accepted", account="echo-1", receipt_due_at=JUST_NOW)
-    for _ in range(3):
-        await silent(means).turn()
-    assert [number for *_, number in await told(stand)] == [4, 5, 6]
