@@ -40,6 +40,8 @@ TOOLS = {
     "doctor": ("watchword.operations.doctor", "Whether everything is in its place, and what mends what is not."),
     "top": ("watchword.operations.top", "How every stage and account fares, drawn anew every second."),
     "callbacks": ("watchword.callbacks.commands", "Deliveries to the endpoints of tenants: send again."),
+    "receipts": ("watchword.receipts.commands", "Delivery reports in words that no map has: list, read again."),
+    "routes": ("watchword.operations.routes", "Which accounts serve a number, in which order, and why."),
     "blueprint": ("watchword.blueprint.commands", "deploy/, made from the map; first secrets of an installation."),
 }
 

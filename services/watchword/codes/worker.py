@@ -15,7 +15,7 @@ from watchword.events.verification_assessed import VerificationAssessed
 from watchword.events.verification_ended import VerificationEnded
 from watchword.kernel.policy import Policy, Resend
 from watchword.kernel.secret import Code
-from watchword.kernel.template import render
+from watchword.kernel.template import Wording, render, wording_for
 from watchword.kernel.verification import State
 from watchword.runtime import aad
 from watchword.runtime.configuration import Configuration
@@ -34,12 +34,17 @@ _SQL = statements("watchword.codes")
 _WRITES_IN_LOCK_ORDER = ("issue", "send_again", "block", "expire", "store_code", "queue_attempt")
 
 
-class SealedMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """What codes seals for dispatch: the text to send, and the code by itself for providers that fill templates."""
+class SealedMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What codes seals for dispatch: the text to send, and the code by itself for providers that fill templates. A
+    message to India travels with the registration it was written for, whatever is applied meanwhile."""
 
     text: str
     code: str
     template: str
+    dlt_entity_id: str = ""
+    dlt_template_id: str = ""
+    dlt_header: str = ""
+    dlt_text: str = ""
 
 
 async def build(context: Context) -> list[Service]:
@@ -101,8 +106,9 @@ class Minter:
         code = self._code(row, rules)
         if template is None or code is None:
             return None
-        text = render(template, row["locale"], code, row["binding"], rules.ttl_s)
-        message = msgspec.json.encode(SealedMessage(text=text, code=code.reveal(), template=template.id))
+        wording = wording_for(template, row["locale"], row["country"])
+        text = render(template, wording, code, row["binding"], rules.ttl_s)
+        message = msgspec.json.encode(_to_seal(text, code, template.id, wording))
         tenant, verification = row["tenant"], row["verification_id"]
         pepper = self._keyring.sealing(Purpose.PEPPER)
         mac = check_mac(
@@ -126,6 +132,18 @@ class Minter:
         except SealBroken:
             return None
         return Code(own.decode("ascii"))
+
+
+def _to_seal(text: str, code: Code, template: str, wording: Wording) -> SealedMessage:
+    return SealedMessage(
+        text=text,
+        code=code.reveal(),
+        template=template,
+        dlt_entity_id=wording.dlt_entity_id,
+        dlt_template_id=wording.dlt_template_id,
+        dlt_header=wording.dlt_header,
+        dlt_text=wording.dlt_text,
+    )
 
 
 def draw(digits: int) -> Code:

@@ -11,7 +11,7 @@ from watchword.dispatch.decide.approach import TOO_LATE, uncalled
 from watchword.dispatch.decide.facts import Attempt, Called, Came, Nobody, Skipped
 from watchword.dispatch.decide.plan import ACCOUNTS_AWAY
 from watchword.dispatch.metrics import DispatchMetrics
-from watchword.dispatch.opening import Opener
+from watchword.dispatch.opening import Opener, Unregistered
 from watchword.dispatch.store import Sealed
 from watchword.gateways.contract import QueryableGateway, Request
 from watchword.gateways.outcome import Outcome, OutcomeClass
@@ -22,6 +22,8 @@ from watchword.runtime.sealing import SealBroken
 
 UNREADABLE = Nobody("message_unreadable", hopeless=True)
 LEASE_OVER = Nobody("lease_over", hopeless=False)
+# No account is asked about a text that none could deliver; the class is the one operators' own refusals have.
+NOT_AS_REGISTERED = Called(Outcome(OutcomeClass.CONFIGURATION, raw_code="dlt_text_mismatch"), ends="dlt_text_mismatch")
 _CANNOT_ENCODE = Called(Outcome(OutcomeClass.CONFIGURATION, raw_code="cannot_encode"))
 _NOT_CALLED: Mapping[str, Nobody | Skipped] = {"too_late": TOO_LATE, "lease_over": LEASE_OVER}
 
@@ -70,6 +72,8 @@ class Exchange:
             message = opener.open(self._attempt, self._sealed, self._clock.now())
         except SealBroken:
             return uncalled(self._attempt, UNREADABLE)
+        except Unregistered:
+            return NOT_AS_REGISTERED
         try:
             request = self._carrier.gateway.encode(message, self._carrier.account)
         except ValueError:

@@ -7,20 +7,30 @@ import msgspec
 from watchword.dispatch.decide.facts import Attempt
 from watchword.dispatch.store import Sealed
 from watchword.gateways.contract import Message
+from watchword.kernel import dlt
 from watchword.runtime import aad
 from watchword.runtime.keyring import Keyring, Purpose
 from watchword.runtime.sealing import SealBroken, open_sealed, unwrap
 
 
 class OpenedMessage(msgspec.Struct, frozen=True):
-    """What codes sealed: the text, and the code by itself for providers that fill templates of their own."""
+    """What codes sealed: the text, the code by itself for providers that fill templates of their own, and what the
+    text is registered as in India, "" elsewhere."""
 
     text: str
     code: str
     template: str = ""
+    dlt_entity_id: str = ""
+    dlt_template_id: str = ""
+    dlt_header: str = ""
+    dlt_text: str = ""
 
     def __repr__(self) -> str:
         return "<OpenedMessage>"
+
+
+class Unregistered(Exception):
+    """The message is not what is registered for it in India: the operators would drop it, and we would pay."""
 
 
 class Opener:
@@ -30,7 +40,8 @@ class Opener:
         self._keyring = keyring
 
     def open(self, attempt: Attempt, sealed: Sealed, now: datetime) -> Message:
-        """The message to send. Raises SealBroken where a part is gone (a subject that was erased) or not ours."""
+        """The message to send. Raises SealBroken where a part is gone (a subject that was erased) or not ours, and
+        Unregistered for a text that would not pass the operators' scrubbing."""
         about = attempt.about
         if sealed.wrapped_key is None or sealed.message is None:
             raise SealBroken("a part of the message is gone")
@@ -42,13 +53,20 @@ class Opener:
         data_key = unwrap(wrapping, sealed.wrapped_key, tenant=about.tenant, number_token=about.number_token)
         number = open_sealed((data_key,), sealed.number, aad.number(about.tenant, about.number_token))
         told = _read(opened)
+        if told.dlt_entity_id and not (told.dlt_text and dlt.matches(told.dlt_text, told.text)):
+            raise Unregistered
+        chain = attempt.account.dlt_telemarketers if attempt.account and told.dlt_entity_id else ()
         return Message(
             client_ref=str(attempt.id),
             to=number.decode("ascii"),
             text=told.text,
-            sender="",
+            sender=told.dlt_header,
             life_s=int((about.expires_at - now).total_seconds()),
             variables={"code": told.code, "template": told.template},
+            dlt_entity_id=told.dlt_entity_id,
+            dlt_template_id=told.dlt_template_id,
+            dlt_telemarketers=",".join(chain),
+            dlt_chain_hash=dlt.chain_hash(told.dlt_entity_id, chain),
         )
 
 

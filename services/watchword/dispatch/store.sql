@@ -63,11 +63,14 @@ WITH concluded AS (
     SET state = t.state, lease_until = NULL, concluded_at = clock_timestamp(), outcome = t.outcome,
         raw_code = t.raw_code,
         provider_id = coalesce(nullif(t.provider_id, ''), a.provider_id), price_micros = t.price_micros, currency = t.currency,
-        latency_ms = t.latency_ms, segments = t.segments, possible_duplicate = t.possible_duplicate
+        latency_ms = t.latency_ms, segments = t.segments, possible_duplicate = t.possible_duplicate,
+        receipt_due_at = CASE WHEN t.state = 'accepted' AND a.receipt_rank < 90 THEN t.receipt_due_at END,
+        receipt_ask_at = CASE WHEN t.state = 'accepted' AND a.receipt_rank < 40 THEN t.receipt_ask_at END
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[],
-                $9::bigint[], $10::text[], $11::int[], $12::smallint[], $13::boolean[])
+                $9::bigint[], $10::text[], $11::int[], $12::smallint[], $13::boolean[], $14::timestamptz[],
+                $15::timestamptz[])
         AS t (id, counted, owner, recovery, state, outcome, raw_code, provider_id, price_micros, currency,
-              latency_ms, segments, possible_duplicate)
+              latency_ms, segments, possible_duplicate, receipt_due_at, receipt_ask_at)
     WHERE a.id = t.id AND a.state = 'sending' AND a.owner = t.owner AND a.recovery = t.recovery
     RETURNING a.id, a.verification_id, t.counted
 )
@@ -76,6 +79,47 @@ SET seq = v.seq + concluded.counted
 FROM concluded
 WHERE v.id = concluded.verification_id
 RETURNING concluded.id AS key, v.seq
+
+-- name: to_ask
+-- Attempts of which no carrier has told the end, to be asked after now; the next question is five minutes before nobody
+-- waits any more. Committed before anybody is asked.
+WITH due AS (
+    SELECT id FROM attempts
+    WHERE receipt_ask_at <= statement_timestamp()
+    ORDER BY receipt_ask_at
+    LIMIT $1
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE attempts AS a
+SET receipt_ask_at = CASE WHEN a.receipt_due_at > statement_timestamp() + interval '5 minutes'
+                          THEN a.receipt_due_at - interval '5 minutes' END
+FROM due, verifications AS v
+WHERE a.id = due.id AND v.id = a.verification_id
+RETURNING a.id, a.account, v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type,
+          v.purpose, v.channel, v.policy, v.policy_version, v.reference, v.expires_at
+
+-- name: record_found
+-- Only upwards, as with every receipt; what says no more than that it is on its way leaves the next question standing.
+WITH found AS (
+    UPDATE attempts AS a
+    SET receipt_state = t.state, receipt_rank = t.rank, receipt_at = clock_timestamp(),
+        receipt_ask_at = CASE WHEN t.rank < 40 THEN a.receipt_ask_at END,
+        receipt_due_at = CASE WHEN t.rank < 90 THEN a.receipt_due_at END
+    FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::text[]) AS t (id, counted, rank, state)
+    WHERE a.id = t.id AND a.receipt_rank < t.rank
+    RETURNING a.id, a.verification_id, t.counted
+), bumped AS (
+    UPDATE verifications AS v
+    SET seq = v.seq + f.counted
+    FROM (SELECT verification_id, sum(counted)::int AS counted FROM found GROUP BY verification_id) AS f
+    WHERE v.id = f.verification_id
+    RETURNING v.id, v.seq
+)
+SELECT f.id AS key,
+       (b.seq - sum(f.counted) OVER (PARTITION BY f.verification_id)
+              + sum(f.counted) OVER (PARTITION BY f.verification_id ORDER BY f.id))::int AS seq
+FROM found AS f
+JOIN bumped AS b ON b.id = f.verification_id
 
 -- name: requeue
 -- attempt moves: sending -> queued

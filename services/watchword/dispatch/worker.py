@@ -2,6 +2,7 @@
 
 import uuid
 
+from watchword.dispatch.asking import PAUSE_S, Asking
 from watchword.dispatch.carriers import Carriers
 from watchword.dispatch.feed import READS, Feed
 from watchword.dispatch.ledger import Ledger
@@ -11,18 +12,19 @@ from watchword.dispatch.sending import Sender
 from watchword.dispatch.settings import DispatchSettings
 from watchword.dispatch.store import Store
 from watchword.events.attempt_made import AttemptMade
+from watchword.events.receipt_recorded import ReceiptRecorded
 from watchword.events.send_requested import SendRequested
 from watchword.events.verification_ended import VerificationEnded
 from watchword.gateways.catalog import GATEWAYS
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.loop import LIVE_WITHIN_S, TURNS_WITHIN_S
 from watchword.runtime.process import Context
-from watchword.runtime.stop import Service
+from watchword.runtime.stop import Service, Turning
 from watchword.runtime.telling import Teller
 
 __all__ = ["KEYS", "READS", "WRITES", "build"]
 
-WRITES = (AttemptMade, SendRequested, VerificationEnded)
+WRITES = (AttemptMade, ReceiptRecorded, SendRequested, VerificationEnded)
 KEYS = frozenset({Purpose.SENDING, Purpose.SUBJECT, Purpose.ACCOUNT})
 
 
@@ -39,4 +41,5 @@ async def build(context: Context) -> list[Service]:
     sender = Sender(ledger, carriers, Opener(context.keyring), context.clock, metrics, owner=owner)
     turning = context.health.check("dispatch.feed", ready_within_s=TURNS_WITHIN_S, live_within_s=LIVE_WITHIN_S)
     feed = Feed(context.reader, store, ledger, sender, context.clock, settings, context.runtime_metrics, turning)
-    return [teller, ledger, carriers, feed]
+    asking = Asking(context.pool, carriers, teller, context.clock)
+    return [teller, ledger, carriers, Turning("dispatch.asking", asking.turn, pause_s=PAUSE_S), feed]

@@ -17,6 +17,7 @@ class ReceiptWord(OpenEnum):
     EXPIRED = "expired"
     UNDELIVERED = "undelivered"
     REJECTED = "rejected"
+    DELIVERED_IMPLIED = "delivered_implied"
     DELIVERED = "delivered"
 
 
@@ -25,6 +26,7 @@ class ReceiptRecorded(VerificationEvent, frozen=True, kw_only=True, omit_default
     claim and never orders anything."""
 
     NAME: ClassVar[str] = "receipt-recorded"
+    MINOR: ClassVar[int] = 1
     TOPIC: ClassVar[str] = topics.LIFECYCLE
 
     attempt_id: UUID

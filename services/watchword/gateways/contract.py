@@ -26,7 +26,10 @@ class Resend(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Message:
     """One text for one phone. `to` is E.164 with "+"; `client_ref` is the attempt id; `life_s` is what is left
-    of the code's usefulness, to be passed to the provider as validity. Not printable: it holds a code."""
+    of the code's usefulness, to be passed to the provider as validity. Not printable: it holds a code.
+
+    The `dlt_…` fields are for India and "" elsewhere: the ids of entity and template, the telemarketers of the chain
+    joined by commas, and the hash over entity and chain. A gateway passes on those that its provider asks for."""
 
     client_ref: str
     to: str = field(repr=False)
@@ -34,11 +37,19 @@ class Message:
     sender: str
     life_s: int
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    dlt_entity_id: str = ""
+    dlt_template_id: str = ""
+    dlt_telemarketers: str = ""
+    dlt_chain_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One contract with one provider: where to call, as whom, how fast. `secrets` never print."""
+    """One contract with one provider: where to call, as whom, how fast. `secrets` never print.
+
+    `sender_registered_in` are countries that know the sender; `dlt_telemarketers` the chain that carries messages to
+    India, without the entity, the one who delivers last. `receipt_parts` says which part's receipt counts where a
+    provider reports on the parts of a long message: "all", "first" or "last"."""
 
     id: str
     gateway: str
@@ -50,6 +61,9 @@ class Account:
     on_unknown: str = "resend"
     price_micros: int = 0
     currency: str = "USD"
+    sender_registered_in: tuple[str, ...] = ()
+    dlt_telemarketers: tuple[str, ...] = ()
+    receipt_parts: str = "all"
     options: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -80,7 +94,9 @@ class Callback:
 class Receipt:
     """One delivery report in our words. Either reference may be "" where the carrier does not echo it.
 
-    `provider_time` is what the carrier says, None where it says nothing; it never orders receipts.
+    `provider_time` is what the carrier says, None where it says nothing; it never orders receipts. `part` of `parts`
+    is for carriers that report on each part of a long message, both counted from 1; 0 is the whole. `unmapped` is the
+    carrier's word where no map of ours has it: such a report reads as unknown, and is kept to be read again.
     """
 
     state: ReceiptState
@@ -89,6 +105,9 @@ class Receipt:
     raw_code: str = ""
     network: str = ""
     provider_time: datetime | None = None
+    part: int = 0
+    parts: int = 0
+    unmapped: str = ""
 
 
 class Gateway(Protocol):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from watchword.kernel.verification import ReceiptState
+
 
 class OutcomeClass(StrEnum):
     """What one call meant for the message, and so what dispatch does next.
@@ -27,7 +29,8 @@ class Outcome:
 
     `provider_id` is the provider's message id, "" where it gave none. `raw_code` is its own status or error, kept
     for reports and never interpreted again. `retry_after_ms` is what a throttling gateway asked for, 0 if nothing.
-    `price_micros` counts millionths of `currency`, 0 where unknown.
+    `price_micros` counts millionths of `currency`, 0 where unknown. `receipt` is how far the message came, where the
+    answer to a lookup says so.
     """
 
     kind: OutcomeClass
@@ -36,3 +39,4 @@ class Outcome:
     retry_after_ms: int = 0
     price_micros: int = 0
     currency: str = ""
+    receipt: ReceiptState | None = None

@@ -4,6 +4,13 @@ from datetime import datetime, timedelta
 
 from watchword.kernel.policy import send_margin_s
 
+RECEIPT_PATIENCE = timedelta(minutes=10)
+
+
+def receipt_deadline(expires_at: datetime) -> datetime:
+    """The moment after which nobody waits for a receipt any more; a later one still counts."""
+    return expires_at + RECEIPT_PATIENCE
+
 
 def send_deadline(created_at: datetime, expires_at: datetime) -> datetime:
     """The moment after which a code may not be sent any more: it would reach the user too late to be typed.

@@ -124,6 +124,7 @@ class ReceiptState(StrEnum):
     EXPIRED = "expired"
     UNDELIVERED = "undelivered"
     REJECTED = "rejected"
+    DELIVERED_IMPLIED = "delivered_implied"  # no carrier said so, but its code was typed right
     DELIVERED = "delivered"
 
 
@@ -134,6 +135,7 @@ RECEIPT_RANK: Mapping[ReceiptState, int] = {
     ReceiptState.EXPIRED: 50,
     ReceiptState.UNDELIVERED: 60,
     ReceiptState.REJECTED: 60,
+    ReceiptState.DELIVERED_IMPLIED: 80,
     ReceiptState.DELIVERED: 90,
 }
 

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from watchword.events.receipt_received import ReceiptReceived
 from watchword.gateways.catalog import GATEWAYS
 from watchword.gateways.contract import Account, Callback, Receipt
+from watchword.receipts.decide import Report
 from watchword.runtime import aad
 from watchword.runtime.keyring import Keyring, Purpose
 from watchword.runtime.sealing import SealBroken, derived, joined, open_sealed, seal
@@ -72,6 +73,11 @@ def reports(event: ReceiptReceived, keyring: Keyring, account: Account | None) -
         raise
     except ValueError:
         raise Unreadable("the callback holds no delivery report") from None
+
+
+def report_of(found: Sequence[Receipt], number: int, account: Account | None) -> Report:
+    """The report of that number, as its account counts it; the attempt it means is looked for by whoever asks."""
+    return Report(number, found[number], counts=account.receipt_parts if account else "all")
 
 
 def _text(value: str) -> str:

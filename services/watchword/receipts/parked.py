@@ -4,13 +4,15 @@ Dispatch learns the provider's id when the gateway answers, and some carriers re
 us: each parked report comes up again by itself, soon at first, then ever more seldom.
 """
 
+from dataclasses import replace
+
 import structlog
 
 from watchword.events import envelope
 from watchword.events.catalog import decode
 from watchword.events.receipt_received import ReceiptReceived
 from watchword.kernel.verdict import Done, Write
-from watchword.receipts.callbacks import Unreadable, reports
+from watchword.receipts.callbacks import Unreadable, report_of, reports
 from watchword.receipts.decide import Report, decide_parked
 from watchword.receipts.metrics import ReceiptsMetrics
 from watchword.receipts.store import SQL, WRITES_IN_LOCK_ORDER, meant
@@ -41,13 +43,13 @@ class ParkedReports:
             rows = await connection.fetch(SQL["parked"], self._rows_max)
             if not rows:
                 return
-            read = [(row["id"], *self._read(row["id"], row["event"])) for row in rows]
-            known = await meant(connection, [(event.account, one.receipt) for _, event, one in read if one])
+            read = [(row["id"], row["event"], *self._read(row["id"], row["event"])) for row in rows]
+            known = await meant(connection, [(event.account, one.receipt) for *_, event, one in read if one])
             done = [
-                decide_parked(event, parked, Report(one.number, one.receipt, known.of(event.account, one.receipt)))
+                decide_parked(event, parked, replace(one, attempt=known.of(event.account, one.receipt)), value)
                 if one
                 else Done((Write("look_later", parked, ()),))
-                for parked, event, one in read
+                for parked, value, event, one in read
             ]
             told = await acting.write(connection, [(_NO_CAUSE, each) for each in done], WRITES_IN_LOCK_ORDER)
             now = self._context.clock.now()
@@ -70,4 +72,4 @@ class ParkedReports:
         except Unreadable as error:
             log.warning("receipts.parked_unreadable", account=event.account, error=str(error))
             return event, None
-        return event, Report(number, found[number]) if number < len(found) else None
+        return event, report_of(found, number, account) if number < len(found) else None

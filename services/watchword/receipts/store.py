@@ -12,7 +12,8 @@ from watchword.receipts.decide import AttemptFacts
 from watchword.runtime.postgres import Connection, columns, statements
 
 SQL = statements("watchword.receipts")
-WRITES_IN_LOCK_ORDER = {name: SQL[name] for name in ("record", "park", "look_later", "unpark")}
+_IN_LOCK_ORDER = ("record", "record_part", "keep_unmapped", "remap", "park", "look_later", "unpark")
+WRITES_IN_LOCK_ORDER = {name: SQL[name] for name in _IN_LOCK_ORDER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,5 +66,6 @@ def _attempt_of(row: asyncpg.Record, about: Facts) -> AttemptFacts:
         attempt_id=row["id"],
         account=row["account"],
         receipt_rank=row["receipt_rank"],
+        segments=row["segments"],
         accepted_at=row["concluded_at"] or row["claimed_at"],
     )

@@ -2,7 +2,8 @@
 -- seq of the rows that changed (runtime/acting.py).
 
 -- name: references
--- The attempts that carriers mean: by our own reference, or by account and the provider's.
+-- The attempts that carriers mean: by our own reference, or by account and the provider's, whose ids begin anew after
+-- a while with some and so are believed for a week only.
 SELECT a.id, a.verification_id
 FROM attempts AS a
 WHERE a.id = ANY($1::uuid[])
@@ -10,6 +11,7 @@ UNION
 SELECT a.id, a.verification_id
 FROM unnest($2::text[], $3::text[]) AS t (account, provider_id)
 JOIN attempts AS a ON a.account = t.account AND a.provider_id = t.provider_id AND a.provider_id <> ''
+WHERE a.id >= uuid_floor(statement_timestamp() - interval '7 days')
 
 -- name: verifications
 -- Locked in id order, before their attempts.
@@ -21,7 +23,7 @@ ORDER BY id
 FOR NO KEY UPDATE
 
 -- name: attempts
-SELECT id, verification_id, state, account, provider_id, receipt_rank, claimed_at, concluded_at
+SELECT id, verification_id, state, account, provider_id, receipt_rank, segments, claimed_at, concluded_at
 FROM attempts
 WHERE id = ANY($1::uuid[])
 ORDER BY id
@@ -34,14 +36,18 @@ FOR NO KEY UPDATE
 -- attempt moves: unknown -> accepted
 WITH told AS (
     SELECT DISTINCT ON (t.id) t.*
-    FROM unnest($1::text[], $2::int[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::timestamptz[])
-        AS t (key, counted, id, rank, state, provider_id, received_at)
+    FROM unnest($1::text[], $2::int[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::timestamptz[],
+                $8::timestamptz[])
+        AS t (key, counted, id, rank, state, provider_id, received_at, due_at)
     ORDER BY t.id, t.rank DESC, t.key
 ), raised AS (
     UPDATE attempts AS a
     SET receipt_state = t.state, receipt_rank = t.rank, receipt_at = t.received_at,
         provider_id = CASE WHEN a.provider_id = '' THEN t.provider_id ELSE a.provider_id END,
-        state = CASE WHEN a.state = 'unknown' THEN 'accepted' ELSE a.state END
+        state = CASE WHEN a.state = 'unknown' THEN 'accepted' ELSE a.state END,
+        receipt_ask_at = CASE WHEN t.rank < 40 THEN a.receipt_ask_at END,
+        receipt_due_at = CASE WHEN t.rank < 90 AND a.state IN ('sending', 'accepted', 'unknown')
+                              THEN coalesce(a.receipt_due_at, t.due_at) END
     FROM told AS t
     WHERE a.id = t.id AND a.receipt_rank < t.rank
     RETURNING t.key, t.counted, a.id, a.verification_id
@@ -57,6 +63,74 @@ SELECT r.key,
               + sum(r.counted) OVER (PARTITION BY r.verification_id ORDER BY r.id))::int AS seq
 FROM raised AS r
 JOIN bumped AS b ON b.id = r.verification_id
+
+-- name: record_part
+-- Parts of a long message that were delivered: remembered, and with the last of them the whole is. A repeat is no-op.
+-- attempt moves: unknown -> accepted
+WITH told AS (
+    SELECT t.id, max(t.key) AS key, max(t.counted) AS counted, bit_or(t.bits) AS bits, max(t.whole) AS whole,
+           max(t.provider_id) AS provider_id, max(t.received_at) AS received_at, max(t.due_at) AS due_at
+    FROM unnest($1::text[], $2::int[], $3::uuid[], $4::int[], $5::int[], $6::text[], $7::timestamptz[],
+                $8::timestamptz[])
+        AS t (key, counted, id, bits, whole, provider_id, received_at, due_at)
+    GROUP BY t.id
+), marked AS (
+    UPDATE attempts AS a
+    SET receipt_parts = a.receipt_parts | t.bits,
+        provider_id = CASE WHEN a.provider_id = '' THEN t.provider_id ELSE a.provider_id END,
+        state = CASE WHEN a.state = 'unknown' THEN 'accepted' ELSE a.state END,
+        receipt_state = CASE WHEN a.receipt_parts | t.bits = t.whole THEN 'delivered' ELSE a.receipt_state END,
+        receipt_rank = CASE WHEN a.receipt_parts | t.bits = t.whole THEN 90 ELSE a.receipt_rank END,
+        receipt_at = CASE WHEN a.receipt_parts | t.bits = t.whole THEN t.received_at ELSE a.receipt_at END,
+        receipt_ask_at = CASE WHEN a.receipt_parts | t.bits <> t.whole THEN a.receipt_ask_at END,
+        receipt_due_at = CASE WHEN a.receipt_parts | t.bits <> t.whole THEN coalesce(a.receipt_due_at, t.due_at) END
+    FROM told AS t
+    WHERE a.id = t.id AND a.receipt_rank < 90 AND a.receipt_parts | t.bits <> a.receipt_parts
+    RETURNING t.key, t.counted, a.id, a.verification_id, a.receipt_rank = 90 AS whole
+), bumped AS (
+    UPDATE verifications AS v
+    SET seq = v.seq + m.counted
+    FROM (SELECT verification_id, sum(counted)::int AS counted FROM marked WHERE whole GROUP BY verification_id) AS m
+    WHERE v.id = m.verification_id
+    RETURNING v.id, v.seq
+)
+SELECT m.key,
+       (b.seq - sum(m.counted) OVER (PARTITION BY m.verification_id)
+              + sum(m.counted) OVER (PARTITION BY m.verification_id ORDER BY m.id))::int AS seq
+FROM marked AS m
+JOIN bumped AS b ON b.id = m.verification_id
+WHERE m.whole
+
+-- name: keep_unmapped
+-- A report in words that no map has.
+INSERT INTO receipts_unmapped (id, account, gateway, raw_code, event, received_at)
+SELECT t.key, t.account, t.gateway, t.raw_code, t.event, t.received_at
+FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::timestamptz[])
+    AS t (key, counted, account, gateway, raw_code, event, received_at)
+ON CONFLICT DO NOTHING
+RETURNING id AS key, 0 AS seq
+
+-- name: unmapped
+-- What was kept, by who said it in which words.
+SELECT gateway, account, raw_code, count(*)::int AS reports, min(received_at) AS first_at, max(received_at) AS last_at
+FROM receipts_unmapped
+GROUP BY gateway, account, raw_code
+ORDER BY reports DESC, gateway, account, raw_code
+
+-- name: unmapped_after
+-- A page of what was kept, in the order of ids, without what somebody else reads at this moment.
+SELECT id, event
+FROM receipts_unmapped
+WHERE id > $1
+ORDER BY id
+LIMIT $2
+FOR UPDATE SKIP LOCKED
+
+-- name: remap
+DELETE FROM receipts_unmapped AS u
+USING unnest($1::text[], $2::int[]) AS t (key, counted)
+WHERE u.id = t.key
+RETURNING u.id AS key, 0 AS seq
 
 -- name: park
 INSERT INTO receipts_parked (id, account, client_ref, provider_id, event, parked_until, look_at)

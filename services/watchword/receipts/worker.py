@@ -1,14 +1,13 @@
 """The shell of receipts: a door for carriers, a loop that matches, a turn that looks at parked reports again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from watchword.events import topics
 from watchword.events.receipt_received import ReceiptReceived
 from watchword.events.receipt_recorded import ReceiptRecorded
-from watchword.gateways.contract import Receipt
-from watchword.receipts.callbacks import Unreadable, reports
+from watchword.receipts.callbacks import Unreadable, report_of, reports
 from watchword.receipts.decide import ReceiptFacts, Report, decide
 from watchword.receipts.door import CarriersDoor
 from watchword.receipts.metrics import ReceiptsMetrics
@@ -37,7 +36,7 @@ async def build(context: Context) -> list[Service]:
         group="receipts",
         reads=READS,
         handles=(ReceiptReceived,),
-        gather=partial(gather, context),
+        gather=partial(gather, context, metrics),
         decide=decide,
         statements=WRITES_IN_LOCK_ORDER,
         merge=once_each,
@@ -59,19 +58,23 @@ async def build(context: Context) -> list[Service]:
 class _Opened:
     incoming: Incoming
     account: str
-    receipts: tuple[Receipt, ...] = ()
+    reports: tuple[Report, ...] = ()
     unreadable: str = ""
 
 
-async def gather(context: Context, batch: Sequence[Incoming], connection: Connection) -> Mapping[str, ReceiptFacts]:
+async def gather(
+    context: Context, metrics: ReceiptsMetrics, batch: Sequence[Incoming], connection: Connection
+) -> Mapping[str, ReceiptFacts]:
     """The reports of every callback in the batch and the attempts they mean, locked."""
     opened = [_open(context, each) for each in batch]
-    known = await meant(connection, [(one.account, receipt) for one in opened for receipt in one.receipts])
+    told = [(one.account, report.receipt) for one in opened for report in one.reports]
+    known = await meant(connection, told)
+    for account, receipt in told:
+        if receipt.unmapped:
+            metrics.unmapped.add(account=account)
     return {
         one.incoming.key: ReceiptFacts(
-            reports=tuple(
-                Report(number, receipt, known.of(one.account, receipt)) for number, receipt in enumerate(one.receipts)
-            ),
+            reports=tuple(replace(report, attempt=known.of(one.account, report.receipt)) for report in one.reports),
             unreadable=one.unreadable,
             value=one.incoming.record.value,
         )
@@ -89,6 +92,8 @@ def _open(context: Context, incoming: Incoming) -> _Opened:
     assert isinstance(event, ReceiptReceived)
     account = context.configuration.current().account(event.account)
     try:
-        return _Opened(incoming, event.account, tuple(reports(event, context.keyring, account)))
+        found = reports(event, context.keyring, account)
+        told = tuple(report_of(found, number, account) for number in range(len(found)))
+        return _Opened(incoming, event.account, told)
     except Unreadable as error:
         return _Opened(incoming, event.account, unreadable=str(error))

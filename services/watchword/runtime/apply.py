@@ -16,7 +16,6 @@ import msgspec
 import orjson
 
 from watchword.kernel.document import Document
-from watchword.kernel.template import warnings
 from watchword.runtime import api_keys
 from watchword.runtime.configuration import SEALED_SECRETS, SQL, account_aad, endpoint_aad
 from watchword.runtime.configuration_file import (
@@ -30,6 +29,7 @@ from watchword.runtime.configuration_file import (
     read,
 )
 from watchword.runtime.keyring import Keyring, Purpose
+from watchword.runtime.proofs import warnings_of
 from watchword.runtime.sealing import Key, seal, token
 
 _TIMEOUT_S = 10.0
@@ -113,7 +113,7 @@ async def _apply(
         gone = [row for key, row in latest.items() if key not in named and not row["retired"]]
         changes += [await _retire(connection, row, dry_run) for row in gone]
     key_changes, new_keys = await _keys(connection, documents.api_keys, dry_run)
-    told = tuple(f'[[templates]] "{full_id(text)}" {one}' for text in documents.templates for one in warnings(text))
+    told = tuple(f"{path}: {warning}" for warning in warnings_of(documents))
     return Applied((*changes, *key_changes), tuple(new_keys), told, dry_run)
 
 

@@ -17,10 +17,12 @@ import msgspec
 from msgspec import Meta
 
 from watchword.kernel.destination import Refusal, destination
-from watchword.kernel.document import Document, Name
+from watchword.kernel.dlt import DltId
+from watchword.kernel.document import Country, Document, Name
 from watchword.kernel.policy import TTL_MIN_S, Policy
-from watchword.kernel.template import Template, complaints
+from watchword.kernel.template import Template
 from watchword.kernel.tenancy import Route, Tenant
+from watchword.runtime.proofs import faults_of
 from watchword.runtime.settings import environment_value
 
 _FILE_MAX = 5_000_000
@@ -53,6 +55,9 @@ class AccountDocument(Document, frozen=True, kw_only=True):
     on_unknown: Literal["resend", "hold"] = "resend"
     price_micros: Annotated[int, Meta(ge=0)] = 0
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] = "USD"
+    sender_registered_in: list[Country] = msgspec.field(default_factory=list)
+    dlt_telemarketers: Annotated[list[DltId], Meta(max_length=10)] = msgspec.field(default_factory=list)
+    receipt_parts: Literal["all", "first", "last"] = "all"
     options: dict[str, str] = msgspec.field(default_factory=dict)
     secrets: dict[str, str] = msgspec.field(default_factory=dict)
 
@@ -107,8 +112,15 @@ _FORMS: Mapping[str, str] = {
     "countries": "two capital letters each (ISO 3166), or 001",
     "country": "two capital letters (ISO 3166), 001 or *",
     "currency": "three capital letters (ISO 4217)",
+    "android_hash": "the 11 characters of base64 that the app's build gives",
     "default_region": "two capital letters (ISO 3166)",
+    "dlt_telemarketers": "12 to 20 digits each, the one who delivers last",
+    "entity_id": "12 to 20 digits",
+    "header": "six letters, without the prefix and suffix that the network adds",
+    "host": "a domain such as shop.example, without scheme and port",
     "range_prefix": 'the beginning of numbers with a plus, such as "+9198"',
+    "sender_registered_in": "two capital letters each (ISO 3166)",
+    "template_id": "12 to 20 digits",
     "results_topic": "the name of a topic",
     "url": "an address that begins with http:// or https:// and holds no user and no spaces",
 }
@@ -202,7 +214,7 @@ def _plainly(message: str) -> str:
     """msgspec's message with the field in front, and a form in words where it would show a pattern."""
     told, _, path = message.partition(" - at `$")
     field = path.rstrip("`").lstrip(".")
-    name = field.partition("[")[0]
+    name = field.partition("[")[0].rpartition(".")[2]
     if "matching regex" in told:
         told = f"must be {_FORMS.get(name, 'lower-case letters, digits and _ . -, up to 63')}"
     return f"{field}: {told}" if field else told
@@ -249,8 +261,7 @@ def _faults(documents: Documents, gateways: Collection[str]) -> list[str]:
                 f'[[policies]] "{full_id(policy)}": ttl_s below {TTL_MIN_S} needs allow_short_ttl = true; '
                 "messages often arrive later than that"
             )
-    for template in documents.templates:
-        faults += [f'[[templates]] "{full_id(template)}" {fault}' for fault in complaints(template)]
+    faults += faults_of(documents)
     for endpoint in documents.endpoints:
         faults += _endpoint_faults(endpoint)
     for account in documents.accounts:

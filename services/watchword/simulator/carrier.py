@@ -144,4 +144,5 @@ class Carrier:
         if known is None:
             return None
         price_micros, currency = self.behaviour.price_micros, self.behaviour.currency
-        return Accepted(known.id, client_ref, 1, price_micros, currency, duplicate=True)
+        state = "delivered" if known.delivered else "enroute"
+        return Accepted(known.id, client_ref, 1, price_micros, currency, duplicate=True, state=state)

@@ -49,8 +49,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     validity_s: Annotated[int, Meta(ge=1, le=604_800)] = 86_400
 
 
-class Accepted(msgspec.Struct, frozen=True, gc=False):
-    """The echo answer to a message."""
+class Accepted(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The echo answer to a message, and with its state to a lookup."""
 
     id: str
     client_ref: str
@@ -58,6 +58,7 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
     price_micros: int
     currency: str
     duplicate: bool
+    state: str = ""
 
 
 class Report(msgspec.Struct, frozen=True, gc=False):

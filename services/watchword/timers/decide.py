@@ -6,6 +6,7 @@ from datetime import datetime
 from watchword.events import topics
 from watchword.events.attempt_made import AttemptMade, AttemptResult
 from watchword.events.code_checked import CheckResult, CodeChecked
+from watchword.events.receipt_recorded import ReceiptRecorded, ReceiptWord
 from watchword.events.risk_level_set import Reason
 from watchword.events.send_requested import SendRequested
 from watchword.events.verification import Facts, Signals, shared
@@ -16,11 +17,13 @@ from watchword.kernel.event import Emit
 from watchword.kernel.ids import AttemptId
 from watchword.kernel.policy import OnTimeout, Policy
 from watchword.kernel.verdict import Done, Write
-from watchword.kernel.verification import ENDED, AttemptState, State
+from watchword.kernel.verification import ENDED, RECEIPT_RANK, AttemptState, ReceiptState, State
 
 RULESET = "timeout"
 ASSESSMENT_LATE = "assessment_late"
 TIME_OVER = "time_over"
+NO_RECEIPT = "no_receipt"
+RIGHT_CODE = "right_code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,21 @@ class OverdueAttempt:
     first_try_at: datetime | None = None
     tried: tuple[str, ...] = ()
     left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnreportedAttempt:
+    """An attempt of which no carrier told the end in time. `receipt_rank` is how much is known of it, `left` how many
+    attempts of its verification may have reached the user, itself among them."""
+
+    about: Facts
+    verification: State
+    attempt_id: AttemptId
+    account: str
+    provider_id: str
+    receipt_rank: int
+    left: int
+    overdue_since: datetime
 
 
 def decide_due(facts: DueVerification, now: datetime) -> Done:
@@ -150,6 +168,31 @@ def decide_late(facts: OverdueAttempt, now: datetime) -> Done:
 def decide_abandoned(facts: OverdueAttempt, now: datetime) -> Done:
     """An attempt that nobody has claimed, of a verification that has ended: nobody will, so nobody waits for it."""
     return give_up(facts, AttemptResult.SKIPPED_LATE, "")
+
+
+def decide_unreported(facts: UnreportedAttempt, now: datetime) -> Done:
+    """The right code was typed: then its message arrived, if only this one can have carried it, whatever carriers say
+    or do not say. Otherwise nobody knows, which is not the same as not delivered."""
+    if facts.verification is State.APPROVED and facts.left == 1:
+        return _assumed_receipt(facts, ReceiptState.DELIVERED_IMPLIED, RIGHT_CODE)
+    return _assumed_receipt(facts, ReceiptState.UNKNOWN, NO_RECEIPT)
+
+
+def _assumed_receipt(facts: UnreportedAttempt, state: ReceiptState, why: str) -> Done:
+    """`state` where it says more than is known of the attempt, else only the end of the wait."""
+    attempt, rank = str(facts.attempt_id), RECEIPT_RANK[state]
+    if rank <= facts.receipt_rank:
+        return Done((Write("await_no_receipt", attempt, ()),))
+    recorded = ReceiptRecorded(
+        **shared(facts.about),
+        attempt_id=facts.attempt_id,
+        account=facts.account,
+        state=ReceiptWord(state.value),
+        provider_id=facts.provider_id,
+        raw_code=why,
+    )
+    told = Emit(recorded, attempt, rank, key=str(facts.about.verification_id))
+    return Done((Write("assume_receipt", attempt, (rank, state.value), (told,)),))
 
 
 def give_up(facts: OverdueAttempt, result: AttemptResult, outcome: str) -> Done:

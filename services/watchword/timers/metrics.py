@@ -11,6 +11,7 @@ WITHIN_S = {
     "late_attempts": 30.0,
     "abandoned_attempts": 30.0,
     "parked_receipts": 60.0,
+    "unreported_attempts": 60.0,
     OUTBOX: 20.0,
 }
 

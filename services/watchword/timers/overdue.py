@@ -14,11 +14,11 @@ from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.failpoints import reach
 from watchword.runtime.postgres import Connection, Pool
 from watchword.runtime.telling import Teller
-from watchword.timers.decide import DueVerification, OverdueAttempt
+from watchword.timers.decide import DueVerification, OverdueAttempt, UnreportedAttempt
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.store import WRITES_IN_LOCK_ORDER
 
-F = TypeVar("F", DueVerification, OverdueAttempt)
+F = TypeVar("F", DueVerification, OverdueAttempt, UnreportedAttempt)
 
 BATCHES_A_TURN_MAX = 10
 _NO_CAUSE = acting.Cause()

@@ -7,10 +7,13 @@ from watchword.events.verification import Facts, Signals
 from watchword.kernel.policy import Policy
 from watchword.kernel.verification import AttemptState, State
 from watchword.runtime.postgres import statements
-from watchword.timers.decide import DueVerification, OverdueAttempt
+from watchword.timers.decide import DueVerification, OverdueAttempt, UnreportedAttempt
 
 SQL = statements("watchword.timers")
-_WRITE_NAMES = ("expire", "assume_assessed", "look_again", "tell_interrupted", "requeue", "give_up")
+_WRITE_NAMES = (
+    "expire", "assume_assessed", "look_again", "tell_interrupted", "requeue", "give_up", "assume_receipt",
+    "await_no_receipt",
+)  # fmt: skip
 WRITES_IN_LOCK_ORDER = {name: SQL[name] for name in _WRITE_NAMES}
 
 
@@ -40,6 +43,20 @@ def stale_of(row: asyncpg.Record) -> OverdueAttempt:
 def late_of(row: asyncpg.Record) -> OverdueAttempt:
     """A row of the statements `late_attempts` and `abandoned_attempts`."""
     return _attempt(row)
+
+
+def unreported_of(row: asyncpg.Record) -> UnreportedAttempt:
+    """A row of the statement `unreported`."""
+    return UnreportedAttempt(
+        about=_about(row),
+        verification=State(row["state"]),
+        attempt_id=row["attempt_id"],
+        account=row["account"],
+        provider_id=row["provider_id"],
+        receipt_rank=row["receipt_rank"],
+        left=row["left"],
+        overdue_since=row["overdue_since"],
+    )
 
 
 def _attempt(row: asyncpg.Record, **further: object) -> OverdueAttempt:

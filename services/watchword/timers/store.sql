@@ -113,6 +113,42 @@ ORDER BY v.ended_at
 LIMIT $2
 FOR NO KEY UPDATE OF v, a SKIP LOCKED
 
+-- name: unreported
+-- Attempts of which no carrier told the end in time, with their verification and how many attempts of it may have left.
+SELECT v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
+       v.policy, v.policy_version, v.reference, v.expires_at, v.state,
+       a.id AS attempt_id, a.account, a.provider_id, a.receipt_rank, a.receipt_due_at AS overdue_since,
+       (SELECT count(*) FROM attempts AS o
+        WHERE o.verification_id = a.verification_id AND o.state IN ('accepted', 'unknown'))::int AS left
+FROM attempts AS a
+JOIN verifications AS v ON v.id = a.verification_id
+WHERE a.receipt_due_at <= statement_timestamp()
+ORDER BY a.receipt_due_at
+LIMIT $1
+FOR NO KEY UPDATE OF v, a SKIP LOCKED
+
+-- name: assume_receipt
+-- Only upwards, as with every receipt.
+WITH assumed AS (
+    UPDATE attempts AS a
+    SET receipt_state = t.state, receipt_rank = t.rank, receipt_due_at = NULL, receipt_ask_at = NULL
+    FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::text[]) AS t (id, counted, rank, state)
+    WHERE a.id = t.id AND a.receipt_rank < t.rank AND a.receipt_due_at <= statement_timestamp()
+    RETURNING a.id, a.verification_id, t.counted
+)
+UPDATE verifications AS v
+SET seq = v.seq + assumed.counted
+FROM assumed
+WHERE v.id = assumed.verification_id
+RETURNING assumed.id AS key, v.seq
+
+-- name: await_no_receipt
+UPDATE attempts AS a
+SET receipt_due_at = NULL
+FROM unnest($1::uuid[], $2::int[]) AS t (id, counted)
+WHERE a.id = t.id AND a.receipt_due_at <= statement_timestamp()
+RETURNING a.id AS key, 0 AS seq
+
 -- name: requeue
 -- attempt moves: sending -> queued
 WITH requeued AS (
@@ -154,6 +190,11 @@ RETURNING id, account, client_ref, provider_id, event, parked_until
 DELETE FROM idempotency
 WHERE (tenant, key) IN (SELECT tenant, key FROM idempotency WHERE created_at < statement_timestamp() - $1::interval
                         LIMIT $2 FOR UPDATE SKIP LOCKED)
+
+-- name: forget_unmapped
+DELETE FROM receipts_unmapped
+WHERE id IN (SELECT id FROM receipts_unmapped WHERE received_at < statement_timestamp() - $1::interval
+             LIMIT $2 FOR UPDATE SKIP LOCKED)
 
 -- name: forget_limits
 -- A bucket whose time lies in the past is as good as none.

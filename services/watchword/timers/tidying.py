@@ -11,6 +11,8 @@ from watchword.timers.store import SQL
 PARTITIONS_AHEAD = timedelta(days=21)
 # A bucket in the past is as good as none; an hour more, and nobody is at it while it is deleted.
 LIMITS_IDLE = timedelta(hours=1)
+# After a week nobody asks any more what a report meant; the report itself is still on otp.receipts.
+UNMAPPED_KEPT = timedelta(days=7)
 ROWS_A_BATCH_MAX = 1_000
 BATCHES_A_TURN_MAX = 200
 NUMBER_BATCHES_A_TURN_MAX = 20
@@ -45,6 +47,7 @@ class Tidying:
         await self._forget("forget_idempotency", timedelta(hours=self._settings.idempotency_h))
         await self._forget("forget_limits", LIMITS_IDLE)
         await self._forget_numbers(retention)
+        await self._forget("forget_unmapped", UNMAPPED_KEPT)
 
     async def _forget(self, statement: str, age: timedelta) -> None:
         for _ in range(BATCHES_A_TURN_MAX):

@@ -5,6 +5,7 @@ from datetime import timedelta
 from watchword.events import topics
 from watchword.events.attempt_made import AttemptMade
 from watchword.events.code_checked import CodeChecked
+from watchword.events.receipt_recorded import ReceiptRecorded
 from watchword.events.send_requested import SendRequested
 from watchword.events.verification_assessed import VerificationAssessed
 from watchword.events.verification_ended import VerificationEnded
@@ -13,18 +14,20 @@ from watchword.runtime.keyring import Purpose
 from watchword.runtime.process import Context
 from watchword.runtime.stop import Service, Turning
 from watchword.runtime.telling import Teller
-from watchword.timers.decide import decide_abandoned, decide_due, decide_late, decide_stale
+from watchword.timers.decide import decide_abandoned, decide_due, decide_late, decide_stale, decide_unreported
 from watchword.timers.lag import Lag
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.overdue import Kind, Means, Overdue
 from watchword.timers.parked import ParkedTooLong
 from watchword.timers.settings import TimersSettings
-from watchword.timers.store import SQL, due_of, late_of, stale_of
+from watchword.timers.store import SQL, due_of, late_of, stale_of, unreported_of
 from watchword.timers.sweep import Sweep
 from watchword.timers.tidying import Tidying
 
 READS: tuple[str, ...] = ()
-WRITES: tuple[type[Event], ...] = (VerificationAssessed, SendRequested, AttemptMade, CodeChecked, VerificationEnded)
+WRITES: tuple[type[Event], ...] = (
+    VerificationAssessed, SendRequested, AttemptMade, CodeChecked, ReceiptRecorded, VerificationEnded,
+)  # fmt: skip
 KEYS: frozenset[Purpose] = frozenset()
 ABANDONED_LOOKED_AT_MAX = 2_000
 BURIES = (topics.dead(topics.RECEIPTS),)
@@ -44,6 +47,7 @@ async def build(context: Context) -> list[Service]:
     abandoned = Overdue(
         Kind("abandoned_attempts", SQL["abandoned_attempts"], abandoned_of, late_of, decide_abandoned), means
     )
+    silent = Overdue(Kind("unreported_attempts", SQL["unreported"], (rows,), unreported_of, decide_unreported), means)
     parked = ParkedTooLong(rows, means)
     sweep = Sweep(
         settings,
@@ -64,6 +68,7 @@ async def build(context: Context) -> list[Service]:
         Turning("timers.sweep", sweep.turn, pause_s=pause_s),
         Turning("timers.late", late.turn, pause_s=pause_s * 5),
         Turning("timers.abandoned", abandoned.turn, pause_s=pause_s * 5),
+        Turning("timers.unreported", silent.turn, pause_s=pause_s * 5),
         Turning("timers.parked", parked.turn, pause_s=pause_s * 5),
         Turning("timers.tidying", tidying.turn, pause_s=settings.tidy_pause_s),
         Turning("timers.lag", lag.turn, pause_s=settings.lag_pause_s),

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -12,13 +14,18 @@ from tests.support.pipeline import Pipeline
 from tests.support.postgres import FreshDatabase
 from tests.support.rows import attempt, issued, pool_of, tables
 from watchword.events.receipt_received import ReceiptReceived
-from watchword.gateways.contract import Receipt
+from watchword.gateways.contract import Account, Callback, Receipt
 from watchword.kernel.verdict import Done
 from watchword.kernel.verification import ReceiptState
+from watchword.receipts.callbacks import reports, sealed
 from watchword.receipts.decide import ReceiptFacts, Report, decide, decide_parked
+from watchword.receipts.remapping import remap, unmapped
 from watchword.receipts.store import SQL, WRITES_IN_LOCK_ORDER, meant
+from watchword.receipts.worker import once_each
 from watchword.runtime import acting
 from watchword.runtime.acting import Told
+from watchword.runtime.clock import WallClock
+from watchword.runtime.configuration import Configuration
 from watchword.runtime.postgres import Pool
 
 NOW = datetime.now(UTC)
@@ -35,6 +42,10 @@ async def stand(database: FreshDatabase, tmp_path: Path) -> AsyncIterator[Pipeli
 async def pool(stand: Pipeline) -> AsyncIterator[Pool]:
     async with pool_of("receipts", stand.dsn) as made:
         yield made
+
+
+def uuid7_at(moment: datetime) -> UUID:
+    return UUID(int=(int(moment.timestamp() * 1_000) << 80) | (7 << 76) | (2 << 62) | 1)
 
 
 def said(state: ReceiptState = ReceiptState.DELIVERED, *, ref: object = "", provider: str = "") -> Receipt:
@@ -54,7 +65,7 @@ async def match(pool: Pool, *callbacks: Sequence[Receipt], account: str = "echo-
             verdict = decide(event, ReceiptFacts(reports, value=b"{}"), NOW)
             assert isinstance(verdict, Done)
             done.append((acting.Cause(), verdict))
-        return await acting.write(connection, done, WRITES_IN_LOCK_ORDER)
+        return list(once_each(await acting.write(connection, done, WRITES_IN_LOCK_ORDER)))
 
 
 async def receipt_state(stand: Pipeline, identity: UUID) -> tuple[object, ...]:
@@ -114,7 +125,16 @@ async def test_the_statement_itself_takes_the_highest_and_never_falls(
     """The guards of the statement, whatever was read before it."""
     about = await issued(stand)
     ours = await attempt(stand, about, state="accepted", account="echo-1")
-    batch = [[f"{ours}/{rank}" for rank in ranks], [1] * 3, [ours] * 3, ranks, ["s"] * 3, [""] * 3, [NOW] * 3]
+    batch = [
+        [f"{ours}/{rank}" for rank in ranks],
+        [1] * 3,
+        [ours] * 3,
+        ranks,
+        ["s"] * 3,
+        [""] * 3,
+        [NOW] * 3,
+        [NOW] * 3,
+    ]
     raised = await pool.fetch(SQL["record"], *batch)
     assert [(row["key"], row["seq"]) for row in raised] == [(f"{ours}/90", 4)]
     assert await pool.fetch(SQL["record"], *batch) == []
@@ -155,7 +175,7 @@ async def test_a_parked_report_is_matched_once_its_attempt_has_the_providers_id(
         [row] = await connection.fetch(SQL["parked"], 10)
         receipt = said(provider=row["provider_id"])
         known = await meant(connection, [("echo-1", receipt)])
-        done = decide_parked(EVENT, row["id"], Report(0, receipt, known.of("echo-1", receipt)))
+        done = decide_parked(EVENT, row["id"], Report(0, receipt, known.of("echo-1", receipt)), b"{}")
         told = await acting.write(connection, [(acting.Cause(), done)], WRITES_IN_LOCK_ORDER)
     assert len(told) == 1
     assert await receipt_state(stand, ours) == ("accepted", "delivered", 90)
@@ -175,7 +195,7 @@ async def test_a_parked_report_that_stays_a_stranger_is_looked_at_ever_more_seld
     )
     async with pool.acquire() as connection, connection.transaction():
         [row] = await connection.fetch(SQL["parked"], 10)
-        done = decide_parked(EVENT, row["id"], Report(0, said(provider="m-1")))
+        done = decide_parked(EVENT, row["id"], Report(0, said(provider="m-1")), b"{}")
         await acting.write(connection, [(acting.Cause(), done)], WRITES_IN_LOCK_ORDER)
     wait_s = await stand.connection.fetchval("SELECT extract(epoch FROM look_at - now())::float8 FROM receipts_parked")
     assert least <= wait_s <= most
@@ -187,3 +207,138 @@ async def test_the_same_callback_is_parked_once(stand: Pipeline, pool: Pool) -> 
     for _ in range(2):
         await match(pool, [said(provider="m-1"), said(provider="m-2")])
     assert await stand.connection.fetchval("SELECT count(*) FROM receipts_parked") == 2
+
+
+def part(ref: UUID, number: int, state: ReceiptState = ReceiptState.DELIVERED) -> Receipt:
+    return Receipt(state, client_ref=str(ref), part=number)
+
+
+@pytest.mark.parametrize("batches", [[[1, 2, 3]], [[3], [1], [1, 2]], [[2, 2], [3, 1]]])
+async def test_a_long_message_is_delivered_with_its_last_part_and_told_once(
+    stand: Pipeline, pool: Pool, batches: list[list[int]]
+) -> None:
+    """In whatever order and batches its parts are reported, and however often."""
+    about = await issued(stand)
+    ours = await attempt(stand, about, state="accepted", account="echo-1", segments=3)
+    told = [await match(pool, *([part(ours, number)] for number in batch)) for batch in batches]
+    assert [len(each) for each in told] == [0] * (len(batches) - 1) + [1]
+    assert [(one.emit.ordinal, one.sequence) for one in told[-1]] == [(90, 4)]
+    assert await receipt_state(stand, ours) == ("accepted", "delivered", 90)
+    assert await match(pool, [part(ours, 2)]) == []
+
+
+async def test_a_long_message_of_which_a_part_failed_failed(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    ours = await attempt(stand, about, state="accepted", account="echo-1", segments=2)
+    await match(pool, [part(ours, 1)])
+    assert await receipt_state(stand, ours) == ("accepted", None, 0)
+    await match(pool, [part(ours, 2, ReceiptState.UNDELIVERED)])
+    assert await receipt_state(stand, ours) == ("accepted", "undelivered", 60)
+
+
+async def test_two_long_messages_of_one_verification_number_their_receipts(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    ours = [await attempt(stand, about, try_no=n, state="accepted", account="echo-1", segments=2) for n in (1, 2)]
+    told = await match(pool, *([part(one, number)] for one in ours for number in (1, 2)))
+    assert sorted(one.sequence for one in told) == [4, 5]
+
+
+async def test_a_receipt_is_waited_for_until_one_says_delivered(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    ours = await attempt(stand, about, state="unknown", account="echo-1")
+    due = "SELECT receipt_due_at FROM attempts"
+    await match(pool, [said(ReceiptState.SUBMITTED, ref=ours)])
+    assert await stand.connection.fetchval(due) == about.expires_at + timedelta(minutes=10)
+    await match(pool, [said(ReceiptState.UNDELIVERED, ref=ours)])
+    assert await stand.connection.fetchval(due) == about.expires_at + timedelta(minutes=10)
+    await match(pool, [said(ref=ours)])
+    assert await stand.connection.fetchval(due) is None
+
+
+async def test_a_receipt_two_days_late_still_counts_by_either_reference(stand: Pipeline, pool: Pool) -> None:
+    past = datetime.now(UTC) - timedelta(hours=71)
+    about = await issued(stand, id=uuid7_at(past), created_at=past, expires_at=past + timedelta(seconds=300))
+    about = msgspec.structs.replace(about, verification_id=uuid7_at(past))
+    await attempt(stand, about, state="accepted", account="echo-1", provider_id="m-1", receipt_state="unknown",
+                  receipt_rank=40)  # fmt: skip
+    [told] = await match(pool, [said(provider="m-1")])
+    assert told.emit.ordinal == 90
+
+
+ODD = Receipt(ReceiptState.UNKNOWN, provider_id="m-1", unmapped="zzz")
+
+
+async def test_a_report_in_unmapped_words_is_kept_once_and_counts_as_unknown(stand: Pipeline, pool: Pool) -> None:
+    about = await issued(stand)
+    ours = await attempt(stand, about, state="accepted", account="echo-1", provider_id="m-1")
+    for _ in range(2):
+        await match(pool, [ODD])
+    assert await receipt_state(stand, ours) == ("accepted", "unknown", 40)
+    kept = await stand.row("SELECT id, account, gateway, raw_code, event FROM receipts_unmapped")
+    assert tuple(kept) == ("r0/0", "echo-1", "echo", "zzz", b"{}")
+    [told] = await unmapped(pool)
+    assert (told.gateway, told.account, told.raw_code, told.reports) == ("echo", "echo-1", "zzz", 1)
+
+
+PLAIN = {
+    "path": "/send?t={text}",
+    "method": "GET",
+    "answer": "text",
+    "receipt_format": "json",
+    "receipt_ref": "/ref",
+    "receipt_state": "/state",
+}
+
+
+def applied(**options: str) -> Configuration:
+    account = Account(id="plain", gateway="template", url="http://127.0.0.1:1", options=PLAIN | options)
+    return Configuration(accounts={"plain": account})
+
+
+async def keep(stand: Pipeline, ref: UUID, word: str, number: int) -> None:
+    """A report in a word of its own, kept as the worker keeps it."""
+    body = orjson.dumps({"ref": str(ref), "state": word})
+    event = ReceiptReceived(
+        receipt_id=f"r{number}",
+        account="plain",
+        gateway="template",
+        received_at=NOW,
+        sealed=sealed(Callback("POST", "/receipts/plain", {}, body), "plain", stand.keys),
+        client_ref=str(ref),
+    )
+    [report] = reports(event, stand.keys, applied().account("plain"))
+    assert report.unmapped == word
+    await stand.connection.execute(
+        "INSERT INTO receipts_unmapped VALUES ($1, 'plain', 'template', $2, $3, $4)",
+        f"r{number}/0", word, msgspec.json.encode(event), NOW,
+    )  # fmt: skip
+
+
+async def test_once_the_map_is_mended_what_was_kept_counts_and_a_second_time_changes_nothing(
+    stand: Pipeline, pool: Pool
+) -> None:
+    about = await issued(stand)
+    ours = [
+        await attempt(stand, about, try_no=n, state="accepted", account="plain", receipt_state="unknown",
+                      receipt_rank=40)
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+    for number, (ref, word) in enumerate(zip(ours, ("arrived", "arrived", "odd"), strict=True)):
+        await keep(stand, ref, word, number)
+    mended, clock = applied(**{"state.arrived": "delivered"}), WallClock()
+
+    assert (await remap(pool, applied(), stand.keys, clock)).still_unmapped == 3
+    would = await remap(pool, mended, stand.keys, clock, dry_run=True)
+    assert await receipt_state(stand, ours[0]) == ("accepted", "unknown", 40)
+    told = await remap(pool, mended, stand.keys, clock)
+    again = await remap(pool, mended, stand.keys, clock)
+
+    assert would == told
+    assert (told.by_state, told.raised, told.still_unmapped) == ({"delivered": 2}, 2, 1)
+    assert (again.by_state, again.raised, again.still_unmapped) == ({}, 0, 1)
+    assert [await receipt_state(stand, one) for one in ours] == [
+        ("accepted", "delivered", 90), ("accepted", "delivered", 90), ("accepted", "unknown", 40),
+    ]  # fmt: skip
+    assert await stand.connection.fetchval("SELECT count(*) FROM outbox") == 2
+    assert (await stand.row("SELECT seq FROM verifications"))["seq"] == 5
+    assert [one.raw_code for one in await unmapped(pool)] == ["odd"]

@@ -295,10 +295,14 @@ async def test_what_has_had_its_time_is_forgotten_and_the_rest_is_kept(stand: Pi
             "VALUES ('shop', $1, '', 202, '', $2)", key, now - age,
         )  # fmt: skip
         await stand.connection.execute("INSERT INTO limits VALUES ($1, $2)", key, now - limit_age)
+        await stand.connection.execute(
+            "INSERT INTO receipts_unmapped VALUES ($1, 'a', 'g', 'w', '', $2)", key, now - age - timedelta(days=6)
+        )
     metrics = TimersMetrics(Metrics())
     await Tidying(TimersSettings.load(), pool=pool, metrics=metrics).turn()
     for table in ("idempotency", "limits"):
         assert [row["key"] for row in await stand.connection.fetch(f"SELECT key FROM {table}")] == ["new"]
+    assert [row["id"] for row in await stand.connection.fetch("SELECT id FROM receipts_unmapped")] == ["new"]
 
 
 async def numbered(stand: Pipeline, token: str, **pointers: datetime | None) -> None:

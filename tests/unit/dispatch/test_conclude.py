@@ -12,6 +12,7 @@ from watchword.dispatch.decide.conclude import conclude
 from watchword.dispatch.decide.facts import Attempt, Came, Nobody, Routing
 from watchword.dispatch.decide.plan import ACCOUNTS_AWAY, NO_ROUTE
 from watchword.dispatch.decide.tell import Conclusion
+from watchword.dispatch.exchange import NOT_AS_REGISTERED
 from watchword.events import topics
 from watchword.events.attempt_made import AttemptMade
 from watchword.events.send_requested import SendRequested
@@ -56,6 +57,9 @@ CASES: dict[str, tuple[Attempt, Came, Routing, tuple[str, ...]]] = {
     "away: the next account": (attempt(), called(Kind.TEMPORARY), TWO, ("deferred", "south")),
     "refused: the next account": (attempt(), called(Kind.ACCOUNT), TWO, ("deferred", "south")),
     "misconfigured: the next account": (attempt(), called(Kind.CONFIGURATION), TWO, ("deferred", "south")),
+    "not as registered: no other account could": (attempt(), NOT_AS_REGISTERED, TWO, ("rejected", "fail")),
+    "not as registered, a call was lost": (
+        attempt(called_before=True, recovery=1), NOT_AS_REGISTERED, TWO, ("unknown", "queue_next")),
     "throttled, no other account: a retry": (attempt(), called(Kind.THROTTLED), ONE, ("deferred", "queue_next")),
     "refused, no other account: the end": (attempt(), called(Kind.ACCOUNT), ONE, ("rejected", "fail")),
     "refused, the other away: a retry": (
@@ -123,6 +127,7 @@ def test_every_end_is_one_the_table_allows(name: str) -> None:
         (called(Kind.ACCOUNT), ONE, "accounts_refused"),
         (called(Kind.THROTTLED, retry_after_ms=60_000), ONE, "accounts_away"),
         (NO_ROUTE, routing(), "no_route"),
+        (NOT_AS_REGISTERED, TWO, "dlt_text_mismatch"),
         (TOO_LATE, TWO, "too_late"),
     ],
 )

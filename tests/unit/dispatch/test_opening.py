@@ -5,9 +5,10 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from tests.support.sends import ABOUT, NOW, attempt
-from watchword.dispatch.opening import Opener
+from tests.support.sends import ABOUT, NORTH, NOW, attempt
+from watchword.dispatch.opening import Opener, Unregistered
 from watchword.dispatch.store import Sealed
+from watchword.kernel.dlt import chain_hash
 from watchword.runtime import aad
 from watchword.runtime.keyring import Keyring, Purpose
 from watchword.runtime.sealing import Key, SealBroken, new_data_key, seal, wrap
@@ -47,3 +48,41 @@ def test_what_is_gone_or_belongs_elsewhere_does_not_open(sealed: Sealed) -> None
         OPENER.open(attempt(), sealed, NOW)
     assert "493021" not in str(broken.value)
     assert broken.value.__cause__ is None
+
+
+INDIA = {
+    "text": "493021 is your code.",
+    "code": "493021",
+    "template": "default",
+    "dlt_entity_id": "1101000000000000001",
+    "dlt_template_id": "1107000000000000001",
+    "dlt_header": "SHOPIN",
+    "dlt_text": "{#var#} is your code.",
+}
+
+
+def to_india(**fields: str) -> Sealed:
+    message = msgspec.json.encode(INDIA | fields)
+    return replace(SEALED, message=seal(SENDING, message, aad.message("shop", ABOUT.verification_id, 1)))
+
+
+def test_a_registered_message_carries_its_ids_and_the_chain_of_its_account() -> None:
+    chain = ("1102000000000000002", "1103000000000000003")
+    one = attempt(account=replace(NORTH, dlt_telemarketers=chain))
+    message = OPENER.open(one, to_india(), NOW)
+    assert (message.sender, message.dlt_entity_id, message.dlt_template_id) == (
+        "SHOPIN", "1101000000000000001", "1107000000000000001",
+    )  # fmt: skip
+    assert message.dlt_telemarketers == ",".join(chain)
+    assert message.dlt_chain_hash == chain_hash("1101000000000000001", chain)
+
+
+def test_a_message_elsewhere_carries_no_registration() -> None:
+    message = OPENER.open(attempt(), SEALED, NOW)
+    assert (message.sender, message.dlt_entity_id, message.dlt_telemarketers, message.dlt_chain_hash) == ("",) * 4
+
+
+@pytest.mark.parametrize("registered", ["{#var#} is your password.", "", "{#email#} is your code."])
+def test_a_message_that_operators_would_drop_is_not_made(registered: str) -> None:
+    with pytest.raises(Unregistered):
+        OPENER.open(attempt(), to_india(dlt_text=registered), NOW)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from watchword.gateways.contract import Account
@@ -152,3 +153,10 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="No such file"):
         read(tmp_path / "none.toml", gateways=())
     assert set(TABLES) == set(Documents.__dataclass_fields__)
+
+
+def test_every_document_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    documents = load(tmp_path, GOOD)
+    for table, struct in TABLES.items():
+        for document in getattr(documents, table):
+            assert msgspec.convert(msgspec.to_builtins(document), struct) == document

@@ -9,6 +9,7 @@ import pytest
 from watchword.events import topics
 from watchword.events.attempt_made import AttemptMade, AttemptResult
 from watchword.events.code_checked import CheckResult, CodeChecked
+from watchword.events.receipt_recorded import ReceiptRecorded, ReceiptWord
 from watchword.events.send_requested import SendRequested
 from watchword.events.verification import Facts, Signals
 from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
@@ -16,14 +17,16 @@ from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.kernel.ids import attempt_id
 from watchword.kernel.policy import OnTimeout, Policy
 from watchword.kernel.verdict import Done
-from watchword.kernel.verification import ENDED, LIVE, AttemptState, State
+from watchword.kernel.verification import ENDED, LIVE, RECEIPT_RANK, AttemptState, ReceiptState, State
 from watchword.timers.decide import (
     DueVerification,
     OverdueAttempt,
+    UnreportedAttempt,
     decide_abandoned,
     decide_due,
     decide_late,
     decide_stale,
+    decide_unreported,
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -184,3 +187,47 @@ def test_an_attempt_of_an_ended_verification_never_left() -> None:
     assert (write.statement, write.row) == ("give_up", ("queued", "skipped_late", ""))
     [told] = write.emits
     assert isinstance(told.event, AttemptMade) and told.event.result is AttemptResult.SKIPPED_LATE
+
+
+SILENT = UnreportedAttempt(
+    about=ABOUT,
+    verification=State.EXPIRED,
+    attempt_id=ATTEMPT,
+    account="echo-1",
+    provider_id="m-1",
+    receipt_rank=0,
+    left=1,
+    overdue_since=NOW - timedelta(seconds=1),
+)
+RANK = RECEIPT_RANK
+
+
+@pytest.mark.parametrize(
+    ("verification", "left", "known", "wanted"),
+    [
+        (State.EXPIRED, 1, None, "unknown"),
+        (State.LOCKED, 1, ReceiptState.ENROUTE, "unknown"),
+        (State.ISSUED, 1, ReceiptState.SUBMITTED, "unknown"),
+        (State.EXPIRED, 1, ReceiptState.UNDELIVERED, ""),
+        (State.EXPIRED, 1, ReceiptState.UNKNOWN, ""),
+        (State.APPROVED, 1, None, "delivered_implied"),
+        (State.APPROVED, 1, ReceiptState.UNDELIVERED, "delivered_implied"),
+        (State.APPROVED, 1, ReceiptState.DELIVERED_IMPLIED, ""),
+        (State.APPROVED, 2, None, "unknown"),
+        (State.APPROVED, 2, ReceiptState.UNDELIVERED, ""),
+    ],
+)
+def test_an_attempt_of_which_nobody_told_comes_to(
+    verification: State, left: int, known: ReceiptState | None, wanted: str
+) -> None:
+    rank = RANK[known] if known else 0
+    done = decide_unreported(replace(SILENT, verification=verification, left=left, receipt_rank=rank), NOW)
+    statement, row, events = only(done)
+    if not wanted:
+        assert (statement, row, events) == ("await_no_receipt", (), [])
+        return
+    [event] = events
+    assert isinstance(event, ReceiptRecorded)
+    assert (statement, row) == ("assume_receipt", (RANK[ReceiptState(wanted)], wanted))
+    assert (event.state, event.attempt_id, event.account) == (ReceiptWord(wanted), ATTEMPT, "echo-1")
+    assert done.writes[0].emits[0].ordinal == RANK[ReceiptState(wanted)]

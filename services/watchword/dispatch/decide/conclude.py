@@ -55,6 +55,8 @@ def _answered(attempt: Attempt, called: Called, routing: Routing, now: datetime)
         return ended(attempt, AttemptState.ACCEPTED, called, "")
     if kind in _FINAL:
         return ended(attempt, AttemptState.REJECTED, called, _REASONS[kind])
+    if called.ends and not attempt.called_before:
+        return ended(attempt, AttemptState.REJECTED, called, called.ends)
     # A gateway that is too busy to take a repeat has not said what became of the first call.
     if kind is OutcomeClass.AMBIGUOUS or attempt.called_before:
         return _doubted(attempt, called, now)

@@ -82,12 +82,13 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A gateway was called, by us or by an owner who did not live to tell. `latency_ms` runs from request to answer,
-    `size` is that of the text."""
+    """A gateway was called, by us or by an owner who did not live to tell; or we answered in its place. `latency_ms`
+    runs from request to answer, `size` is that of the text. `ends` is the reason why no account could do better."""
 
     outcome: Outcome
     latency_ms: int = 0
     size: Size = NO_TEXT
+    ends: str = ""
 
 
 Came = Called | Skipped | Nobody

@@ -11,6 +11,7 @@ from watchword.events.send_requested import SendRequested
 from watchword.events.verification import shared
 from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.kernel.deadline import receipt_deadline
 from watchword.kernel.event import Emit
 from watchword.kernel.ids import attempt_id
 from watchword.kernel.verdict import Done, Write
@@ -148,6 +149,8 @@ def _told(attempt: Attempt, state: AttemptState, came: Came) -> tuple[AttemptMad
         event.latency_ms,
         event.segments,
         event.possible_duplicate,
+        receipt_deadline(attempt.about.expires_at),
+        attempt.about.expires_at if attempt.abilities.can_be_asked else None,
     )
     emit = Emit(event, str(attempt.id), key=str(attempt.about.verification_id))
     return event, Write("conclude", str(attempt.id), columns, (emit,))

@@ -6,6 +6,7 @@ What it calls and what its words mean: README.md and gateway.toml beside this fi
 import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,12 @@ class Echo:
         return Request("GET", url, _authorization(account), b"")
 
     def decode_lookup(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome | None:
-        """ACCEPTED with its id, None where the provider itself says it has none, else AMBIGUOUS."""
+        """ACCEPTED with its id and how far it came, None where the provider itself says it has none, else AMBIGUOUS."""
         answer = reading.object_of(body, LIMITS.answer_bytes_max)
         provider_id = reading.reference(answer.get("id"))
         if status == 200 and provider_id:
-            return _accepted(status, provider_id, answer)
+            told = FACTS.states.get(reading.word(answer.get("state")))
+            return replace(_accepted(status, provider_id, answer), receipt=told)
         error = reading.word(answer.get("error"))
         if status == 404 and error == NOT_FOUND:
             return None
@@ -112,11 +114,14 @@ def _receipt(event: Any) -> Receipt:
     client_ref, provider_id = reading.reference(event.get("client_ref")), reading.reference(event.get("id"))
     if not client_ref and not provider_id:
         raise ValueError("events: each must name its id or client_ref")
+    word = reading.word(event.get("state"))
+    state = FACTS.states.get(word)
     return Receipt(
-        state=FACTS.states.get(reading.word(event.get("state")), ReceiptState.UNKNOWN),
+        state=state or ReceiptState.UNKNOWN,
         client_ref=client_ref,
         provider_id=provider_id,
-        raw_code=reading.word(event.get("code")) or reading.word(event.get("state")),
+        raw_code=reading.word(event.get("code")) or word,
         network=reading.word(event.get("network")),
         provider_time=reading.moment(event.get("at")),
+        unmapped="" if state else word,
     )

@@ -346,13 +346,15 @@ def _receipt(reports: Reports, report: Any) -> Receipt:
     state = reading.word(told.get("receipt_state"))
     if not state or not (client_ref or provider_id):
         raise ValueError("body: a report must hold a state and a reference")
+    known = reports.states.get(state.lower())
     return Receipt(
-        state=reports.states.get(state.lower(), ReceiptState.UNKNOWN),
+        state=known or ReceiptState.UNKNOWN,
         client_ref=client_ref,
         provider_id=provider_id,
         raw_code=reading.word(told.get("receipt_code")) or state,
         network=reading.word(told.get("receipt_network")),
         provider_time=reading.moment(told.get("receipt_at")),
+        unmapped="" if known else state,
     )
 
 

@@ -1,0 +1,96 @@
+"""Messages of which no receipt came are asked after, where their gateway can be asked: once when the life of the code
+ends, and once more five minutes later. After ten, timers end the wait."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from watchword.dispatch.calling import Gate, Silence
+from watchword.dispatch.carriers import Carriers
+from watchword.dispatch.decide.report import report
+from watchword.dispatch.store import SQL
+from watchword.events.verification import Facts
+from watchword.gateways.contract import QueryableGateway
+from watchword.gateways.outcome import Outcome
+from watchword.kernel.verdict import Done
+from watchword.runtime import acting, outbox
+from watchword.runtime.clock import Clock
+from watchword.runtime.failpoints import reach
+from watchword.runtime.postgres import Pool
+from watchword.runtime.telling import Teller
+
+log = structlog.get_logger()
+
+ROWS_A_TURN_MAX: Final = 50
+PAUSE_S: Final = 2.0
+_NO_CAUSE = acting.Cause()
+_WRITES = {"record_found": SQL["record_found"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Unreported:
+    """An attempt to be asked after."""
+
+    attempt_id: UUID
+    account: str
+    about: Facts
+
+
+class Asking:
+    """Asks gateways, a bounded number of questions a turn. A question is counted before it is asked, so that no crash
+    asks without end; what cannot be asked now is asked the next time, or not at all."""
+
+    def __init__(self, pool: Pool, carriers: Carriers, teller: Teller, clock: Clock) -> None:
+        self._pool = pool
+        self._carriers = carriers
+        self._teller = teller
+        self._clock = clock
+
+    async def turn(self) -> None:
+        """Ask after those that are due. Raises what Postgres raises."""
+        if self._carriers.resting.is_set():
+            return
+        rows = await self._pool.fetch(SQL["to_ask"], ROWS_A_TURN_MAX)
+        wanted = [
+            Unreported(row["id"], row["account"], Facts(**{name: row[name] for name in Facts.__struct_fields__}))
+            for row in rows
+        ]
+        reach("dispatch.asking")
+        answers = await asyncio.gather(*(self._ask(each) for each in wanted))
+        done = [report(one.about, one.attempt_id, one.account, said) for one, said in zip(wanted, answers, strict=True)]
+        await self._record([each for each in done if each.writes], wanted)
+
+    async def _ask(self, one: Unreported) -> Outcome | None:
+        """What its gateway knows of the attempt; None where it knows nothing, or cannot be asked."""
+        leave = await self._carriers.enter(one.account, one.about.country)
+        if leave is None:
+            return None
+        try:
+            gateway, account = leave.carrier.gateway, leave.carrier.account
+            if not isinstance(gateway, QueryableGateway):
+                return None
+            answer = await leave.carrier.call(gateway.encode_lookup(str(one.attempt_id), account), Gate(lambda: ""))
+        except ValueError:
+            return None
+        finally:
+            leave.carrier.give_back(leave, None)
+        if isinstance(answer, Silence):
+            log.info("dispatch.not_answered", attempt=str(one.attempt_id), error=answer.word)
+            return None
+        return gateway.decode_lookup(answer.status, answer.headers, answer.body)
+
+    async def _record(self, done: list[Done], wanted: list[Unreported]) -> None:
+        """Write what was learnt, verifications locked before attempts as everywhere, and tell it."""
+        if not done:
+            return
+        verifications = sorted({each.about.verification_id for each in wanted})
+        async with self._pool.acquire(timeout=5) as connection, connection.transaction():
+            await connection.fetch(SQL["hold"], verifications)
+            told = await acting.write(connection, [(_NO_CAUSE, each) for each in done], _WRITES)
+            now = self._clock.now()
+            rows = [acting.outbox_row(each, "dispatch", now) for each in told]
+            await outbox.store(connection, rows)
+        self._teller.tell_soon(rows)

@@ -1,0 +1,76 @@
+"""`watchword routes …`: what the applied routes mean for a number."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from watchword.kernel.phone import PhoneNumber, Refusal, parse
+from watchword.operations.routing import Explained, explain
+from watchword.replay import terminal
+
+if TYPE_CHECKING:
+    from watchword.runtime.configuration import Configuration
+
+app = typer.Typer(help="What the applied routes mean for a number.", no_args_is_help=True)
+
+
+@app.callback()
+def routes() -> None:
+    """What the applied routes mean for a number."""
+
+
+@app.command("explain")
+def explain_(
+    number: Annotated[str, typer.Argument(help="A number with its country code, such as +919876543210.")],
+    purpose: Annotated[str, typer.Option(help="The purpose of the verification.")] = "login",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Which accounts serve NUMBER, in which order, and why. Exits 1 where nobody does."""
+    told = explain(_number(number), purpose, terminal.run(_configuration()))
+    if as_json:
+        terminal.say_json(asdict(told), pretty=True)
+    else:
+        _say(told)
+    if not told.steps:
+        raise terminal.failed(f"no route serves {told.country} {told.range}…: add one with `watchword apply`")
+
+
+def _number(text: str) -> PhoneNumber:
+    """The number typed. Raises typer.BadParameter."""
+    from phonenumbers import SUPPORTED_REGIONS
+
+    found = parse(text, default_region="", allowed_countries={*SUPPORTED_REGIONS, "001"})
+    if isinstance(found, Refusal):
+        raise typer.BadParameter(f"{found.detail} ({found.code})")
+    return found
+
+
+async def _configuration() -> "Configuration":
+    """What is applied, without anybody's secrets."""
+    import asyncpg
+
+    from watchword.runtime.configuration import SQL, row_of, snapshot
+    from watchword.runtime.keyring import Keyring
+
+    dsn = terminal.settings("postgres").postgres.get_secret_value()
+    connection = await asyncpg.connect(dsn, timeout=10, command_timeout=10)
+    try:
+        rows = [row_of(record) for record in await connection.fetch(SQL["latest"])]
+    finally:
+        await connection.close(timeout=10)
+    return snapshot(rows, serial=0, keyring=Keyring({}))
+
+
+def _say(told: Explained) -> None:
+    typer.echo(f"{told.country} {told.range}…, {told.number_type}, for {told.purpose}")
+    for each in told.routes:
+        typer.echo(f"{'route' if each.used else 'not  '} {each.route}: {each.why}; {', '.join(each.accounts)}")
+    for number, step in enumerate(told.steps, start=1):
+        price = f", {step.price_micros / 1_000_000:g} {step.currency} a part" if step.price_micros else ""
+        sender = f'"{step.sender}"' if step.sender else "the provider's choice"
+        typer.echo(f"{number}. {step.account} ({step.gateway or 'gone'}), sender {sender}{price}")
+        for note in step.notes:
+            typer.echo(f"   {note}")
+    for line in told.templates:
+        typer.echo(f"template {line}")

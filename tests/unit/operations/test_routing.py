@@ -1,0 +1,97 @@
+"""What an operator is told of the way a number is served."""
+
+import pytest
+
+from watchword.gateways.contract import Account
+from watchword.kernel.dlt import Dlt, Registered
+from watchword.kernel.phone import PhoneNumber, parse
+from watchword.kernel.template import Template
+from watchword.kernel.tenancy import Route, most_specific_first
+from watchword.operations.routing import explain
+from watchword.runtime.configuration import Configuration
+
+ROUTES = (
+    Route(id="all", country="*", accounts=["beta"]),
+    Route(id="india", country="IN", accounts=["alpha", "gone", "beta"]),
+    Route(id="india-login", country="IN", purpose="login", accounts=["beta"]),
+    Route(id="delhi", country="*", range_prefix="+9198", accounts=["alpha"]),
+    Route(id="britain", country="GB", accounts=["beta"]),
+)
+REGISTERED = Dlt(
+    entity_id="1101000000000000001",
+    header="SHOPIN",
+    registered={"en": Registered(template_id="1107000000000000001", text="{#var#} is your code")},
+)
+CONFIGURATION = Configuration(
+    accounts={
+        "alpha": Account(id="alpha", gateway="echo", url="http://127.0.0.1:1", price_micros=1_500),
+        "beta": Account(
+            id="beta", gateway="echo", url="http://127.0.0.1:1", sender="SHOP", sender_registered_in=("SG",)
+        ),
+    },
+    routes=most_specific_first(ROUTES),
+    templates={
+        ("shop", "default"): Template(id="default", tenant="shop", texts={}, dlt=REGISTERED),
+        ("shop", "other"): Template(id="other", tenant="shop", texts={}),
+    },
+)
+
+
+def number(text: str) -> PhoneNumber:
+    found = parse(text, default_region="", allowed_countries={"IN", "GB", "SG", "US"})
+    assert isinstance(found, PhoneNumber)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("to", "purpose", "routes"),
+    [
+        ("+919876543210", "login", ["delhi", "india-login", "india", "all"]),
+        ("+918876543210", "login", ["india-login", "india", "all"]),
+        ("+918876543210", "payment", ["india", "all"]),
+        ("+447400123456", "login", ["britain", "all"]),
+        ("+6581234567", "login", ["all"]),
+    ],
+)
+def test_the_most_specific_route_is_used_and_the_others_are_told(to: str, purpose: str, routes: list[str]) -> None:
+    told = explain(number(to), purpose, CONFIGURATION)
+    assert [each.route for each in told.routes] == routes
+    assert [each.used for each in told.routes] == [True] + [False] * (len(routes) - 1)
+
+
+def test_it_is_said_by_what_a_route_is_chosen() -> None:
+    told = explain(number("+919876543210"), "login", CONFIGURATION)
+    assert [each.why for each in told.routes] == [
+        "range +9198, any country, any purpose",
+        "country IN, purpose login",
+        "country IN, any purpose",
+        "any country, any purpose",
+    ]
+
+
+def test_accounts_come_in_the_routes_order_with_what_stands_against_them() -> None:
+    told = explain(number("+918876543210"), "payment", CONFIGURATION)
+    assert [step.account for step in told.steps] == ["alpha", "gone", "beta"]
+    assert told.steps[0].price_micros == 1_500
+    assert told.steps[1].notes == ("there is no such account: it is passed over",)
+    [registered] = explain(number("+6581234567"), "login", CONFIGURATION).steps
+    assert registered.notes == ("its sender is registered in SG",)
+    [american] = explain(number("+12015550123"), "login", CONFIGURATION).steps
+    assert '"SHOP" as sender to US' in american.notes[0]
+
+
+def test_for_india_the_registration_of_every_template_is_told() -> None:
+    assert explain(number("+919876543210"), "login", CONFIGURATION).templates == (
+        "shop/default: header SHOPIN, registered in en",
+        "shop/other: not registered, the provider must add its registration",
+    )
+    assert explain(number("+447400123456"), "login", CONFIGURATION).templates == ()
+
+
+def test_the_number_itself_is_not_repeated() -> None:
+    assert "3210" not in repr(explain(number("+919876543210"), "login", CONFIGURATION))
+
+
+def test_where_no_route_leads_nobody_is_named() -> None:
+    told = explain(number("+447400123456"), "login", Configuration())
+    assert told.routes == () and told.steps == ()
