@@ -181,7 +181,8 @@ async def test_what_is_past_its_schedule_is_found_with_its_last_answer(rows: Pip
 async def test_the_age_of_the_oldest_due_delivery_is_told(rows: Pipeline, pool: Pool) -> None:
     assert await pool.fetchval(SQL["oldest_due"], ["shop"], ["main"]) == 0.0
     about = await rows.verification()
-    await owe(pool, owed(about, begun_at=NOW - timedelta(seconds=90)), owed(about))
+    begun_at = datetime.now(UTC) - timedelta(seconds=90)
+    await owe(pool, owed(about, begun_at=begun_at), owed(about))
     assert 90 <= await pool.fetchval(SQL["oldest_due"], ["shop"], ["main"]) < 200
 
 
