@@ -1,17 +1,17 @@
 """How the processes of one run of the tests share the files.
 
-A file stays whole, so that what it starts once is started once; the stories share one stack and so one process. What
-takes long goes first: the last file to begin should not be the longest.
+A file stays whole, so that what it starts once is started once. Whatever runs every worker as a process of its own
+comes one after the other: two such stacks at a time would only wait for each other. What takes long goes first: the
+last file to begin should not be the longest.
 """
 
 from xdist.scheduler import LoadScopeScheduling
 
-STORIES = ("tests/journeys", "tests/guide")
+STACKS = ("tests/faults", "tests/journeys", "tests/guide")
 _LONGEST_FIRST = (
-    "tests/faults/test_failpoints.py",
+    "tests/faults",
     "tests/journeys",
     "tests/guide",
-    "tests/faults",
     "tests/pipeline",
     "tests/contract/stores",
     "tests/architecture",
@@ -21,7 +21,7 @@ _LONGEST_FIRST = (
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist is seen as untyped here
-    """One file after another to whoever is free; the stories as if they were one."""
+    """One file after another to whoever is free; those with a stack as if they were one."""
 
     def _split_scope(self, nodeid: str) -> str:
         return share_of(nodeid)
@@ -30,7 +30,7 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist is seen as unt
 def share_of(nodeid: str) -> str:
     """The tests that must run in the same process have this in common."""
     path = nodeid.partition("::")[0]
-    return "stories" if path.startswith(STORIES) else path
+    return "stacks" if path.startswith(STACKS) else path
 
 
 def order_of(nodeid: str) -> int:
