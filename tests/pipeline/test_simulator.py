@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -31,7 +32,8 @@ IMPATIENT_S = 0.3
 
 def message(ref: str = "r-1", **fields: Any) -> Message:
     """A message with a code."""
-    return replace(Message(client_ref=ref, to=NUMBER, text="493021 is your code", sender="SHOP", life_s=240), **fields)
+    text, now = "493021 is your code", datetime.now(UTC)
+    return replace(Message(client_ref=ref, to=NUMBER, text=text, sender="SHOP", life_s=240, at=now), **fields)
 
 
 class Receiver:

@@ -62,6 +62,7 @@ class Opener:
             text=told.text,
             sender=told.dlt_header,
             life_s=int((about.expires_at - now).total_seconds()),
+            at=now,
             variables={"code": told.code, "template": told.template},
             dlt_entity_id=told.dlt_entity_id,
             dlt_template_id=told.dlt_template_id,

@@ -1,16 +1,44 @@
 """Every gateway there is: one line each, by the name accounts use."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from watchword.gateways import facts
+from watchword.gateways.aws.gateway import Aws
 from watchword.gateways.contract import Gateway, QueryableGateway
 from watchword.gateways.echo.gateway import Echo
+from watchword.gateways.facts import Facts
+from watchword.gateways.infobip.gateway import Infobip
+from watchword.gateways.jasmin.gateway import Jasmin
+from watchword.gateways.kannel.gateway import Kannel
+from watchword.gateways.msg91.gateway import Msg91
+from watchword.gateways.plivo.gateway import Plivo
+from watchword.gateways.sinch.gateway import Sinch
 from watchword.gateways.template.gateway import Template
+from watchword.gateways.twilio.gateway import Twilio
+from watchword.gateways.vonage.gateway import Vonage
 
 GATEWAYS: Mapping[str, Gateway] = {
+    "aws": Aws(),
     "echo": Echo(),
+    "infobip": Infobip(),
+    "jasmin": Jasmin(),
+    "kannel": Kannel(),
+    "msg91": Msg91(),
+    "plivo": Plivo(),
+    "sinch": Sinch(),
     "template": Template(),
+    "twilio": Twilio(),
+    "vonage": Vonage(),
 }
 
 QUERYABLE: Mapping[str, QueryableGateway] = {
     name: gateway for name, gateway in GATEWAYS.items() if isinstance(gateway, QueryableGateway)
 }
+
+
+def facts_of(name: str) -> Facts:
+    """The gateway.toml of a catalogue entry. Raises ValueError for another name."""
+    if name not in GATEWAYS:
+        raise ValueError(f"{name}: no such gateway")
+    return facts.load(Path(__file__).parent / name)

@@ -26,7 +26,8 @@ class Resend(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Message:
     """One text for one phone. `to` is E.164 with "+"; `client_ref` is the attempt id; `life_s` is what is left
-    of the code's usefulness, to be passed to the provider as validity. Not printable: it holds a code.
+    of the code's usefulness at the time `at` (aware), to be passed to the provider as validity; signed requests are
+    dated `at`. Not printable: it holds a code.
 
     The `dlt_…` fields are for India and "" elsewhere: the ids of entity and template, the telemarketers of the chain
     joined by commas, and the hash over entity and chain. A gateway passes on those that its provider asks for."""
@@ -36,6 +37,7 @@ class Message:
     text: str = field(repr=False)
     sender: str
     life_s: int
+    at: datetime
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     dlt_entity_id: str = ""
     dlt_template_id: str = ""

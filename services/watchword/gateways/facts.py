@@ -7,6 +7,7 @@ branches in code. The contract suite demands a recorded case for every line of i
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,9 @@ from watchword.kernel.verification import ReceiptState
 class Signature(StrEnum):
     """What a callback's authenticity rests on."""
 
-    BODY_AND_TIME = "body-and-time"  # a MAC over the time and every byte of the body
+    BODY_AND_TIME = "body-and-time"  # a MAC over the time and everything that is told
+    BODY = "body"  # a MAC over everything that is told, at any time
+    LINK = "link"  # a MAC over our reference, in the address we gave; the body is not covered
     SHARED_SECRET = "shared-secret"  # a secret told along with the callback; the body is not covered
 
 
@@ -39,9 +42,23 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receipts_max: int
 
 
+class AccountForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an account of this gateway looks like: options it needs, options it takes, secrets it calls with. Every
+    one checks callbacks by `secrets.callback`."""
+
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+
+
 class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One gateway.toml. `statuses` has keys such as "429" and "5xx", the exact one first; `errors` and `states`
-    are keyed by the provider's own word in lower case."""
+    are keyed by the provider's own word in lower case.
+
+    `families` are coarser words that a provider files its errors under, `state_codes` reasons that tell more than the
+    state. `id_format` is the expression its message ids match, "" where they have no form; `acknowledgement` the body
+    it wants to hear for a callback. `account` is None where the options are the account's own to choose.
+    """
 
     name: str
     resend: Resend
@@ -50,6 +67,11 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     statuses: dict[str, OutcomeClass]
     errors: dict[str, OutcomeClass]
     states: dict[str, ReceiptState]
+    families: dict[str, OutcomeClass] = {}
+    state_codes: dict[str, ReceiptState] = {}
+    id_format: str = ""
+    acknowledgement: str = ""
+    account: AccountForm | None = None
 
 
 def of_status(statuses: Mapping[str, OutcomeClass], status: int) -> OutcomeClass:
@@ -59,6 +81,7 @@ def of_status(statuses: Mapping[str, OutcomeClass], status: int) -> OutcomeClass
     return exact or statuses.get(f"{status // 100}xx", OutcomeClass.AMBIGUOUS)
 
 
+@cache
 def load(folder: Path) -> Facts:
     """Read `folder`/gateway.toml. Raises ValueError naming the key where the file is not as it should be, so that a
     wrong table is found when the process starts and not when a provider answers."""

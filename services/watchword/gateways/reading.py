@@ -144,3 +144,25 @@ def between(text: str, before: str, after: str) -> str:
         return ""
     rest = text[start + len(before) :].split("\n", 1)[0]
     return (rest.split(after, 1)[0] if after else rest).strip()
+
+
+def rows_of(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list that holds objects only, [] for anything else."""
+    told = value if isinstance(value, list) else []
+    return told if all(isinstance(row, dict) for row in told) else []
+
+
+def all_rows(value: Any, rows_max: int) -> list[dict[str, Any]]:
+    """The objects of a list of reports. Raises ValueError where it is none, holds something else or is too long: the
+    whole callback is kept for a person to see, rather than a part of it silently lost."""
+    if not isinstance(value, list) or len(value) > rows_max or len(rows_of(value)) != len(value):
+        raise ValueError(f"reports: must be a list of at most {rows_max} objects")
+    return value
+
+
+def quoted(text: str, word: str) -> str:
+    """What stands in double quotes behind `word` at the beginning of `text`, "" where it is not like that."""
+    text = text.strip()
+    start = f'{word} "'
+    inside = text[len(start) : -1] if text.startswith(start) and text.endswith('"') else ""
+    return "" if '"' in inside else inside

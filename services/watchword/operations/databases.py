@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 import asyncpg
 
@@ -22,6 +23,7 @@ SAMPLE = Message(
     text="000000 is your code. Do not share it.",
     sender="",
     life_s=300,
+    at=datetime(2026, 1, 1, tzinfo=UTC),
 )
 _AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 

@@ -6,7 +6,7 @@ from functools import partial
 import structlog
 
 from watchword.events.receipt_received import ReceiptReceived
-from watchword.gateways.catalog import GATEWAYS
+from watchword.gateways.catalog import GATEWAYS, facts_of
 from watchword.gateways.contract import Account, Callback, Gateway
 from watchword.kernel.event import Emit
 from watchword.receipts.callbacks import callback_of, receipt_id, sealed
@@ -82,7 +82,7 @@ class CarriersDoor:
         reach("receipts.taken")
         await self._keeping.submit(row, deadline_s=self._settings.deadline_s)
         self._metrics.callbacks.add(account=account.id, outcome="kept")
-        return Answer(200, b"")
+        return Answer(200, facts_of(account.gateway).acknowledgement.encode())
 
     def _public_url(self, path_and_query: str) -> str:
         """The address the carrier called, as it wrote it: signatures may cover it."""

@@ -3,15 +3,14 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import watchword.gateways
-from watchword.gateways import facts
-from watchword.gateways.catalog import GATEWAYS
+from watchword.gateways.catalog import GATEWAYS, facts_of
 from watchword.gateways.contract import Account, Callback, Message, Receipt, Request
-from watchword.gateways.facts import Facts
+from watchword.gateways.facts import Signature
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.kernel.verification import ReceiptState
 
@@ -24,6 +23,11 @@ MESSAGE = Message(
     text=f'{CODE} is your "Shop" code.\nDon\u2019t share & don\'t pay 5% \\ {{to}}: \u0915\u094b\u0921 \U0001f600',
     sender="",
     life_s=240,
+    at=datetime(2026, 10, 26, 6, 13, 20, tzinfo=UTC),
+    variables={"code": CODE, "template": "default"},
+    dlt_entity_id="1101456789012345678",
+    dlt_template_id="1107161234567890123",
+    dlt_telemarketers="1102111111111111111,1102222222222222222",
 )
 
 
@@ -50,18 +54,15 @@ class Answered:
 
 @dataclass(frozen=True)
 class Called:
-    """A recorded callback, when it came, and its receipts; `expected` is None where it must be refused."""
+    """A recorded callback, when it came, how it is proven, and its receipts; `expected` is None where it must be
+    refused."""
 
     gateway: str
     account: Account
     at: datetime
+    signature: Signature
     callback: Callback
     expected: list[Receipt] | None
-
-
-def facts_of(gateway: str) -> Facts:
-    """The gateway.toml of a catalogue entry."""
-    return facts.load(ROOT / gateway)
 
 
 def accounts() -> list[tuple[str, Account]]:
@@ -107,6 +108,7 @@ def callbacks() -> list[Called]:
             gateway,
             account=known[case["account"]],
             at=case["at"],
+            signature=Signature(case.get("signature", facts_of(gateway).capabilities.signature)),
             callback=Callback(case["method"], case["url"], case["headers"], case["body"].encode()),
             expected=None if case.get("refused") else [_receipt(told) for told in case["expect"]],
         )

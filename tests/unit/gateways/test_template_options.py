@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
@@ -14,7 +15,8 @@ from watchword.gateways.template.gateway import plan_of
 
 FORM = {"body": "to={to}&text={text}"}
 ACCOUNT = Account(id="a", gateway="template", url="https://sms.example", options=FORM)
-MESSAGE = Message(client_ref="r-1", to="+919876543210", text="1234", sender="S", life_s=60)
+NOW = datetime(2026, 10, 26, 6, 13, 20, tzinfo=UTC)
+MESSAGE = Message(client_ref="r-1", to="+919876543210", text="1234", sender="S", life_s=60, at=NOW)
 
 
 @pytest.mark.parametrize(

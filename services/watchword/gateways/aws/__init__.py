@@ -1,0 +1,1 @@
+"""AWS End User Messaging SMS: JSON signed with SigV4, events through EventBridge."""

@@ -1,0 +1,82 @@
+"""What a provider's words mean by the tables in its gateway.toml: of an answer, and of a delivery report."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from watchword.gateways import facts, reading
+from watchword.gateways.contract import Receipt
+from watchword.gateways.facts import Facts
+from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.kernel.verification import ReceiptState
+
+UNFAMILIAR_ID = "unfamiliar_id"
+_SAYS_WHY = frozenset({ReceiptState.UNDELIVERED, ReceiptState.REJECTED})
+
+
+def judge(
+    told: Facts,
+    status: int,
+    headers: Mapping[str, str],
+    *,
+    provider_id: str = "",
+    word: str = "",
+    family: str = "",
+) -> Outcome:
+    """The outcome of a send. `word` is the provider's own for what happened, `family` the coarser one it files it
+    under, both "" where it told none. The finest word that is mapped decides, then the status, as far as the body
+    bears it out: a 2xx without an id settles nothing. An id of an unknown form is taken, and noted."""
+    mapped = told.errors.get(word.lower()) or told.families.get(family.lower())
+    kind = mapped or _by_status(told, status, provider_id, failed=bool(word or family))
+    raw_code = word or family or str(status)
+    if kind is OutcomeClass.ACCEPTED and provider_id and not re.fullmatch(told.id_format or ".+", provider_id):
+        raw_code = UNFAMILIAR_ID
+    return Outcome(
+        kind,
+        raw_code=raw_code,
+        provider_id=provider_id if kind is OutcomeClass.ACCEPTED else "",
+        retry_after_ms=reading.retry_after_ms(headers) if kind is OutcomeClass.THROTTLED else 0,
+    )
+
+
+def _by_status(told: Facts, status: int, provider_id: str, *, failed: bool) -> OutcomeClass:
+    if not 200 <= status < 300:
+        return facts.of_status(told.statuses, status)
+    if failed:  # a word nobody mapped: not sent, unless there is an id as well
+        return OutcomeClass.AMBIGUOUS if provider_id else OutcomeClass.TEMPORARY
+    return OutcomeClass.ACCEPTED if provider_id else facts.of_status(told.statuses, status)
+
+
+def report(
+    told: Facts,
+    *,
+    word: str,
+    code: str = "",
+    client_ref: str = "",
+    provider_id: str = "",
+    network: str = "",
+    at: datetime | None = None,
+) -> Receipt:
+    """One delivery report. `word` is the provider's state, `code` its reason, which refines a failure by the table
+    state_codes; "0" is no reason. Raises ValueError where state or every reference is missing."""
+    if not word or not (client_ref or provider_id):
+        raise ValueError("a report must hold a state and a reference")
+    state = told.states.get(word.lower(), ReceiptState.UNKNOWN)
+    if state in _SAYS_WHY:
+        state = told.state_codes.get(code.lower(), state)
+    return Receipt(
+        state=state,
+        client_ref=client_ref,
+        provider_id=provider_id,
+        raw_code=code if code.strip("0") else word,
+        network=network,
+        provider_time=at,
+    )
+
+
+def found(status: int, provider_id: str, *, absent: bool) -> Outcome | None:
+    """What an answer to a lookup tells: ACCEPTED with the id it holds, None where the provider says that it has no
+    such message, else AMBIGUOUS."""
+    if provider_id:
+        return Outcome(OutcomeClass.ACCEPTED, raw_code=str(status), provider_id=provider_id)
+    return None if absent else Outcome(OutcomeClass.AMBIGUOUS, raw_code=str(status))

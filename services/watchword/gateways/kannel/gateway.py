@@ -1,0 +1,84 @@
+"""Kannel's smsbox: `sendsms` of a gateway of one's own.
+
+What it calls and what its words mean: README.md and gateway.toml beside this file.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from watchword.gateways import facts, forms, judging, links, reading, writing
+from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend
+from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.kernel import gsm7
+
+FACTS = facts.load(Path(__file__).parent)
+LIMITS = FACTS.limits
+EVERY_REPORT = "31"
+REPORTED = "&type=%d&id=%F"  # what smsbox fills in; never %a or %A, which hold the text and so the code
+_TAKEN = re.compile(r"(0: Accepted for delivery|3: Queued for later delivery)\s*")
+_METADATA = re.compile(r"[\x21-\x7e]{1,500}")
+
+
+class Kannel:
+    """`GET {url}/cgi-bin/sendsms` and back. smsbox reads forms only from the query string."""
+
+    name: str = FACTS.name
+    resend: Resend = FACTS.resend
+
+    def encode(self, message: Message, account: Account) -> Request:
+        """The request that sends `message`. Raises ValueError, naming it, for a wrong url, option or secret."""
+        writing.fitting(account, FACTS.account)
+        address = links.proving(account, message.client_ref)
+        fields = {
+            "username": account.options["username"],
+            "password": account.secrets["token"],
+            "smsc": account.options.get("smsc", ""),
+            "from": message.sender or account.sender,
+            "to": message.to,
+            "charset": "UTF-8",
+            "coding": "0" if gsm7.size(message.text).encoding == "gsm7" else "2",
+            "validity": str(writing.life_min(message)),
+            "dlr-mask": EVERY_REPORT if address else "",
+            "dlr-url": address and address + REPORTED,
+            "meta-data": _metadata(message, account),
+            "text": message.text,
+        }
+        asked = forms.written(fields).decode("ascii")
+        return Request("GET", f"{writing.callable_url(account.url)}/cgi-bin/sendsms?{asked}", {}, b"")
+
+    def decode(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
+        """What the answer to a send means: a line it says when it has taken a message, else a sentence or a status.
+        It gives no id: receipts find the message by the address they come to."""
+        text = reading.text_of(body, LIMITS.answer_bytes_max)
+        if 200 <= status < 300 and _TAKEN.fullmatch(text):
+            return Outcome(OutcomeClass.ACCEPTED, raw_code=str(status))
+        word = reading.word(text.strip().rstrip("."))
+        known = word.lower() in FACTS.errors
+        return judging.judge(FACTS, status, headers, word=word if known else "")
+
+    def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
+        """The one report in the address. Raises ValueError where it holds none."""
+        told = forms.told(callback, LIMITS.callback_bytes_max)
+        report = judging.report(
+            FACTS,
+            word=reading.word(told.get("type")),
+            client_ref=links.reference_of(callback),
+            provider_id=reading.reference(told.get("id")),
+        )
+        return [report]
+
+    def verify(self, callback: Callback, account: Account, now: datetime) -> bool:
+        """Whether the callback came to an address that we made."""
+        return links.believed(callback, account)
+
+
+def _metadata(message: Message, account: Account) -> str:
+    """The ids India asks for as SMPP parameters, by the names of Kannel's `smpp-tlv` groups."""
+    if not message.dlt_entity_id:
+        return account.options.get("meta_data", "")
+    entity = account.options.get("dlt_entity_tlv", "dlt_entity_id")
+    template = account.options.get("dlt_template_tlv", "dlt_template_id")
+    told = f"?smpp?{entity}={message.dlt_entity_id}&{template}={message.dlt_template_id}"
+    return told if _METADATA.fullmatch(told) else ""

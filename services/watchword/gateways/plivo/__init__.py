@@ -1,0 +1,1 @@
+"""Plivo: JSON over HTTP, signs addresses and fields it reports to."""
