@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check flow fmt test test-unit faults bench clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults bench clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,7 +11,7 @@ LOCKED := --quiet --require-hashes -r
 unexport PYTHONDONTWRITEBYTECODE
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## install everything into .venv; done by every target that needs it
 
@@ -31,6 +31,9 @@ check: setup ## format, lint, types, imports and the shape of the tree, in under
 fmt: setup ## put the code into its standard form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+new-gateway: setup ## begin a gateway like its siblings: NAME=acme
+	@$(BIN)/watchword gateways new $(NAME)
 
 flow: setup ## write what repeats the map: deploy/, from flow.py, topics.yaml and the settings
 	$(BIN)/watchword blueprint write

@@ -1,0 +1,84 @@
+"""`watchword gateways …` over a file of accounts, as an operator types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from watchword.accounts.commands import app
+from watchword.gateways.catalog import GATEWAYS
+
+ACCOUNTS = """
+[[accounts]]
+id = "us"
+gateway = "twilio"
+url = "https://api.twilio.com"
+sender = "SHOP"
+secrets = { token = "sample-token", callback = "k" }
+options = { account_sid = "AC1", receipts_url = "https://otp.example/receipts/us" }
+
+[[accounts]]
+id = "in"
+gateway = "msg91"
+url = "https://control.msg91.com"
+secrets = { token = "sample-token" }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "accounts.toml"
+    path.write_text(ACCOUNTS, "utf-8")
+    return str(path)
+
+
+def typed(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def test_ls_tells_every_gateway_and_what_it_needs() -> None:
+    assert [line.split()[0] for line in typed("ls").output.splitlines()] == sorted(GATEWAYS)
+    told = {one["name"]: one for one in json.loads(typed("ls", "--json").output)}
+    assert told["twilio"]["account"]["needs"] == ["account_sid"]
+    assert told["infobip"]["resend"] == "dedupes"
+
+
+def test_check_passes_what_is_right_and_tells_the_rest_with_its_fix(file: str) -> None:
+    assert typed("check", "us", "--file", file).exit_code == 0
+    both = typed("check", "--file", file)
+    assert both.exit_code == 1
+    assert "ok    us (twilio)" in both.output
+    assert "FAIL  in (msg91)" in both.output
+    assert "fix: correct options.template_id in its [[accounts]]" in both.output
+    told = json.loads(typed("check", "--file", file, "--json").output)
+    assert told["checked"] == ["us", "in"]
+    assert {flaw["account"] for flaw in told["flaws"]} == {"in"}
+
+
+def test_check_of_an_account_that_is_not_there_names_those_that_are(file: str) -> None:
+    ran = typed("check", "uk", "--file", file)
+    assert ran.exit_code == 2
+    assert "there is no account uk; there are in, us" in ran.output
+
+
+def test_a_dry_run_shows_the_request_and_no_secret(file: str) -> None:
+    ran = typed("send-test", "us", "--to", "+919876543210", "--dry-run", "--file", file)
+    assert ran.exit_code == 0
+    assert ran.output.startswith("POST https://api.twilio.com/")
+    assert "9876543210" not in ran.output
+    assert "sample-token" not in ran.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--to", "+919876543210"], ["--to", "+919876543210", "--yes", "--dry-run"], ["--to", "9876543210", "--dry-run"]],
+)
+def test_nothing_is_sent_unless_it_is_asked_for_plainly(file: str, words: list[str]) -> None:
+    assert typed("send-test", "us", *words, "--file", file).exit_code == 2
+
+
+def test_an_account_that_cannot_send_says_so(file: str) -> None:
+    ran = typed("send-test", "in", "--to", "+919876543210", "--dry-run", "--file", file)
+    assert ran.exit_code == 1
+    assert "in cannot send: template_id: this option is needed" in ran.output
