@@ -135,8 +135,10 @@ def test_stray_answer_is_never_taken_for_an_acceptance(name: str, account: Accou
 
 
 @pytest.mark.parametrize("name", sorted(set(GATEWAYS) - {"template"}))
-def test_half_an_answer_is_never_an_acceptance(name: str) -> None:
-    for case in answers_of(name):
+def test_half_an_acceptance_is_none(name: str) -> None:
+    taken = [case for case in answers_of(name) if case.expected and case.expected.kind is OutcomeClass.ACCEPTED]
+    assert taken
+    for case in taken:
         whole = case.body.rstrip()
         for length in range(len(whole)):
             outcome = GATEWAYS[name].decode(case.status, case.headers, whole[:length], case.account)
