@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 from uuid import UUID
 
+import msgspec
 from plivo.utils.signature_v3 import construct_post_url, get_signature_v3
 from twilio.request_validator import RequestValidator
 from vonage_http_client.auth import Auth
@@ -132,7 +133,7 @@ async def test_every_provider_is_understood_in_its_own_shape(stand: Pipeline) ->
         calling(f"http://{LOOPBACK}:{port}") as caller,
     ):
         for document in accounts:
-            account = Account(**{name: getattr(document, name) for name in document.__struct_fields__})
+            account = msgspec.convert(msgspec.to_builtins(document), Account)
             ours = await attempt(
                 stand, await issued(stand), state="accepted", account=account.id, gateway=account.gateway
             )

@@ -21,7 +21,7 @@ def accounts_of(file: Path | None) -> Mapping[str, Account]:
     if file is None:
         return terminal.run(_applied())
     documents = configuration_file.read(file, gateways=frozenset(GATEWAYS))
-    return {each.id: Account(**msgspec.structs.asdict(each)) for each in documents.accounts}
+    return {each.id: msgspec.convert(msgspec.to_builtins(each), Account) for each in documents.accounts}
 
 
 async def _applied() -> Mapping[str, Account]:
