@@ -61,7 +61,8 @@ def report(
     state_codes; "0" is no reason. Raises ValueError where state or every reference is missing."""
     if not word or not (client_ref or provider_id):
         raise ValueError("a report must hold a state and a reference")
-    state = told.states.get(word.lower(), ReceiptState.UNKNOWN)
+    known = told.states.get(word.lower())
+    state = known or ReceiptState.UNKNOWN
     if state in _SAYS_WHY:
         state = told.state_codes.get(code.lower(), state)
     return Receipt(
@@ -71,12 +72,13 @@ def report(
         raw_code=code if code.strip("0") else word,
         network=network,
         provider_time=at,
+        unmapped="" if known else word,
     )
 
 
-def found(status: int, provider_id: str, *, absent: bool) -> Outcome | None:
-    """What an answer to a lookup tells: ACCEPTED with the id it holds, None where the provider says that it has no
-    such message, else AMBIGUOUS."""
+def found(status: int, provider_id: str, *, absent: bool, receipt: ReceiptState | None = None) -> Outcome | None:
+    """What an answer to a lookup tells: ACCEPTED with the id it holds and how far the message came, None where the
+    provider says that it has no such message, else AMBIGUOUS."""
     if provider_id:
-        return Outcome(OutcomeClass.ACCEPTED, raw_code=str(status), provider_id=provider_id)
+        return Outcome(OutcomeClass.ACCEPTED, raw_code=str(status), provider_id=provider_id, receipt=receipt)
     return None if absent else Outcome(OutcomeClass.AMBIGUOUS, raw_code=str(status))

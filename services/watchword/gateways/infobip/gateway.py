@@ -64,11 +64,12 @@ class Infobip:
         return Request("GET", url, _authorization(account), b"")
 
     def decode_lookup(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome | None:
-        """ACCEPTED with its id, None where the logs are readable and empty, else AMBIGUOUS."""
+        """ACCEPTED with its id and how far it came, None where the logs are readable and empty, else AMBIGUOUS."""
         results = reading.object_of(body, LIMITS.answer_bytes_max).get("results") if status == 200 else None
         rows = reading.rows_of(results)
         provider_id = reading.reference(rows[0].get("messageId")) if rows else ""
-        return judging.found(status, provider_id, absent=results == [])
+        receipt = FACTS.states.get(_word(rows[0]).lower()) if rows else None
+        return judging.found(status, provider_id, absent=results == [], receipt=receipt)
 
     def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
         """The reports under "results". Raises ValueError where one is none, or on another message than the address
@@ -96,13 +97,17 @@ def _error(answer: Mapping[str, Any]) -> str:
     return reading.word(answer.get("errorCode") or reading.at(answer, "/requestError/serviceException/messageId"))
 
 
+def _word(row: Mapping[str, Any]) -> str:
+    """The id of a message's status where it is in the table, else the name of its group."""
+    status = reading.word(reading.at(row, "/status/id"))
+    return status if status in FACTS.states else reading.word(reading.at(row, "/status/groupName"))
+
+
 def _receipt(row: Mapping[str, Any], callback: Callback) -> Receipt:
     named = reading.reference(row.get("messageId"))
-    status = reading.word(reading.at(row, "/status/id"))
-    known = status in FACTS.states
     return judging.report(
         FACTS,
-        word=status if known else reading.word(reading.at(row, "/status/groupName")),
+        word=_word(row),
         code=reading.word(reading.at(row, "/error/id")),
         client_ref=links.meant(callback, named),
         provider_id=named,
