@@ -39,6 +39,7 @@ TOOLS = {
     "audit": ("watchword.audit.commands", "Whether every promise is kept, from tables and topics; exits 1 if not."),
     "doctor": ("watchword.operations.doctor", "Whether everything is in its place, and what mends what is not."),
     "top": ("watchword.operations.top", "How every stage and account fares, drawn anew every second."),
+    "fraud": ("watchword.fraud.commands", "Fraud: score a recorded stream."),
     "callbacks": ("watchword.callbacks.commands", "Deliveries to the endpoints of tenants: send again."),
     "receipts": ("watchword.receipts.commands", "Delivery reports in words that no map has: list, read again."),
     "routes": ("watchword.operations.routes", "Which accounts serve a number, in which order, and why."),
