@@ -46,7 +46,7 @@ class Kind(StrEnum):
 
 def feature_key(kind: Kind, value: str, tenant: str) -> str:
     """The key under which `value` (digits with "+", a country code, a token) is counted for `tenant`."""
-    return f"{kind.value}:{value}@{tenant}"
+    return f"{kind}:{value}@{tenant}"
 
 
 def kind_of(feature: str) -> Kind | None:

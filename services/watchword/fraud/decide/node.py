@@ -24,7 +24,8 @@ SLOW_LIFE_S: Final = SLOW_S / log(2)
 """A count that fades with a half-life holds the rate times this, in the long run."""
 
 FADE_STEP_S: Final = 2.0
-"""Counts fade in steps of at least so long: a thousandth of the shortest half-life."""
+SLOW_STEP_S: Final = 120.0
+"""Fast counts, and those of a day and more, fade in steps of at least so long: a thousandth of their half-lives."""
 
 BASE_WINDOW_MIN_S: Final = 43_200.0
 """A past shorter than this says nothing yet."""
@@ -43,7 +44,8 @@ DIGEST: Final = 6
 class Node(msgspec.Struct, array_like=True):
     """What is known of one feature. Fields are only ever added, at the end: nodes outlive their writers.
 
-    `at_s` is the newest observation's time, `faded_s` the time as of which the counts are. `fast`, `day`, `slow` count
+    `at_s` is the newest observation's time, `faded_s` the time as of which the fast counts are,
+    `settled_s` the slower ones. `fast`, `day`, `slow` count
     first sends that were let through, `verified_…` the codes verified; the slow ones only a little while the node is
     suspicious, so that an attack cannot teach it. `pressure` is the evidence of unverified sends. `delays`,
     `delay_mean`, `delay_var` describe the logarithm of the seconds until a code was verified. `bare` counts verified
@@ -84,6 +86,7 @@ class Node(msgspec.Struct, array_like=True):
     novel: float = 0.0
     settled: float = 0.0
     proven_s: float = 0.0
+    settled_s: float = 0.0
 
 
 def fade(node: Node, at_s: float) -> None:
@@ -91,7 +94,7 @@ def fade(node: Node, at_s: float) -> None:
     if at_s <= node.at_s:
         return
     if node.at_s == 0.0:
-        node.at_s = node.born_s = node.faded_s = at_s
+        node.at_s = node.born_s = node.faded_s = node.settled_s = at_s
         return
     node.at_s = at_s
     passed_s = at_s - node.faded_s
@@ -102,6 +105,10 @@ def fade(node: Node, at_s: float) -> None:
     node.fast *= left
     node.verified_fast *= left
     node.wrong *= left
+    passed_s = at_s - node.settled_s
+    if passed_s < SLOW_STEP_S:
+        return
+    node.settled_s = at_s
     left = exp2(-passed_s / DAY_S)
     node.day *= left
     node.verified_day *= left
