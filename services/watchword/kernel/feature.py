@@ -56,7 +56,7 @@ def kind_of(feature: str) -> Kind | None:
 
 
 def shard_of(feature: str) -> int:
-    """The shard, 0 to `SHARDS` - 1, in which a feature key always travels (decisions 0002 and 0011).
+    """The shard, 0 to `SHARDS` - 1, in which a feature key always travels (decisions 0002 and 0016).
 
     All keys of one calling code and tenant share a shard, so that a range is judged beside its country. The hash and
     the number of shards are part of the topic's layout: changing either is a new major of it.
