@@ -30,7 +30,7 @@ def write(folder: Path, found: Found, engines: tuple[str, ...], worlds: int) -> 
     lines = [
         "# Fraud scoring over held-out worlds",
         "",
-        f"Made by `make bench-fraud`: {worlds} worlds, seeds 1001 to {1000 + worlds}; no world of them was tuned on.",
+        f"Made by `make bench-fraud`: seeds 1001 to {1000 + worlds}, {worlds} in all; no world of them was tuned on.",
         "Each cell: median (95 % interval of the median); shares of users with their mean, for a median of rare events",
         "says little. Public rules are written anew from their descriptions. The attacks A to N, their parameters and",
         "the worlds are in the modules beside this folder. A decision's time is CPU time and holds what it counts.",
