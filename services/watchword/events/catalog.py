@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from watchword.events import attempt_made
+from watchword.events import attempt_made, signal_observed
 from watchword.events.attempt_made import AttemptMade
 from watchword.events.callback_delivered import CallbackDelivered
 from watchword.events.code_checked import CodeChecked
@@ -43,7 +43,10 @@ EVENTS: tuple[type[Event], ...] = (
     VerificationEnded,
     CallbackDelivered,
 )
-UPCASTERS: Mapping[type[Event], Mapping[int, Upcaster]] = {AttemptMade: attempt_made.UPCASTERS}
+UPCASTERS: Mapping[type[Event], Mapping[int, Upcaster]] = {
+    AttemptMade: attempt_made.UPCASTERS,
+    SignalObserved: signal_observed.UPCASTERS,
+}
 
 _BY_NAME = {event.NAME: event for event in EVENTS}
 _TYPE = re.compile(r"otp\.([a-z][a-z-]{0,60})\.v[1-9][0-9]{0,2}")

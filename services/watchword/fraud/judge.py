@@ -6,7 +6,7 @@ the same level again instead of never.
 
 import asyncio
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,14 +18,15 @@ from watchword.events import envelope as envelopes
 from watchword.events import topics
 from watchword.events.catalog import UnreadableEvent, decode
 from watchword.events.risk_level_set import RiskLevelSet
-from watchword.events.signal_observed import Observation, SignalObserved
-from watchword.fraud.decide import levels
-from watchword.fraud.decide.levels import Node, Weighed
+from watchword.events.signal_observed import SignalKind, SignalObserved
+from watchword.fraud.decide.node import Node, forgettable
+from watchword.fraud.decide.observe import seen_of
 from watchword.fraud.decide.rules import Rules
+from watchword.fraud.decide.weigh import weigh
 from watchword.fraud.metrics import JudgeMetrics
 from watchword.fraud.settings import FraudSettings
 from watchword.kernel.event import Emit
-from watchword.kernel.feature import Kind, kind_of, shard_of
+from watchword.kernel.feature import SOURCES, Kind, kind_of, shard_of
 from watchword.runtime import outbox
 from watchword.runtime.clock import Clock
 from watchword.runtime.failpoints import reach
@@ -86,7 +87,7 @@ class Judge:
             event = _read(record)
             weighed = self._weigh(event, table)
             now = self._clock.now()
-            told = [_outgoing(each.told, now) for each in weighed.values() if each.told is not None]
+            told = [_outgoing(each, now) for each in weighed.told.values()]
         except (UnreadableEvent, ValueError) as error:
             await self._bury(record, "unreadable", str(error))
             return
@@ -106,35 +107,30 @@ class Judge:
         """The table was filled or exchanged behind our back: look through it again for what can be forgotten."""
         self._sweep.start_over()
 
-    def _weigh(self, event: SignalObserved, table: Table) -> dict[str, Weighed]:
+    def _weigh(self, event: SignalObserved, table: Table) -> "Weighed":
         """Every feature of the event, after what was seen of it."""
-        by_feature: dict[str, list[Observation]] = defaultdict(list)
+        nodes = TableNodes(table)
+        told: dict[str, RiskLevelSet] = {}
         for seen in event.observations:
-            by_feature[seen.feature].append(seen)
-        weighed = {}
-        for feature, observations in by_feature.items():
-            kind, known = kind_of(feature), table.get(feature.encode())
-            if kind is None or (known is None and self._is_full(kind, table)):
-                self._metrics.signals.add(len(observations), outcome="passed_over")
+            kind = kind_of(seen.feature)
+            if kind is None or seen.kind is SignalKind.UNKNOWN or self._is_full(kind, seen.feature, table):
+                self._metrics.signals.add(outcome="passed_over")
                 continue
-            node = _nodes.decode(known) if known else Node()
-            weighed[feature] = levels.weigh(feature, kind, node, observations, self._rules)
-            self._metrics.signals.add(len(observations) - weighed[feature].repeated, outcome="applied")
-            self._metrics.signals.add(weighed[feature].repeated, outcome="repeated")
-        return weighed
+            news = weigh(kind, seen.feature, seen_of(seen), nodes, self._rules)
+            self._metrics.signals.add(outcome="repeated" if news is None else "applied")
+            told.update({each.feature: each for each in news or ()})
+        return Weighed(nodes, told)
 
-    def _is_full(self, kind: Kind, table: Table) -> bool:
-        """Ranges and countries are few and always find room; networks and devices come in any number."""
-        return kind in (Kind.IP_NET, Kind.DEVICE) and len(table) >= self._rules.nodes_max
+    def _is_full(self, kind: Kind, feature: str, table: Table) -> bool:
+        """Leading digits and tenants are few and always find room; who asks comes in any number."""
+        return kind in SOURCES and len(table) >= self._rules.nodes_max and feature.encode() not in table
 
-    def _keep(self, weighed: dict[str, Weighed], table: Table) -> None:
-        for feature, each in weighed.items():
-            encoded = _encode(each.node)
-            if table.get(feature.encode()) != encoded:
-                table[feature.encode()] = encoded
-            if each.told is not None:
-                self._metrics.tell(each.told)
-                log.info("judge.level_set", kind=feature.partition(":")[0], risk=each.told.level.value)
+    def _keep(self, weighed: "Weighed", table: Table) -> None:
+        for key, encoded in weighed.nodes.changed():
+            table[key] = encoded
+        for each in weighed.told.values():
+            self._metrics.tell(each)
+            log.info("judge.level_set", kind=each.feature.partition(":")[0], risk=each.level.value)
 
     async def _forget(self, event: SignalObserved, table: Table) -> None:
         """Drop a few features of the event's shard of which nothing is left, and their levels with them."""
@@ -161,6 +157,35 @@ class Judge:
             except PublishUnknown as error:
                 log.warning("judge.publish_unknown", error=str(error))
                 await asyncio.sleep(PUBLISH_PAUSE_S)
+
+
+class TableNodes:
+    """The nodes of one event, read from the table when they are asked for."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._read: dict[str, Node] = {}
+
+    def node(self, feature: str) -> Node:
+        """The node of a feature, a new one where the table has none."""
+        found = self._read.get(feature)
+        if found is None:
+            known = self._table.get(feature.encode())
+            found = self._read[feature] = _nodes.decode(known) if known else Node()
+        return found
+
+    def changed(self) -> list[tuple[bytes, bytes]]:
+        """Keys and values that the table does not hold so yet."""
+        encoded = ((feature.encode(), _encode(node)) for feature, node in self._read.items())
+        return [(key, value) for key, value in encoded if self._table.get(key) != value]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What one event comes to: nodes as they are now, and the newest level of each feature that changed."""
+
+    nodes: TableNodes
+    told: dict[str, RiskLevelSet]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +228,13 @@ class Sweep:
                 found.append((feature, node))
             else:
                 queue[feature] = None
-        return Faded(tuple(name for name, _ in found), tuple(name for name, node in found if node.until_s))
+        told = tuple(name for name, node in found if node.until_s or node.proven_s)
+        return Faded(tuple(name for name, _ in found), told)
 
     def _forgettable(self, feature: str, node: Node, table: Table, now_s: float) -> bool:
         kind = kind_of(feature)
         crowded = len(table) >= self._rules.nodes_max
-        return kind is None or levels.forgettable(kind, node, now_s, self._rules, crowded=crowded)
+        return kind is None or forgettable(kind, node, now_s, crowded=crowded)
 
     def _gather(self, table: Table) -> None:
         for key in table:

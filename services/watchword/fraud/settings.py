@@ -7,7 +7,7 @@ from pydantic import Field
 from watchword.fraud.decide.rules import DEFAULT, Rules
 from watchword.runtime.settings import WorkerSettings, for_worker
 
-_R = DEFAULT.range.blocked
+_R = DEFAULT.range.pressure
 _C = DEFAULT.country
 _S = DEFAULT.cooling
 
@@ -19,19 +19,14 @@ class FraudSettings(WorkerSettings):
 
     conversion: float = Field(DEFAULT.conversion, gt=0, lt=1, description="Share of sends expected to be verified")
     range_blocked: float = Field(_R, gt=0, description="Unverified sends (about) from which a new range is blocked")
-    country_blocked: float = Field(
-        _C.blocked, gt=0, description="Unverified sends (about) from which a new country is blocked"
+    country_alarm: float = Field(
+        _C.pressure, gt=0, description="Unverified sends (about) from which a country is in alarm"
     )
-    country_proven: float = Field(
-        _C.proven_max,
-        ge=0,
-        description="Verified codes from which a country is new no longer and never blocked; 0: off",
+    ip_net_blocked: float = Field(
+        DEFAULT.ip_net.pressure, gt=0, description="Unverified sends (about) from which a network is blocked"
     )
-    ip_net_per_hour: float = Field(
-        DEFAULT.ip_net.blocked_1h, gt=0, description="Unverified sends an hour from which a network is blocked"
-    )
-    device_per_hour: float = Field(
-        DEFAULT.device.blocked_1h, gt=0, description="Unverified sends an hour from which a device is blocked"
+    device_blocked: float = Field(
+        DEFAULT.device.pressure, gt=0, description="Unverified sends (about) from which a device is blocked"
     )
     block_first_s: float = Field(
         _S.first_s, gt=0, description="Length of a first block in seconds; repeats last longer"
@@ -48,12 +43,10 @@ class FraudSettings(WorkerSettings):
         return replace(
             DEFAULT,
             conversion=self.conversion,
-            range=replace(DEFAULT.range, blocked=self.range_blocked, elevated=self.range_blocked / 2),
-            country=replace(
-                _C, blocked=self.country_blocked, elevated=self.country_blocked / 2, proven_max=self.country_proven
-            ),
-            ip_net=replace(DEFAULT.ip_net, blocked_1h=self.ip_net_per_hour, elevated_10min=self.ip_net_per_hour / 3),
-            device=replace(DEFAULT.device, blocked_1h=self.device_per_hour, elevated_10min=self.device_per_hour * 0.4),
+            range=replace(DEFAULT.range, pressure=self.range_blocked),
+            country=replace(_C, pressure=self.country_alarm),
+            ip_net=replace(DEFAULT.ip_net, pressure=self.ip_net_blocked),
+            device=replace(DEFAULT.device, pressure=self.device_blocked),
             cooling=replace(_S, first_s=self.block_first_s, max_s=self.block_max_s),
             points=replace(DEFAULT.points, delay_at=self.delay_at, block_at=self.block_at),
             delay_s=self.delay_s,

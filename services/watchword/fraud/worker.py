@@ -7,7 +7,10 @@ from datetime import datetime
 import asyncpg
 
 from watchword.events import topics
+from watchword.events.code_checked import CodeChecked
+from watchword.events.receipt_recorded import ReceiptRecorded
 from watchword.events.resend_requested import ResendRequested
+from watchword.events.risk_level_set import RiskLevelSet
 from watchword.events.signal_observed import SignalObserved
 from watchword.events.verification_assessed import VerificationAssessed
 from watchword.events.verification_ended import VerificationEnded
@@ -19,6 +22,7 @@ from watchword.fraud.metrics import FraudMetrics
 from watchword.fraud.settings import FraudSettings
 from watchword.fraud.signals import SignalBuffer
 from watchword.kernel.event import Event
+from watchword.kernel.feature import Kind
 from watchword.kernel.tenancy import FraudMode
 from watchword.kernel.verdict import Verdict
 from watchword.kernel.verification import State
@@ -68,8 +72,8 @@ async def build(context: Context) -> list[Service]:
         worker="fraud",
         group="fraud-outcomes",
         reads=(topics.LIFECYCLE,),
-        handles=(VerificationEnded,),
-        gather=nothing,
+        handles=(VerificationEnded, CodeChecked, ReceiptRecorded),
+        gather=gathering.in_force,
         decide=learn,
         statements={},
         merge=signals.take,
@@ -103,6 +107,17 @@ class Gathering:
             if event.verification_id in read
         }
 
+    async def in_force(
+        self, batch: Sequence[Incoming], connection: Connection
+    ) -> Mapping[str, Mapping[Kind, RiskLevelSet]]:
+        """The levels in force for every ending in the batch, by Kafka key; other events say all themselves."""
+        now = self._clock.now()
+        endings = [(each.key, each.event) for each in batch if isinstance(each.event, VerificationEnded)]
+        return {key: self._levels(observe.subject_of(event, event.signals).features, now) for key, event in endings}
+
+    def _levels(self, features: Mapping[Kind, str], now: datetime) -> dict[Kind, RiskLevelSet]:
+        return {kind: mirrored.level for kind, mirrored in self._mirror.levels(features, now).items()}
+
     def _facts(
         self,
         row: asyncpg.Record,
@@ -110,7 +125,7 @@ class Gathering:
         configuration: Configuration,
         now: datetime,
     ) -> Asked:
-        levels = self._mirror.levels(observe.features_in(event, event.signals), now)
+        levels = self._mirror.levels(observe.subject_of(event, event.signals).features, now)
         for mirrored in levels.values():
             self._metrics.feature_age_seconds.observe(max((now - mirrored.told_at).total_seconds(), 0.0))
         tenant = configuration.tenant(event.tenant)
@@ -122,11 +137,6 @@ class Gathering:
             countries=frozenset(tenant.countries) if tenant else None,
             levels={kind: mirrored.level for kind, mirrored in levels.items()},
         )
-
-
-async def nothing(batch: Sequence[Incoming], connection: Connection) -> Mapping[str, None]:
-    """The facts of endings: they say all there is to know themselves."""
-    return {}
 
 
 def timed(metrics: FraudMetrics) -> Callable[[Event, Asked | None, datetime], Verdict]:

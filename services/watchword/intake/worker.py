@@ -17,7 +17,7 @@ from watchword.intake.subjects import Subjects
 from watchword.intake.submitted import Submissions
 from watchword.intake.understanding import Understanding
 from watchword.intake.waiting import Outcomes
-from watchword.kernel.feature import PILE_UPS
+from watchword.kernel.feature import TRIE
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.mirror import LevelMirror
 from watchword.runtime.process import Context
@@ -53,7 +53,7 @@ async def build(context: Context) -> list[Service]:
         member=f"intake-mirror-{context.settings.ordinal}",
         clock=context.clock,
         check=context.health.check("intake.mirror", ready_within_s=TURNS_WITHIN_S),
-        kinds=PILE_UPS,
+        kinds=TRIE,
     )
     understanding = Understanding(context.keyring, mirror)
     inbox = Inbox(

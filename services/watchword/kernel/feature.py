@@ -1,46 +1,110 @@
-"""What risk is counted by: a range, a country, a network, a device, each of one tenant.
+"""What risk is counted by: a tenant, the leading digits of numbers, a network, a device, a number, each of one tenant.
 
 A feature key is `<kind>:<value>@<tenant>`, such as `range:+9989939@acme`. Keys are per tenant: what one platform's
 traffic shows never refuses, and is never seen by, another platform's users.
+
+Leading digits form a trie: country, operator, series, range, block, row. The range is what events tell of a number;
+blocks and rows are finer and named by a keyed token behind a dot, so that a key never holds a number.
 """
 
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
 SHARDS: Final = 16
+OF_ALL: Final = "*"
 _SHARD_BYTES = 8
+_CODES = {str(code) for code in COUNTRY_CODE_TO_REGION_CODE}
+_CODE_OF_REGION = {
+    region: str(code) for code, regions in COUNTRY_CODE_TO_REGION_CODE.items() for region in regions if region != "001"
+}
 
 
 class Kind(StrEnum):
-    """What a feature key counts. `ip_net` and `device` hold keyed tokens, never an address or an identifier."""
+    """What a feature key counts. All that identifies a person or a machine is a keyed token.
 
-    RANGE = "range"
+    `operator`, `series`, `range`, `block` and `row` are the numbers that share all digits but the last seven, five,
+    four, three and two.
+    """
+
+    TENANT = "tenant"
     COUNTRY = "country"
+    OPERATOR = "operator"
+    SERIES = "series"
+    RANGE = "range"
+    BLOCK = "block"
+    ROW = "row"
     IP_NET = "ip_net"
     DEVICE = "device"
+    ACCOUNT = "account"
+    ASN = "asn"
+    NUMBER = "number"
 
 
 def feature_key(kind: Kind, value: str, tenant: str) -> str:
-    """The key under which `value` (a range with "+", a country code, a token) is counted for `tenant`."""
-    return f"{kind.value}:{value}@{tenant}"
+    """The key under which `value` (digits with "+", a country code, a token) is counted for `tenant`."""
+    return f"{kind}:{value}@{tenant}"
 
 
 def kind_of(feature: str) -> Kind | None:
     """The kind of a feature key, None where this version does not know it."""
     word = feature.partition(":")[0]
-    return Kind(word) if word in _WORDS else None
+    return _WORDS.get(word)
 
 
 def shard_of(feature: str) -> int:
-    """The shard, 0 to `SHARDS` - 1, in which a feature key always travels (decision 0002).
+    """The shard, 0 to `SHARDS` - 1, in which a feature key always travels (decisions 0002 and 0016).
 
-    The hash and the number of shards are part of the topic's layout: changing either is a new major of it.
+    All keys of one calling code and tenant share a shard, so that a range is judged beside its country. The hash and
+    the number of shards are part of the topic's layout: changing either is a new major of it.
     """
-    return int.from_bytes(blake2b(feature.encode(), digest_size=_SHARD_BYTES).digest(), "big") % SHARDS
+    return _shard(home_of(feature))
 
 
-PILE_UPS: Final = (Kind.RANGE, Kind.COUNTRY)
-"""The kinds that are judged by what piles up unverified; the others by how fast they ask."""
+def home_of(feature: str) -> str:
+    """The name of what must be judged together with a feature: the feature itself, or its calling code and tenant."""
+    word, _, rest = feature.partition(":")
+    if _WORDS.get(word) not in TRIE:
+        return feature
+    value, _, tenant = rest.rpartition("@")
+    code = calling_code(value) if value.startswith("+") else _CODE_OF_REGION.get(value, value)
+    return f"+{code}@{tenant}"
 
-_WORDS = frozenset(Kind)
+
+def calling_code(digits: str) -> str:
+    """The country calling code that digits with "+" begin with (ITU-T E.164: no code is another's beginning); "" for
+    one that is not assigned."""
+    return next((digits[1:end] for end in (2, 3, 4) if digits[1:end] in _CODES), "")
+
+
+@lru_cache(maxsize=65_536)
+def trail_of(leaf: str, country: str) -> tuple[tuple[Kind, str], ...]:
+    """The keys above and at the finest key of a number (`range`, `block` or `row`), the country first."""
+    value, _, tenant = leaf.partition(":")[2].rpartition("@")
+    digits, *tokens = value.split(".")
+    trail = [(Kind.COUNTRY, feature_key(Kind.COUNTRY, country, tenant))] if country else []
+    shortest = len(calling_code(digits)) + 1
+    for kind, dropped in ((Kind.OPERATOR, 3), (Kind.SERIES, 1)):
+        if len(digits) - dropped > shortest:
+            trail.append((kind, feature_key(kind, digits[:-dropped], tenant)))
+    for depth, kind in enumerate((Kind.RANGE, Kind.BLOCK, Kind.ROW)[: len(tokens) + 1]):
+        trail.append((kind, feature_key(kind, ".".join([digits, *tokens[:depth]]), tenant)))
+    return tuple(trail)
+
+
+@lru_cache(maxsize=4_096)
+def _shard(home: str) -> int:
+    return int.from_bytes(blake2b(home.encode(), digest_size=_SHARD_BYTES).digest(), "big") % SHARDS
+
+
+TRIE: Final = (Kind.COUNTRY, Kind.OPERATOR, Kind.SERIES, Kind.RANGE, Kind.BLOCK, Kind.ROW)
+"""The kinds that are judged by what piles up unverified where their numbers lie, the coarsest first."""
+
+LEAVES: Final = (Kind.RANGE, Kind.BLOCK, Kind.ROW)
+SOURCES: Final = (Kind.IP_NET, Kind.DEVICE, Kind.ACCOUNT, Kind.ASN, Kind.NUMBER)
+"""The kinds that are judged by what they ask for, wherever it goes."""
+
+_WORDS = {kind.value: kind for kind in Kind}

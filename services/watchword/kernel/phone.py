@@ -18,7 +18,7 @@ NON_GEOGRAPHIC = "001"
 # What people write: digits and the usual marks between them. No letters, no extension, no control characters.
 _WRITTEN = re.compile(r"\+?[0-9(][0-9 ().\-]*", re.ASCII)
 
-_TYPE_WORDS = {
+TYPE_WORDS = {
     PhoneNumberType.FIXED_LINE: "fixed_line",
     PhoneNumberType.MOBILE: "mobile",
     PhoneNumberType.FIXED_LINE_OR_MOBILE: "fixed_line_or_mobile",
@@ -34,7 +34,7 @@ _TYPE_WORDS = {
 REFUSED_TYPES = frozenset({"toll_free", "premium_rate", "shared_cost", "pager", "uan", "voicemail", "satellite"})
 
 # ITU-T E.164 assignments: 870 Inmarsat, 881 mobile satellite systems, 882-13 EMSAT, 882-16 Thuraya.
-_SATELLITE = ("+870", "+881", "+88213", "+88216")
+SATELLITE = ("+870", "+881", "+88213", "+88216")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,11 @@ def parse(text: str, *, default_region: str, allowed_countries: Collection[str])
 def _judge(number: phonenumbers.PhoneNumber, allowed_countries: Collection[str]) -> PhoneNumber | Refusal:
     country = phonenumbers.region_code_for_number(number)
     # A number is valid exactly if it has a region and a type there, so the separate validity test is not needed.
-    word = _TYPE_WORDS.get(phonenumbers.number_type(number))
+    word = TYPE_WORDS.get(phonenumbers.number_type(number))
     if country is None or word is None or number.extension:
         return _NO_SUCH_NUMBER
     e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if e164.startswith(_SATELLITE):
+    if e164.startswith(SATELLITE):
         word = "satellite"
     if word in REFUSED_TYPES:
         return Refusal("number_type_refused", f"Numbers of type {word} are not sent to.")

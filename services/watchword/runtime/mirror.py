@@ -18,7 +18,7 @@ from watchword.events import envelope as envelopes
 from watchword.events import topics
 from watchword.events.catalog import UnreadableEvent, decode
 from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
-from watchword.kernel.feature import PILE_UPS, Kind, feature_key, kind_of
+from watchword.kernel.feature import Kind, feature_key, kind_of, trail_of
 from watchword.runtime.clock import Clock
 from watchword.runtime.health import Check
 from watchword.runtime.kafka import STOP_DEADLINE_S, Cluster, stop_quietly
@@ -131,13 +131,12 @@ class LevelMirror:
         return {kind: each for kind, each in found if each is not None}
 
     def refusing(self, *, tenant: str, country: str, range_: str, now: datetime) -> RiskLevelSet | None:
-        """The block in force for a destination, range before country; None where it may be sent to.
+        """The block in force for a destination, the finest before the coarsest; None where it may be sent to.
 
         It is for the caller to ask only where the tenant enforces and the user is not vouched for (`trusted`).
         """
-        values = {Kind.RANGE: range_, Kind.COUNTRY: country}
-        for kind in PILE_UPS:
-            mirrored = self._map.get(feature_key(kind, values[kind], tenant), now)
+        for _, feature in reversed(trail_of(feature_key(Kind.RANGE, range_, tenant), country)):
+            mirrored = self._map.get(feature, now)
             if mirrored is not None and mirrored.level.level is RiskLevel.BLOCKED:
                 return mirrored.level
         return None

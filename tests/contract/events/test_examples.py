@@ -66,6 +66,8 @@ def test_at_least_one_event_has_gone_through_a_real_second_version() -> None:
         "attempt-made-1.0-full",
         "attempt-made-1.0-minimal",
         "attempt-made-1.0-price-without-fraction",
+        "signal-observed-1.0-full",
+        "signal-observed-1.0-minimal",
     }
 
 

@@ -1,25 +1,33 @@
 """What one request and one ending lead to: every branch."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 
-from tests.unit.fraud.facts import ALL_SIGNALS, KEYS, NOW, VERIFICATION, asked, requested
+from tests.unit.fraud.facts import ALL_SIGNALS, KEYS, NOW, OBSERVED, RANGE, VERIFICATION, asked, requested
+from watchword.events.code_checked import CheckResult, CodeChecked
 from watchword.events.code_issued import CodeIssued
+from watchword.events.receipt_recorded import ReceiptRecorded, ReceiptWord
 from watchword.events.resend_requested import ResendRequested
-from watchword.events.risk_level_set import RiskLevel
+from watchword.events.risk_level_set import Reason, RiskLevel
 from watchword.events.signal_observed import Observation, SignalKind, SignalObserved
 from watchword.events.verification import Signals, shared
 from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
 from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.fraud.decide import observe
-from watchword.fraud.decide.assess import decide, learn
+from watchword.fraud.decide.assess import decide, eased, learn
+from watchword.fraud.decide.rules import DEFAULT
+from watchword.fraud.decide.score import Score
+from watchword.fraud.decide.subject import subject
 from watchword.kernel.event import Emit, Event
-from watchword.kernel.feature import PILE_UPS, Kind, shard_of
+from watchword.kernel.feature import TRIE, Kind, shard_of
 from watchword.kernel.tenancy import FraudMode
 from watchword.kernel.verdict import Dead, Done
 from watchword.kernel.verification import ENDED, LIVE, State
+
+HOUR = timedelta(hours=1)
 
 
 def resent(send_no: int) -> ResendRequested:
@@ -43,26 +51,27 @@ def features_seen(signals: list[SignalObserved]) -> set[str]:
 def test_a_request_is_assessed_and_its_features_are_told() -> None:
     assessed, signals = parts(decide(requested(), asked(), NOW))
     assert (assessed.action, assessed.mode, assessed.score) == (Action.ALLOW, Mode.ENFORCE, 0)
-    assert (assessed.ruleset, assessed.features) == ("2026-11.1", {"send_no": 1.0})
-    assert features_seen(signals) == set(KEYS.values())
+    assert (assessed.ruleset, assessed.features) == (DEFAULT.name, {"send_no": 1.0})
+    assert features_seen(signals) == OBSERVED
     assert {one.signal_id for each in signals for one in each.observations} == {f"sent:{VERIFICATION}:1"}
     assert {one.kind for each in signals for one in each.observations} == {SignalKind.SENT}
 
 
-def test_a_request_without_signals_tells_its_range_and_country() -> None:
+def test_a_request_without_signals_tells_its_tenant_range_and_number() -> None:
     _, signals = parts(decide(requested(signals=Signals()), asked(), NOW))
-    assert features_seen(signals) == {KEYS[Kind.RANGE], KEYS[Kind.COUNTRY]}
+    assert features_seen(signals) == {KEYS[kind] for kind in (Kind.TENANT, Kind.RANGE, Kind.NUMBER)}
 
 
-def test_a_resend_counts_for_who_asks_and_not_for_where_it_goes() -> None:
+def test_a_resend_counts_for_its_number_alone() -> None:
     _, signals = parts(decide(resent(2), asked(state=State.ISSUED, sends_assessed=1), NOW))
-    assert features_seen(signals) == {KEYS[kind] for kind in Kind if kind not in PILE_UPS}
+    assert features_seen(signals) == {KEYS[Kind.NUMBER]}
 
 
-def test_a_blocked_send_feeds_nothing() -> None:
+def test_a_blocked_send_feeds_nothing_and_only_tells_who_refused_that_somebody_still_tries() -> None:
     assessed, signals = parts(decide(requested(), asked(levels={Kind.RANGE: RiskLevel.BLOCKED}), NOW))
     assert (assessed.action, assessed.would, assessed.score) == (Action.BLOCK, Action.BLOCK, 90)
-    assert signals == []
+    assert {one.kind for each in signals for one in each.observations} == {SignalKind.REFUSED}
+    assert features_seen(signals) == {RANGE}
 
 
 def test_monitor_mode_allows_what_it_would_block_and_learns_from_it() -> None:
@@ -70,14 +79,16 @@ def test_monitor_mode_allows_what_it_would_block_and_learns_from_it() -> None:
     assessed, signals = parts(decide(requested(), facts, NOW))
     assert (assessed.action, assessed.would, assessed.mode) == (Action.ALLOW, Action.BLOCK, Mode.MONITOR)
     assert assessed.reasons[0].code == "range_unverified_pileup"
-    assert len(features_seen(signals)) == 4
+    assert features_seen(signals) == OBSERVED
 
 
 def test_a_suspicious_send_waits_in_enforce_mode_only() -> None:
-    levels = {Kind.RANGE: RiskLevel.ELEVATED, Kind.DEVICE: RiskLevel.ELEVATED}
-    assessed, _ = parts(decide(requested(), asked(levels=levels), NOW))
+    points = msgspec.structs.replace(DEFAULT.points, challenge_at=60.0)
+    eager = msgspec.structs.replace(DEFAULT, points=points)
+    levels = {Kind.IP_NET: RiskLevel.ELEVATED, Kind.DEVICE: RiskLevel.ELEVATED}
+    assessed, _ = parts(decide(requested(), asked(levels=levels, rules=eager), NOW))
     assert (assessed.action, assessed.not_before) == (Action.DELAY, NOW + timedelta(seconds=4))
-    monitored, _ = parts(decide(requested(), asked(levels=levels, mode=FraudMode.MONITOR), NOW))
+    monitored, _ = parts(decide(requested(), asked(levels=levels, mode=FraudMode.MONITOR, rules=eager), NOW))
     assert (monitored.action, monitored.would, monitored.not_before) == (Action.ALLOW, Action.DELAY, None)
 
 
@@ -124,9 +135,9 @@ def test_an_event_of_another_kind_changes_nothing() -> None:
     ("state", "kind"),
     [
         (Ending.APPROVED, SignalKind.VERIFIED),
-        (Ending.EXPIRED, SignalKind.UNVERIFIED),
-        (Ending.FAILED, SignalKind.UNVERIFIED),
-        (Ending.LOCKED, SignalKind.UNVERIFIED),
+        (Ending.EXPIRED, None),
+        (Ending.FAILED, None),
+        (Ending.LOCKED, None),
         (Ending.BLOCKED, None),
         (Ending.CANCELLED, None),
         (Ending.UNKNOWN, None),
@@ -137,7 +148,7 @@ def test_an_ending_is_learned_from(state: Ending, kind: SignalKind | None) -> No
     verdict = learn(ended, None, NOW)
     assert isinstance(verdict, Done) and verdict.writes == ()
     signals = [each.event for each in verdict.emits if isinstance(each.event, SignalObserved)]
-    assert features_seen(signals) == (set(KEYS.values()) if kind else set())
+    assert features_seen(signals) == (OBSERVED if kind else set())
     assert {one.kind for each in signals for one in each.observations} == ({kind} if kind else set())
 
 
@@ -149,38 +160,64 @@ def gathered(emits: tuple[Emit, ...]) -> dict[int, list[Observation]]:
     return by_shard
 
 
+def sent(number: int, at: datetime = NOW, digits: str = "+99890123") -> tuple[Emit, ...]:
+    about = subject("shop", "UZ", digits, (), {Kind.NUMBER: "token"})
+    return observe.of_send(about, SignalKind.SENT, {}, str(UUID(int=number)), 1, at)
+
+
 def test_signals_travel_one_event_a_shard_and_none_is_lost() -> None:
     emits: tuple[Emit, ...] = ()
     for n in range(50):
-        keys = {Kind.RANGE: f"range:+99890{n % 7}@shop", Kind.COUNTRY: "country:UZ@shop"}
-        emits += observe.of_send(keys, VERIFICATION, 1, NOW)
+        emits += sent(n, digits=f"+99890{n % 7}")
     merged = observe.merged(gathered(emits))
     events = [each.event for each in merged if isinstance(each.event, SignalObserved)]
     assert len(merged) == len({event.shard for event in events}) <= 8
-    assert sum(len(event.observations) for event in events) == 100
+    assert sum(len(event.observations) for event in events) == 150
     for emit, event in zip(merged, events, strict=True):
         assert emit.key == str(event.shard)
         assert {shard_of(one.feature) for one in event.observations} == {event.shard}
 
 
 def test_a_great_many_signals_of_one_shard_travel_in_several_events() -> None:
-    seen = [each for n in range(2_500) for each in _observed(n)]
+    seen = [each for n in range(2_500) for each in gathered(sent(n))[shard_of(RANGE)] if each.feature == RANGE]
     parts = [emit.event for emit in observe.merged({6: seen}) if isinstance(emit.event, SignalObserved)]
     assert [len(part.observations) for part in parts] == [1_000, 1_000, 500]
 
 
-def _observed(number: int) -> list[Observation]:
-    keys = {Kind.COUNTRY: KEYS[Kind.COUNTRY]}
-    return gathered(observe.of_send(keys, UUID(int=number), 1, NOW))[6]
-
-
 def test_merged_signals_have_an_id_that_follows_from_what_they_hold() -> None:
-    one = observe.merged(gathered(observe.of_send(KEYS, VERIFICATION, 1, NOW)))
-    same = observe.merged(gathered(observe.of_send(KEYS, VERIFICATION, 1, NOW + timedelta(seconds=1))))
-    other = observe.merged(gathered(observe.of_send(KEYS, VERIFICATION, 2, NOW)))
+    one, same, other = (observe.merged(gathered(emits)) for emits in (sent(1), sent(1, NOW + HOUR), sent(2)))
     assert [each.subject for each in one] == [each.subject for each in same]
     assert not {each.subject for each in one} & {each.subject for each in other}
 
 
+def test_a_wrong_code_and_a_delivery_are_learned_from_and_what_else_carriers_say_is_not() -> None:
+    wrong = CodeChecked(**shared(requested()), result=CheckResult.WRONG, check_no=1, checks_left=4)
+    right = CodeChecked(**shared(requested()), result=CheckResult.APPROVED, check_no=1, checks_left=4)
+    assert {one.kind for each in learned(wrong) for one in each.observations} == {SignalKind.WRONG}
+    assert features_seen(learned(wrong)) == {KEYS[Kind.NUMBER]}
+    assert learned(right) == []
+    delivered = ReceiptRecorded(
+        **shared(requested()), attempt_id=VERIFICATION, account="a", state=ReceiptWord.DELIVERED
+    )
+    assert features_seen(learned(delivered)) == {RANGE}
+    assert learned(msgspec.structs.replace(delivered, state=ReceiptWord.EXPIRED)) == []
+
+
+def test_a_few_blocks_are_let_through_to_see_whether_they_are_over() -> None:
+    rules = msgspec.structs.replace(DEFAULT, trickle=0.05)
+    blocked = Score(90, Action.BLOCK, (Reason(code="range_unverified_pileup", value=9, threshold=9, weight=90.0),))
+    passed = [eased(blocked, str(n), rules).action is Action.ALLOW for n in range(2_000)]
+    assert 0.03 < sum(passed) / len(passed) < 0.07
+    by_network = Score(80, Action.BLOCK, (Reason(code="ip_velocity", value=9, threshold=9, weight=80.0),))
+    assert all(eased(by_network, str(n), rules) == by_network for n in range(200))
+
+
+def learned(event: Event) -> list[SignalObserved]:
+    verdict = learn(event, None, NOW)
+    assert isinstance(verdict, Done)
+    return [each.event for each in verdict.emits if isinstance(each.event, SignalObserved)]
+
+
 def test_the_shard_of_a_feature_is_part_of_the_topics_layout() -> None:
-    assert [shard_of(KEYS[kind]) for kind in Kind] == [9, 6, 7, 5]
+    assert len({shard_of(KEYS[kind]) for kind in TRIE[:4]}) == 1, "all digits of a calling code of a tenant share one"
+    assert [shard_of(KEYS[kind]) for kind in (Kind.RANGE, Kind.IP_NET, Kind.DEVICE)] == [7, 7, 5]

@@ -4,53 +4,150 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
-from uuid import UUID
 
+from watchword.events.code_checked import CheckResult, CodeChecked
+from watchword.events.receipt_recorded import ReceiptRecorded, ReceiptWord
+from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
 from watchword.events.signal_observed import Observation, SignalKind, SignalObserved
 from watchword.events.verification import Signals, VerificationEvent
 from watchword.events.verification_ended import Ending, VerificationEnded
+from watchword.fraud.decide import tenants
+from watchword.fraud.decide.node import DIGEST
+from watchword.fraud.decide.seen import Seen
+from watchword.fraud.decide.subject import Subject, subject
 from watchword.kernel.event import Emit
-from watchword.kernel.feature import PILE_UPS, Kind, feature_key, shard_of
+from watchword.kernel.feature import SOURCES, TRIE, Kind, shard_of
 
 OBSERVATIONS_MAX = 1_000
 _SUBJECT_BYTES = 16
-_OUTCOMES = {
-    Ending.APPROVED: SignalKind.VERIFIED,
-    Ending.EXPIRED: SignalKind.UNVERIFIED,
-    Ending.FAILED: SignalKind.UNVERIFIED,
-    Ending.LOCKED: SignalKind.UNVERIFIED,
-}
 
 
-def features_in(event: VerificationEvent, signals: Signals) -> dict[Kind, str]:
-    """The feature keys of a verification; a kind it says nothing about is absent."""
-    values = {
-        Kind.RANGE: event.range,
-        Kind.COUNTRY: event.country,
+def subject_of(event: VerificationEvent, signals: Signals) -> Subject:
+    """The features of a verification; a kind it says nothing about is absent."""
+    sources = {
         Kind.IP_NET: signals.ip_net_token,
         Kind.DEVICE: signals.device_token,
+        Kind.ACCOUNT: signals.account_token,
+        Kind.NUMBER: event.number_token,
     }
-    return {kind: feature_key(kind, value, event.tenant) for kind, value in values.items() if value}
+    return subject(event.tenant, event.country, event.range, (), sources)
 
 
-def of_send(features: Mapping[Kind, str], verification: UUID, send_no: int, at: datetime) -> tuple[Emit, ...]:
-    """A send that fraud let through.
+def counted_under(
+    about: Subject, kind: SignalKind, levels: Mapping[Kind, RiskLevelSet], *, repeated: bool
+) -> list[tuple[Kind, str, str]]:
+    """Kind, feature and place of everything that one thing seen is counted under.
 
-    Ranges and countries count the first send of a verification only: one user without reception who asks five times
-    is not five numbers. Networks and devices count every send. A send that was blocked is never observed: a feature
-    that fed on its own blocks would never recover.
+    A repeat counts for its number alone: one user without reception who asks five times is not five numbers. What was
+    refused never counts; it only tells the features that refused it that somebody still tries.
     """
-    counted = [key for kind, key in features.items() if send_no == 1 or kind not in PILE_UPS]
-    return _emitted(counted, SignalKind.SENT, f"sent:{verification}:{send_no}", at)
+    if kind is SignalKind.REFUSED:
+        refusing = [each for each in SOURCES if each in levels and levels[each].level is RiskLevel.BLOCKED]
+        return [(about.leaf_kind, about.leaf, ""), *((each, about.features[each], "") for each in refusing)]
+    if repeated:
+        return [(each, feature, about.place) for each, feature in about.sources if each is Kind.NUMBER]
+    if kind is SignalKind.DELIVERED:
+        return [(about.leaf_kind, about.leaf, "")]
+    found = [(Kind.TENANT, about.features[Kind.TENANT], ""), (about.leaf_kind, about.leaf, about.number)]
+    if kind is SignalKind.WRONG:
+        found = []
+    for each, feature in about.sources:
+        found.append((each, feature, about.place_of(each)))
+    return found
 
 
-def of_ending(event: VerificationEnded, at: datetime) -> tuple[Emit, ...]:
-    """A verification that ended: verified, or unverified. A blocked or a cancelled one says nothing."""
-    outcome = _OUTCOMES.get(event.state)
-    if outcome is None:
+def figures_of(told: RiskLevelSet | None) -> tuple[float, float]:
+    """The share of a tenant's sends expected to be verified, and its surge, as last told; 0 for not told."""
+    if told is None:
+        return 0.0, 0.0
+    by_code = {reason.code: reason.value for reason in told.reasons}
+    return by_code.get(tenants.EXPECTED, 0.0), by_code.get(tenants.SURGE, 0.0)
+
+
+def of_send(
+    about: Subject, kind: SignalKind, levels: Mapping[Kind, RiskLevelSet], identity: str, send_no: int, at: datetime
+) -> tuple[Emit, ...]:
+    """A send that fraud let through, or one that it refused."""
+    return _outcome(about, kind, levels, f"{kind.value}:{identity}:{send_no}", at, repeated=send_no > 1)
+
+
+def of_ending(event: VerificationEnded, levels: Mapping[Kind, RiskLevelSet], at: datetime) -> tuple[Emit, ...]:
+    """A verification that ended with the right code. Every other ending says nothing new: its send was counted."""
+    if event.state is not Ending.APPROVED:
         return ()
-    features = features_in(event, event.signals)
-    return _emitted(features.values(), outcome, f"ended:{event.verification_id}", at)
+    delay_s = max((at - event.requested_at).total_seconds(), 0.0)
+    about = subject_of(event, event.signals)
+    return _outcome(about, SignalKind.VERIFIED, levels, f"ended:{event.verification_id}", at, delay_s)
+
+
+def of_step(event: CodeChecked | ReceiptRecorded, at: datetime) -> tuple[Emit, ...]:
+    """A wrong code, or a receipt that says delivered. Both tell no more of who asked than the number."""
+    if isinstance(event, CodeChecked):
+        if event.result is not CheckResult.WRONG:
+            return ()
+        signal_id = f"wrong:{event.verification_id}:{event.check_no}"
+        return _outcome(subject_of(event, Signals()), SignalKind.WRONG, {}, signal_id, at)
+    if event.state is not ReceiptWord.DELIVERED:
+        return ()
+    about = subject_of(event, Signals())
+    return _outcome(about, SignalKind.DELIVERED, {}, f"delivered:{event.verification_id}", at)
+
+
+def _outcome(
+    about: Subject,
+    kind: SignalKind,
+    levels: Mapping[Kind, RiskLevelSet],
+    signal_id: str,
+    at: datetime,
+    delay_s: float = -1.0,
+    *,
+    repeated: bool = False,
+) -> tuple[Emit, ...]:
+    expected, surge = figures_of(levels.get(Kind.TENANT))
+    suspect, novel = is_suspect(levels), is_novel(about, levels)
+    seen = [
+        Observation(
+            feature=feature,
+            kind=kind,
+            at=at,
+            signal_id=signal_id,
+            country=about.country,
+            place=place,
+            expected=expected,
+            surge=surge,
+            delay_s=delay_s,
+            suspect=suspect,
+            novel=novel,
+        )
+        for _, feature, place in counted_under(about, kind, levels, repeated=repeated)
+    ]
+    return _emitted(seen)
+
+
+def seen_of(observation: Observation) -> Seen:
+    """An observation as nodes take it."""
+    return Seen(
+        kind=observation.kind,
+        at_s=observation.at.timestamp(),
+        country=observation.country,
+        expected=observation.expected,
+        surge=observation.surge,
+        delay_s=observation.delay_s,
+        place=observation.place,
+        suspect=observation.suspect,
+        novel=observation.novel,
+        digest=blake2b(observation.signal_id.encode(), digest_size=DIGEST).digest(),
+    )
+
+
+def is_suspect(levels: Mapping[Kind, RiskLevelSet]) -> bool:
+    """Whether something piles up where a request goes."""
+    return any(reason.weight for kind in TRIE if kind in levels for reason in levels[kind].reasons)
+
+
+def is_novel(about: Subject, levels: Mapping[Kind, RiskLevelSet]) -> bool:
+    """Whether a request comes from networks of which is known whose they are, but of no user verified there."""
+    return Kind.ASN in about.features and Kind.ASN not in levels
 
 
 def merged(observations: Mapping[int, Sequence[Observation]]) -> list[Emit]:
@@ -64,12 +161,11 @@ def merged(observations: Mapping[int, Sequence[Observation]]) -> list[Emit]:
     return emits
 
 
-def _emitted(features: Iterable[str], kind: SignalKind, signal_id: str, at: datetime) -> tuple[Emit, ...]:
+def _emitted(observations: Iterable[Observation]) -> tuple[Emit, ...]:
     by_shard: dict[int, list[Observation]] = defaultdict(list)
-    for feature in features:
-        seen = Observation(feature=feature, kind=kind, at=at, signal_id=signal_id)
-        by_shard[shard_of(feature)].append(seen)
-    return tuple(_emit(shard, observations, signal_id) for shard, observations in by_shard.items())
+    for seen in observations:
+        by_shard[shard_of(seen.feature)].append(seen)
+    return tuple(_emit(shard, seen, seen[0].signal_id) for shard, seen in by_shard.items())
 
 
 def _emit(shard: int, observations: Sequence[Observation], named: str) -> Emit:

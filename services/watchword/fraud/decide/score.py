@@ -1,21 +1,33 @@
-"""From features to points, reasons and an action: what enforce mode would do. Reads nothing but its arguments, so
-the features recorded in an assessment and the same ruleset give the same answer again."""
+"""From what is known of a request to points, reasons and an action: what enforce mode would do. Reads nothing but its
+arguments, so the features recorded in an assessment and the same ruleset give the same answer again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from watchword.events.risk_level_set import Reason, RiskLevel, RiskLevelSet
 from watchword.events.verification_assessed import Action
-from watchword.fraud.decide.rules import LEVEL_VALUE, RULE_OF, Rule, Rules
-from watchword.kernel.feature import PILE_UPS, Kind
+from watchword.fraud.decide.rules import Rule, Rules
+from watchword.fraud.decide.trie import COARSE
+from watchword.kernel.feature import SOURCES, TRIE, Kind
 
 SCORE_MAX = 100
-_ELEVATED = LEVEL_VALUE[RiskLevel.ELEVATED]
-_BLOCKED = LEVEL_VALUE[RiskLevel.BLOCKED]
-
-_LEVEL_NAMES = tuple((kind, f"{kind.value}_level") for kind in Kind)
+GATE, FORM = "gate", "form"
+_TRIE = frozenset(each.value for each in TRIE)
+_COARSE = frozenset(each.value for each in COARSE)
+_SOURCES = frozenset(each.value for each in SOURCES)
 
 Features = Mapping[str, float]
+
+
+class Part(NamedTuple):
+    """One thing known of a request: of which kind of feature (or `GATE`, `FORM`), what was measured, its points."""
+
+    kind: str
+    code: str
+    value: float
+    threshold: float
+    points: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,78 +41,140 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What is known of a request beside the levels: `form_ms` None where the platform did not say."""
+    """What is known of a request beside the levels: `form_ms` None where the platform did not say; `trusted` where
+    it vouches for the user, or the number was verified before; `known_networks` where it is known whose the network is
+    that asks."""
 
     number_type: str
     country_permitted: bool
     trusted: bool
     form_ms: int | None
     send_no: int
+    known_networks: bool = False
 
 
-def features_of(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) -> dict[str, float]:
-    """Every value the rules look at, by name: `<kind>_level` (1 elevated, 2 blocked) with `_value` and `_threshold`
-    as the judge measured them, and the claims. What is absent counts as 0."""
-    features: dict[str, float] = {"send_no": float(claims.send_no)}
-    if claims.trusted:
-        features["trusted"] = 1.0
+def parts_of(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) -> list[Part]:
+    """What is known of a request, each with the points it is worth by itself."""
+    parts = [
+        Part(kind.value, reason.code, reason.value, reason.threshold, reason.weight)
+        for kind, told in levels.items()
+        if kind is not Kind.TENANT and told.level in (RiskLevel.ELEVATED, RiskLevel.BLOCKED)
+        for reason in told.reasons
+        if reason.weight
+    ]
+    parts += _novel(claims, levels, rules)
     if claims.number_type in rules.refused_types:
-        features["number_type_refused"] = 1.0
+        parts.append(Part(GATE, Rule.NUMBER_TYPE.value, 1.0, 1.0, rules.points.gate))
     if not claims.country_permitted:
-        features["country_refused"] = 1.0
-    if claims.form_ms is not None:
-        features["form_ms"] = float(claims.form_ms)
-    for kind, told in levels.items():
-        features[f"{kind.value}_level"] = LEVEL_VALUE[told.level]
-        for reason in told.reasons[:1]:
-            features[f"{kind.value}_value"] = reason.value
-            features[f"{kind.value}_threshold"] = reason.threshold
-    return features
+        parts.append(Part(GATE, Rule.COUNTRY_NOT_PERMITTED.value, 1.0, 1.0, rules.points.gate))
+    if claims.form_ms is not None and claims.form_ms < rules.form_ms_min:
+        points = rules.points.too_fast_form
+        parts.append(Part(FORM, Rule.TOO_FAST_FORM.value, float(claims.form_ms), rules.form_ms_min, points))
+    return parts
 
 
-def score(features: Features, rules: Rules, names: Mapping[Kind, str] | None = None) -> Score:
-    """The points, the reasons and what enforce mode does. `names` are the feature keys that reasons mention."""
-    reasons = [*_gates(features, rules), *_levels(features, rules, names or {}), *_form(features, rules)]
-    reasons.sort(key=lambda reason: -reason.weight)
-    points = min(sum(reason.weight for reason in reasons), SCORE_MAX)
-    return Score(round(points), _action(points, rules), tuple(reasons))
-
-
-def _action(points: float, rules: Rules) -> Action:
-    if points >= rules.points.block_at:
-        return Action.BLOCK
-    return Action.DELAY if points >= rules.points.delay_at else Action.ALLOW
-
-
-def _gates(features: Features, rules: Rules) -> list[Reason]:
-    """What is refused whatever else is known, and whoever vouches for it. Intake refuses the same; a request that
-    came another way meets them here."""
-    gates = (("number_type_refused", Rule.NUMBER_TYPE), ("country_refused", Rule.COUNTRY_NOT_PERMITTED))
+def _novel(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) -> list[Part]:
+    """While something piles up in the country: a range where nobody was verified, where nearly all users come to
+    ranges in which somebody was."""
+    alarm = levels.get(Kind.COUNTRY)
+    if alarm is None or not any(reason.weight for reason in alarm.reasons):
+        return []
+    found = []
+    if Kind.RANGE not in levels:
+        found.append((Kind.RANGE, Rule.RANGE_NOVEL, _novelty(alarm)))
+    if claims.known_networks and Kind.ASN not in levels and Kind.TENANT in levels:
+        found.append((Kind.ASN, Rule.ASN_NOVEL, _novelty(levels[Kind.TENANT])))
+    points = rules.points
     return [
-        Reason(code=rule.value, value=1.0, threshold=1.0, weight=rules.points.gate)
-        for name, rule in gates
-        if features.get(name)
+        Part(
+            kind.value,
+            code.value,
+            round(share, 4),
+            rules.novelty,
+            points.novel if share <= rules.novelty else points.novel_unsure,
+        )
+        for kind, code, share in found
+        if share <= rules.novelty_unsure
     ]
 
 
-def _levels(features: Features, rules: Rules, names: Mapping[Kind, str]) -> list[Reason]:
+def _novelty(told: RiskLevelSet) -> float:
+    return next((reason.value for reason in told.reasons if reason.code == Rule.NOVELTY), 1.0)
+
+
+def features_of(claims: Claims, parts: Iterable[Part]) -> dict[str, float]:
+    """Every value the rules look at, by name: `<kind>:<code>` the points, `…:value`, `…:threshold`."""
+    features = {"send_no": float(claims.send_no)}
+    if claims.trusted:
+        features["trusted"] = 1.0
+    for part in parts:
+        name = f"{part.kind}:{part.code}"
+        features[name] = part.points
+        features[f"{name}:value"] = part.value
+        features[f"{name}:threshold"] = part.threshold
+    return features
+
+
+def parts_in(features: Features) -> list[Part]:
+    """The parts as `features_of` wrote them down."""
+    return [
+        Part(kind, code, features.get(f"{name}:value", 0.0), features.get(f"{name}:threshold", 0.0), points)
+        for name, points in features.items()
+        for kind, separator, code in [name.partition(":")]
+        if separator and ":" not in code
+    ]
+
+
+def score(
+    parts: Sequence[Part], rules: Rules, names: Mapping[Kind, str] | None = None, *, trusted: bool = False
+) -> Score:
+    """The points, the reasons and what enforce mode does. `names` are the feature keys that reasons mention.
+
+    Of the digits count the worst ones, and the alarm of their country or operator on top; of those who ask, all. A
+    user who is vouched for is no part of what piles up around the number, but never above a gate or a source.
+    """
+    if not parts:
+        return Score(0, Action.ALLOW, ())
+    fine = _worst(parts, _TRIE - _COARSE)
+    coarse = _worst(parts, _COARSE)
     reasons = []
-    for kind, name in _LEVEL_NAMES:
-        level = features.get(name, 0.0)
-        if level < _ELEVATED:
+    for part in parts:
+        if part.kind in _TRIE and part.kind not in (fine, coarse):
             continue
-        points = (rules.points.blocked if level >= _BLOCKED else rules.points.elevated)[kind.value]
-        if kind in PILE_UPS and features.get("trusted"):
-            points = 0.0  # a user the platform vouches for is no part of what piles up around the number
-        value, threshold = features.get(f"{kind.value}_value", level), features.get(f"{kind.value}_threshold", level)
-        code = RULE_OF[kind].value
-        reasons.append(Reason(code=code, value=value, threshold=threshold, weight=points, feature=names.get(kind, "")))
-    return reasons
+        points = 0.0 if trusted and part.kind in _TRIE else part.points
+        feature = (names or {}).get(Kind(part.kind), "") if part.kind in _TRIE or part.kind in _SOURCES else ""
+        reasons.append(
+            Reason(code=part.code, value=part.value, threshold=part.threshold, weight=points, feature=feature)
+        )
+    reasons.sort(key=lambda reason: -reason.weight)
+    total = min(sum(reason.weight for reason in reasons), SCORE_MAX)
+    return Score(round(total), action_at(total, rules), tuple(reasons))
 
 
-def _form(features: Features, rules: Rules) -> list[Reason]:
-    form_ms = features.get("form_ms")
-    if form_ms is None or form_ms >= rules.form_ms_min:
-        return []
-    weight = rules.points.too_fast_form
-    return [Reason(code=Rule.TOO_FAST_FORM.value, value=form_ms, threshold=rules.form_ms_min, weight=weight)]
+def action_at(points: float, rules: Rules) -> Action:
+    """What becomes of a request with so many points."""
+    if points >= rules.points.block_at:
+        return Action.BLOCK
+    if points >= rules.points.challenge_at:
+        return Action.CHALLENGE
+    return Action.DELAY if points >= rules.points.delay_at else Action.ALLOW
+
+
+def passes_without(answer: Score, rules: Rules) -> tuple[Reason, ...]:
+    """The fewest reasons without which the request would not be blocked; none for one that is not blocked."""
+    left, needless = float(sum(reason.weight for reason in answer.reasons)), []
+    for reason in answer.reasons:
+        if action_at(left, rules) is not Action.BLOCK:
+            break
+        needless.append(reason)
+        left -= reason.weight
+    return tuple(needless)
+
+
+def _worst(parts: Iterable[Part], kinds: frozenset[str]) -> str:
+    """The kind among `kinds` whose parts have most points, "" for none."""
+    totals: dict[str, float] = {}
+    for part in parts:
+        if part.kind in kinds:
+            totals[part.kind] = totals.get(part.kind, 0.0) + part.points
+    return max(totals, key=lambda kind: totals[kind]) if totals else ""

@@ -1,0 +1,127 @@
+"""The judge and the assessment together in memory, for a recorded stream: the same functions, without Kafka between.
+
+What is live asked by the worker and answered by the judge a moment later is here one call after the other.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
+from watchword.events.signal_observed import SignalKind
+from watchword.events.verification_assessed import Action
+from watchword.fraud.decide.assess import eased
+from watchword.fraud.decide.node import Node
+from watchword.fraud.decide.observe import counted_under, figures_of, is_novel, is_suspect
+from watchword.fraud.decide.rules import Rules
+from watchword.fraud.decide.score import Claims, Score, parts_of, score
+from watchword.fraud.decide.seen import Seen
+from watchword.fraud.decide.subject import Subject
+from watchword.fraud.decide.weigh import weigh
+from watchword.kernel.feature import Kind
+
+_KEPT_AFTER_SHEDDING = 0.8
+_NOTHING = (RiskLevel.NORMAL, RiskLevel.UNKNOWN)
+
+
+class Memory:
+    """Nodes and levels of every feature, at most `nodes_max` of them: those that count least go first."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._nodes: OrderedDict[str, Node] = OrderedDict()
+        self._levels: dict[str, tuple[float, RiskLevelSet]] = {}
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def node(self, feature: str) -> Node:
+        """The node of a feature, a new one where it is not known."""
+        found = self._nodes.get(feature)
+        if found is None:
+            found = self._nodes[feature] = Node()
+        return found
+
+    def take(self, told: Iterable[RiskLevelSet]) -> None:
+        """Keep the newest word on each feature."""
+        for each in told:
+            if each.level in _NOTHING:
+                self._levels.pop(each.feature, None)
+            else:
+                self._levels[each.feature] = (each.until.timestamp(), each)
+
+    def levels(self, features: dict[Kind, str], at_s: float) -> dict[Kind, RiskLevelSet]:
+        """The levels in force at `at_s` for the features of one request."""
+        found = {}
+        for kind, feature in features.items():
+            told = self._levels.get(feature)
+            if told is not None and at_s < told[0]:
+                found[kind] = told[1]
+        return found
+
+    def shed(self, at_s: float) -> None:
+        """Make room: of what holds no block, what was seen longest ago and least goes first."""
+        if len(self._nodes) <= self._rules.nodes_max:
+            return
+        kept = int(self._rules.nodes_max * _KEPT_AFTER_SHEDDING)
+        ranked = sorted(self._nodes.items(), key=lambda entry: _weight(entry[1], at_s), reverse=True)
+        self._nodes = OrderedDict(ranked[:kept])
+        self._levels = {feature: told for feature, told in self._levels.items() if feature in self._nodes}
+
+
+class Outcome(NamedTuple):
+    """What became of one request: `answer` is what enforce mode would do."""
+
+    action: Action
+    answer: Score
+
+
+class Engine:
+    """Takes requests and what becomes of them in order of time."""
+
+    def __init__(self, rules: Rules, *, enforces: bool = True) -> None:
+        self._rules = rules
+        self._enforces = enforces
+        self.memory = Memory(rules)
+
+    def request(self, about: Subject, claims: Claims, identity: str, at_s: float) -> Outcome:
+        """Assess one send, and count it if it is let through."""
+        memory = self.memory
+        levels = memory.levels(about.features, at_s)
+        answer = score(parts_of(claims, levels, self._rules), self._rules, about.features, trusted=claims.trusted)
+        answer = eased(answer, identity, self._rules)
+        action = answer.action if self._enforces else Action.ALLOW
+        kind = SignalKind.REFUSED if action is Action.BLOCK else SignalKind.SENT
+        self._observe(about, kind, levels, at_s, repeated=claims.send_no > 1)
+        memory.shed(at_s)
+        return Outcome(action, answer)
+
+    def outcome(self, about: Subject, kind: SignalKind, at_s: float, delay_s: float = -1.0) -> None:
+        """Learn what became of a send that was let through."""
+        levels = self.memory.levels(about.features, at_s)
+        self._observe(about, kind, levels, at_s, delay_s)
+
+    def _observe(
+        self, about: Subject, kind: SignalKind, levels: dict[Kind, RiskLevelSet], at_s: float,
+        delay_s: float = -1.0, *, repeated: bool = False,
+    ) -> None:  # fmt: skip
+        expected, surge = figures_of(levels.get(Kind.TENANT))
+        seen = Seen(
+            kind,
+            at_s,
+            about.country,
+            expected,
+            surge,
+            delay_s,
+            suspect=is_suspect(levels),
+            novel=is_novel(about, levels),
+        )
+        for each, feature, seen.place in counted_under(about, kind, levels, repeated=repeated):
+            told = weigh(each, feature, seen, self.memory, self._rules)
+            if told:
+                self.memory.take(told)
+
+
+def _weight(node: Node, at_s: float) -> tuple[bool, float, float]:
+    is_held = node.level is RiskLevel.BLOCKED and at_s < node.until_s
+    return is_held, node.at_s // 86_400, node.slow + node.day + node.pressure

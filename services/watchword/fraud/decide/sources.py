@@ -1,0 +1,143 @@
+"""How those who ask look: networks, devices, accounts, operators of networks, and single numbers.
+
+What they ask for is counted wherever it goes. Codes verified take evidence back, so that a campus behind one address
+is left in peace; codes typed wrong, countries that do not belong together and ever more numbers add to it.
+"""
+
+from math import log
+
+from watchword.events.risk_level_set import RiskLevel
+from watchword.events.signal_observed import SignalKind
+from watchword.fraud.decide.finding import Finding
+from watchword.fraud.decide.levels import conclude, extended, prove
+from watchword.fraud.decide.node import Node, fade, remember
+from watchword.fraud.decide.rules import VELOCITY_OF, OneNumber, Rule, Rules, Source
+from watchword.fraud.decide.seen import Nodes, Seen, Told
+from watchword.kernel.feature import Kind
+
+_CEILING = 1.5
+_PLACES_MAX = 12
+_PLACES_S = 86_400.0
+_WRONG_PER_VERIFIED = 2.0
+_SCATTERED = 3
+
+
+def take(kind: Kind, feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
+    """The source `feature` after one observation: its level if that changed; None for a repeat."""
+    node = nodes.node(feature)
+    if not remember(node, seen.digest):
+        return None
+    fade(node, seen.at_s)
+    told: Told = []
+    if seen.kind is SignalKind.REFUSED:
+        extended(feature, node, seen.at_s, rules, told)
+        return told
+    if kind is Kind.NUMBER:
+        _count_number(node, seen)
+        findings, is_clean = _of_number(node, rules.number, rules)
+    else:
+        limits = rules.sources[kind]
+        _count(node, seen, limits, rules)
+        findings, is_clean = _of_source(kind, node, limits, rules)
+    if findings or node.level is not RiskLevel.NORMAL:
+        first_s = rules.number.first_s if kind is Kind.NUMBER else 0.0
+        conclude(feature, node, findings, rules, told, is_clean=is_clean, first_s=first_s)
+    if kind is Kind.ASN and seen.kind is SignalKind.VERIFIED:
+        prove(feature, node, Rule.PROVEN, rules, told)
+    return told
+
+
+def _count(node: Node, seen: Seen, limits: Source, rules: Rules) -> None:
+    if seen.kind is SignalKind.WRONG:
+        node.wrong += 1
+        return
+    expected = min(max(seen.expected or rules.conversion, rules.conversion_min), 0.95)
+    step = log((1 - expected * rules.attack_share) / (1 - expected))
+    back = step - log(rules.attack_share)
+    if seen.kind is SignalKind.SENT:
+        is_known = seen.place in node.places
+        _place(node, seen)
+        if limits.numbers_day and is_known:
+            return
+        node.fast += 1
+        node.day += 1
+        ceiling = _CEILING * (limits.pressure + rules.slack_per_verified * node.verified_fast)
+        node.pressure = min(node.pressure + step, ceiling)
+    elif seen.kind is SignalKind.VERIFIED:
+        node.verified_fast += 1
+        node.verified_day += 1
+        node.pressure = max(node.pressure - back, 0.0)
+        node.wrong = max(node.wrong - _WRONG_PER_VERIFIED, 0.0)
+        node.verified_slow += 1
+        if not limits.numbers_day:
+            node.places.pop(seen.place, None)
+    elif seen.kind is SignalKind.DENIED:
+        node.pressure += step + back
+        node.denied += 1
+    elif seen.kind is SignalKind.CONFIRMED:
+        node.pressure = max(node.pressure - back / 2, 0.0)
+
+
+def _of_source(kind: Kind, node: Node, limits: Source, rules: Rules) -> tuple[list[Finding], bool]:
+    threshold = limits.pressure + rules.slack_per_verified * node.verified_fast
+    findings = []
+    if node.pressure * 2 >= threshold:
+        findings.append(_rising(VELOCITY_OF[kind], node.pressure, threshold, rules))
+    if limits.numbers_day and len(node.places) >= limits.numbers_day:
+        code, blocked = Rule.DEVICE_MANY_NUMBERS, rules.points.source_blocked
+        findings.append(Finding(blocked, code, float(len(node.places)), limits.numbers_day))
+    if node.wrong >= limits.wrong:
+        findings.append(Finding(rules.points.source_blocked, Rule.GUESS_BUDGET, node.wrong, limits.wrong))
+    if limits.countries and len(node.places) >= limits.countries and node.pressure * 3 >= threshold:
+        many = float(len(node.places))
+        points = rules.points.source_elevated_max + 10 * (many - limits.countries)
+        findings.append(Finding(points, Rule.IP_MANY_COUNTRIES, many, float(limits.countries)))
+    return findings, node.pressure * 2 < threshold
+
+
+def _rising(code: Rule, value: float, threshold: float, rules: Rules) -> Finding:
+    points = rules.points
+    if value >= threshold:
+        return Finding(points.source_blocked, code, value, threshold)
+    part = 2 * value / threshold - 1
+    scored = points.source_elevated + (points.source_elevated_max - points.source_elevated) * part
+    return Finding(scored, code, value, threshold)
+
+
+def _count_number(node: Node, seen: Seen) -> None:
+    if seen.kind is SignalKind.SENT:
+        node.fast += 1
+        node.day += 1
+        _place(node, seen)
+    elif seen.kind is SignalKind.VERIFIED:
+        node.fast = node.day = node.wrong = 0.0
+        node.places.clear()
+    elif seen.kind is SignalKind.WRONG:
+        node.wrong += 1
+    elif seen.kind is SignalKind.DENIED:
+        node.denied += 1
+
+
+def _of_number(node: Node, limits: OneNumber, rules: Rules) -> tuple[list[Finding], bool]:
+    blocked = rules.points.source_blocked
+    findings = []
+    threshold = limits.scattered if len(node.places) >= _SCATTERED else limits.single
+    if node.fast >= threshold:
+        findings.append(Finding(blocked, Rule.NUMBER_VELOCITY, node.fast, threshold))
+    elif node.day >= limits.day:
+        findings.append(Finding(blocked, Rule.NUMBER_VELOCITY, node.day, limits.day))
+    if node.wrong >= limits.wrong:
+        findings.append(Finding(blocked, Rule.GUESS_BUDGET, node.wrong, limits.wrong))
+    return findings, not findings
+
+
+def _place(node: Node, seen: Seen) -> None:
+    """Remember where the last sends went, or came from: a few places, each for a day."""
+    if not seen.place:
+        return
+    if seen.place not in node.places and len(node.places) >= _PLACES_MAX:
+        node.places.pop(min(node.places, key=lambda place: (node.places[place], place)))
+    node.places[seen.place] = seen.at_s
+    if len(node.places) > 1:
+        for place in [each for each, at_s in node.places.items() if seen.at_s - at_s > _PLACES_S]:
+            del node.places[place]

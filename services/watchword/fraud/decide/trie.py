@@ -1,0 +1,253 @@
+"""How leading digits look: sends without success that pile up where no users explain them.
+
+One observation of a number goes along its trail, from the country to the finest block of digits. A send adds evidence
+to each, a verified code takes it back and more (Bernoulli CUSUM); how much, follows from the share expected there,
+drawn from the coarser towards the finer. Evidence alone refuses nobody: there must also be more traffic than the past
+and the peers explain, so that a route that is down, where everybody fails, is no attack.
+"""
+
+from collections.abc import Callable
+from math import log
+from typing import NamedTuple
+
+from watchword.events.signal_observed import SignalKind
+from watchword.fraud.decide import faked
+from watchword.fraud.decide.finding import Finding
+from watchword.fraud.decide.levels import conclude, extended, prove
+from watchword.fraud.decide.node import (
+    BASE_WINDOW_MIN_S,
+    DAY_LIFE_S,
+    DAY_S,
+    FAST_LIFE_S,
+    Node,
+    base_of,
+    base_window_s,
+    conversion,
+    fade,
+    learn_delay,
+    novelty,
+    remember,
+)
+from watchword.fraud.decide.rules import PileUp, Rule, Rules
+from watchword.fraud.decide.seen import Nodes, Seen, Told
+from watchword.kernel.feature import Kind, trail_of
+
+COARSE = (Kind.COUNTRY, Kind.OPERATOR)
+_CEILING = 1.5
+_LEARNED_UNDER_SUSPICION = 0.1
+_BASE_MIN = 3.0
+_PEERS_MIN = 20.0
+_UNPROVEN_VERIFIED = 1.5
+_UNPROVEN_EXPECTED = 2.0
+_COARSE_AGE_MIN_S = 120.0
+_ALARM_FROM = 0.6
+_FIRST = 1.5
+_NUMBERS_KEPT = 8
+_CONCENTRATED = 0.75
+_CONCENTRATED_MIN = 5.0
+_SURGE_RANGE = (0.3, 50.0)
+_SURE_FACTOR = 1.5
+
+
+class Excess(NamedTuple):
+    """What is expected of a node over the half hour (`fast`) and the day, whether there is more, and the `share` of
+    its traffic that neither verified codes nor the expectation explain."""
+
+    fast: float
+    day: float
+    is_more: bool
+    share: float
+
+
+def take(leaf: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
+    """The trail of `leaf` after one observation: the levels that changed; None for a repeat."""
+    finest = nodes.node(leaf)
+    if not remember(finest, seen.digest):
+        return None
+    if seen.place and _is_asked_again(finest, seen):
+        return []
+    trail = [(kind, feature, nodes.node(feature)) for kind, feature in trail_of(leaf, seen.country)]
+    told: Told = []
+    if seen.kind is SignalKind.REFUSED:
+        for _, feature, node in trail:
+            extended(feature, node, seen.at_s, rules, told)
+        return told
+    if seen.kind is SignalKind.DELIVERED:
+        for _, _, node in trail:
+            node.receipts += 1
+            node.bare = max(node.bare - 1, 0.0)
+        return told
+    count = _COUNTS.get(seen.kind)
+    if count is not None:
+        _along(trail, seen, count, rules, told)
+    return told
+
+
+def _is_asked_again(finest: Node, seen: Seen) -> bool:
+    """Whether a send is for a number that was asked for within the day and not verified: one user without reception
+    is not five numbers. A few numbers are remembered, the newest."""
+    if seen.kind is SignalKind.VERIFIED:
+        finest.places.pop(seen.place, None)
+    if seen.kind is not SignalKind.SENT:
+        return False
+    before_s = finest.places.pop(seen.place, None)
+    if before_s is None and len(finest.places) >= _NUMBERS_KEPT:
+        del finest.places[next(iter(finest.places))]
+    finest.places[seen.place] = seen.at_s
+    return before_s is not None and seen.at_s - before_s < DAY_S
+
+
+def _along(trail: list[tuple[Kind, str, Node]], seen: Seen, count: "Count", rules: Rules, told: Told) -> None:
+    """Count an observation down the trail, and look at every node that may be worth it."""
+    top = trail[0][2]
+    above, alarm, attack_share = seen.expected or rules.conversion, 0.0, rules.attack_share
+    pile_ups, prior, least = rules.pile_ups, rules.prior_sends, rules.conversion_min
+    for kind, feature, node in trail:
+        fade(node, seen.at_s)
+        limits = pile_ups[kind]
+        expected = above = conversion(node, above, prior, least)
+        if node.fast >= _CONCENTRATED_MIN and kind not in COARSE and node.fast >= _CONCENTRATED * top.fast:
+            expected = max(above, rules.conversion)
+        step = log((1 - expected * attack_share) / (1 - expected))
+        worth_a_look = count(node, step, seen, limits, rules)
+        threshold = limits.pressure * (1 - rules.under_alarm * alarm)
+        if worth_a_look or node.pressure * 2 >= threshold or node.until_s:
+            excess = _excess(node, top, seen, expected, rules)
+            findings, alarm = _findings(kind, node, top, excess, threshold, alarm, rules)
+            conclude(feature, node, findings, rules, told, is_clean=node.pressure * 2 < threshold)
+        if kind is Kind.RANGE and seen.kind is SignalKind.VERIFIED:
+            _settle(top, node)
+            prove(feature, node, Rule.PROVEN, rules, told)
+
+
+def _settle(top: Node, node: Node) -> None:
+    """Once a country has a past, what share of its users comes to ranges where nobody was verified before."""
+    if base_of(top) >= _PEERS_MIN and base_window_s(top) >= BASE_WINDOW_MIN_S:
+        top.settled += 1
+        top.novel += node.verified_slow < _FIRST
+
+
+def _sent(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules) -> bool:
+    node.slow += _LEARNED_UNDER_SUSPICION if node.pressure * 3 > limits.pressure else 1.0
+    node.fast += 1
+    node.day += 1
+    ceiling = _CEILING * (limits.pressure + rules.slack_per_verified * node.verified_fast)
+    node.pressure = min(node.pressure + step, ceiling)
+    return node.fast >= limits.surprise_min > 0
+
+
+def _verified(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules) -> bool:
+    node.verified_slow += _LEARNED_UNDER_SUSPICION if node.pressure * 3 > limits.pressure else 1.0
+    node.verified_fast += 1
+    node.verified_day += 1
+    node.pressure = max(node.pressure - step + log(rules.attack_share), 0.0)
+    node.bare += 1
+    if seen.delay_s >= 0:
+        learn_delay(node, seen.delay_s, limits.delays)
+    return node.verified_fast >= faked.VERIFIED_MIN and limits.surprise_min > 0
+
+
+def _denied(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules) -> bool:
+    node.pressure += 2 * step - log(rules.attack_share)
+    node.denied += 1
+    return limits.surprise_min > 0
+
+
+def _confirmed(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules) -> bool:
+    node.pressure = max(node.pressure - (step - log(rules.attack_share)) / 2, 0.0)
+    node.denied = max(node.denied - 1, 0.0)
+    return False
+
+
+Count = Callable[[Node, float, Seen, PileUp, Rules], bool]
+_COUNTS: dict[SignalKind, Count] = {
+    SignalKind.SENT: _sent,
+    SignalKind.VERIFIED: _verified,
+    SignalKind.DENIED: _denied,
+    SignalKind.CONFIRMED: _confirmed,
+}
+"""What each kind of observation does to a node; answers whether more than its pressure is worth a look."""
+
+
+def _excess(node: Node, top: Node, seen: Seen, expected: float, rules: Rules) -> Excess:
+    fast, day = _expectation(node, top, seen.surge or 1.0)
+    limits = rules.excess
+    more_fast = node.fast > limits.fast_factor * fast + (limits.fast_margin if fast else 0.0)
+    more_day = node.day > limits.day_factor * day + (limits.day_margin if day else 0.0)
+    share = 0.0
+    if more_fast:
+        share = _unexplained(node.fast, node.verified_fast / expected, fast)
+    if more_day:
+        share = max(share, _unexplained(node.day, node.verified_day / expected, day))
+    return Excess(fast, day, more_fast or more_day, share)
+
+
+def _unexplained(sends: float, by_verified: float, by_past: float) -> float:
+    return max(min(1 - by_verified / sends, 1 - _SURE_FACTOR * by_past / sends), 0.0)
+
+
+def _expectation(node: Node, top: Node, surge: float) -> tuple[float, float]:
+    """The sends expected of a node in the half hour and the day: its past, times what its peers see more than in
+    theirs. 0 where the past is too short to say."""
+    base, window_s = base_of(node), base_window_s(node)
+    if base < _BASE_MIN or window_s < BASE_WINDOW_MIN_S:
+        return 0.0, 0.0
+    rate = base / window_s
+    surge_fast = surge_day = surge
+    peers = base_of(top) - base
+    if top is not node and peers >= _PEERS_MIN:
+        peer_rate = peers / base_window_s(top)
+        surge_fast = _times(top.fast - node.fast, peer_rate * FAST_LIFE_S)
+        surge_day = _times(top.day - node.day, peer_rate * DAY_LIFE_S)
+    return rate * FAST_LIFE_S * surge_fast, rate * DAY_LIFE_S * surge_day
+
+
+def _times(seen: float, usual: float) -> float:
+    low, high = _SURGE_RANGE
+    return min(max((seen + 1) / (usual + 1), low), high)
+
+
+def _findings(
+    kind: Kind, node: Node, top: Node, excess: Excess, threshold: float, alarm: float, rules: Rules
+) -> tuple[list[Finding], float]:
+    """What the node shows, and the alarm for what lies below it."""
+    threshold += rules.slack_per_verified * node.verified_fast
+    node.share = excess.share
+    if not excess.is_more:
+        return [], alarm
+    findings = [_piled_up(kind, node, excess, threshold, rules)]
+    if kind is Kind.COUNTRY and findings[0].points > 0:
+        findings.append(Finding(0.0, Rule.NOVELTY, novelty(node), rules.novelty))
+    rising = (node.pressure / threshold - _ALARM_FROM) / (1 - _ALARM_FROM)
+    alarm = max(alarm, excess.share * min(max(rising, 0.0), 1.0))
+    if kind not in COARSE:
+        findings += faked.findings(kind, node, top, excess.fast, rules)
+    return [each for each in findings if each.points > 0 or each.code is Rule.NOVELTY], alarm
+
+
+def _piled_up(kind: Kind, node: Node, excess: Excess, threshold: float, rules: Rules) -> Finding:
+    limits, points = rules.pile_ups[kind], rules.points
+    code = {Kind.COUNTRY: Rule.COUNTRY_UNVERIFIED_PILEUP, Kind.ROW: Rule.SEQUENTIAL_SUFFIX}.get(
+        kind, Rule.RANGE_UNVERIFIED_PILEUP
+    )
+    part = node.pressure / threshold
+    if part >= 1 and excess.share >= limits.share and (kind not in COARSE or _unproven(node, excess)):
+        return Finding(points.trie_blocked, code, node.pressure, threshold)
+    if kind in COARSE:
+        rising = min(max((part - _ALARM_FROM) / (1 - _ALARM_FROM), 0.0), 1.0) * excess.share
+        scored = points.alarm_min + (points.alarm_max - points.alarm_min) * rising if rising else 0.0
+        return Finding(scored, code, node.pressure, threshold)
+    if part < 0.5:
+        return Finding(0.0, code, node.pressure, threshold)
+    rising = min((part - 0.5) * 2, 1.0) * excess.share
+    scored = points.trie_elevated + (points.trie_elevated_max - points.trie_elevated) * rising
+    return Finding(scored, code, node.pressure, threshold)
+
+
+def _unproven(node: Node, excess: Excess) -> bool:
+    """Whether hardly a user is to be met there: only then may a whole country or operator be refused."""
+    return (
+        node.verified_day < _UNPROVEN_VERIFIED
+        and excess.fast < _UNPROVEN_EXPECTED
+        and node.at_s - node.born_s >= _COARSE_AGE_MIN_S
+    )

@@ -1,0 +1,17 @@
+"""One observation of one feature, whatever its kind: the judge's whole update."""
+
+from watchword.fraud.decide import sources, tenants, trie
+from watchword.fraud.decide.rules import Rules
+from watchword.fraud.decide.seen import Nodes, Seen, Told
+from watchword.kernel.feature import LEAVES, Kind
+
+
+def weigh(kind: Kind, feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
+    """The levels that changed; None for a repeat. Observations of digits name the finest key; those above follow."""
+    if kind in LEAVES:
+        return trie.take(feature, seen, nodes, rules)
+    if kind is Kind.TENANT:
+        return tenants.take(feature, seen, nodes, rules)
+    if kind in (Kind.COUNTRY, Kind.OPERATOR, Kind.SERIES):
+        return []
+    return sources.take(kind, feature, seen, nodes, rules)

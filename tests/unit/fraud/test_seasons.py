@@ -1,0 +1,80 @@
+"""The benchmark of fraud: worlds are the same for every engine, what is refused never happens, figures are right."""
+
+import pytest
+
+from tests.bench.fraud.__main__ import figures, names_cause, recall
+from tests.bench.fraud.baselines import Conversion, LeakyBudgets, SixSigma, StaticVelocity, WeightedScore
+from tests.bench.fraud.engines import Watchword
+from tests.bench.fraud.season import PLANS, Engine, Episode, Season, live
+from tests.bench.fraud.traffic import Ask
+from tests.bench.fraud.world import START_S, world
+
+LINE = "+99890123"
+BASELINES = (Conversion, LeakyBudgets, SixSigma, StaticVelocity, WeightedScore)
+
+
+def pumped(count: int = 60) -> Season:
+    asks = [
+        Ask(START_S + n * 20.0, f"a{n}", "shop", f"{LINE}{n * 7919 % 10_000:04d}", "UZ", f"10.{n}.1.1", None, 270_000)
+        for n in range(count)
+    ]
+    for ask in asks:
+        ask.label = "A"
+    episode = Episode("A", "UZ", START_S, START_S + count * 20.0)
+    return Season(world(1), "bursts", asks, [episode])
+
+
+def test_a_world_is_what_its_seed_says() -> None:
+    one, again, other = world(3), world(3), world(4)
+    assert one.people == again.people != other.people
+    assert len(one.countries) >= 12
+    assert all(each.number.startswith("+") and 10 <= len(each.number) <= 16 for each in one.people[:200])
+
+
+def test_every_family_of_attacks_and_every_stress_has_its_season() -> None:
+    named = {word[0] if word[0].isupper() else word for plan in PLANS.values() for word, _ in plan}
+    assert named >= set("ABCDEFGHIJLMN") | {"flash", "launch", "campus", "bug", "outage", "holiday", "unchecked"}
+
+
+def test_our_scorer_stops_a_pumped_range_and_the_figures_say_so() -> None:
+    made = pumped()
+    lived = list(live(made, Watchword(), 1))
+    found = figures(made, lived)
+    assert found["leaked before the first block: A"][0] <= 12
+    assert found["cost saved: A"][0] > 75
+    assert found["reason names the cause: A"] == [100.0]
+
+
+@pytest.mark.parametrize("engine", BASELINES, ids=lambda engine: str(engine.__name__))
+def test_a_public_rule_answers_every_request_and_learns(engine: type[Engine]) -> None:
+    made, rule = pumped(), engine()
+    for each in live(made, rule, 1):
+        assert each.action in ("allow", "block")
+        assert 0 <= each.score <= 100
+        rule.tell("verified", each.ask.at_s + 20, each.ask)
+
+
+def test_what_was_refused_is_never_told_and_a_reason_must_fit_its_attack() -> None:
+    class Refusing:
+        def request(self, ask: Ask) -> tuple[str, float, str]:
+            return "block", 100.0, "number_velocity"
+
+        def tell(self, kind: str, at_s: float, ask: Ask) -> None:
+            raise AssertionError("it never happened")
+
+    made = pumped(5)
+    for ask in made.asks:
+        ask.verify_s, ask.receipt_s = 10.0, 3.0
+    lived = list(live(made, Refusing(), 1))
+    assert [each.passed for each in lived] == [False] * 5
+    assert names_cause("H", "number_velocity") and not names_cause("A", "number_velocity")
+
+
+def test_recall_counts_what_scores_above_the_users() -> None:
+    made = pumped(20)
+    for ask in made.asks[:10]:
+        ask.label = ""
+    lived = list(live(made, Watchword(), 1))
+    for n, each in enumerate(lived):
+        each.score = float(n)
+    assert recall(lived) == 100.0

@@ -1,0 +1,88 @@
+"""Who asks: networks, devices and single numbers, and how a whole tenant fares."""
+
+import pytest
+
+from tests.unit.fraud.facts import KEYS, SENT, VERIFIED, Judged, seen, sends
+from watchword.events.risk_level_set import RiskLevel
+from watchword.events.signal_observed import SignalKind
+from watchword.fraud.decide.tenants import EXPECTED
+from watchword.kernel.feature import Kind, feature_key
+
+BLOCKED = RiskLevel.BLOCKED
+NET, DEVICE, NUMBER, TENANT = KEYS[Kind.IP_NET], KEYS[Kind.DEVICE], KEYS[Kind.NUMBER], KEYS[Kind.TENANT]
+
+
+def test_one_network_is_blocked_by_its_first_unverified_sends_wherever_they_go() -> None:
+    judged = Judged().see(NET, *sends(10, apart_s=30))
+    assert judged.levels(NET)[-1] is BLOCKED
+    assert judged.last(NET).reasons[0].code == "ip_velocity"
+
+
+def test_a_campus_whose_users_verify_is_left_in_peace() -> None:
+    judged = Judged()
+    for n in range(500):
+        judged.see(NET, seen(SENT, n * 10.0, place="UZ"))
+        if n > 2 and n % 3:
+            judged.see(NET, seen(VERIFIED, n * 10.0, place="UZ"))
+    assert BLOCKED not in judged.levels(NET)
+
+
+def test_a_network_that_asks_for_countries_that_do_not_belong_together_says_so() -> None:
+    judged = Judged().see(NET, *(seen(SENT, n * 60.0, place=f"C{n}") for n in range(6)))
+    assert "ip_many_countries" in {reason.code for reason in judged.last(NET).reasons}
+
+
+def test_a_device_with_ever_more_numbers_is_blocked_though_they_verify() -> None:
+    judged = Judged()
+    for n in range(8):
+        judged.see(DEVICE, seen(SENT, n * 600.0, place=f"n{n}"), seen(VERIFIED, n * 600.0 + 9, place=f"n{n}"))
+    assert judged.last(DEVICE).reasons[0].code == "device_many_numbers"
+    same = Judged()
+    for n in range(30):
+        same.see(DEVICE, seen(SENT, n * 600.0, place="mine"), seen(VERIFIED, n * 600.0 + 9, place="mine"))
+    assert same.levels(DEVICE) == []
+
+
+def test_a_bombed_number_is_blocked_sooner_if_everybody_asks_for_it() -> None:
+    scattered = Judged().see(NUMBER, *(seen(SENT, n * 30.0, place=f"p{n}") for n in range(6)))
+    assert scattered.levels(NUMBER)[-1] is BLOCKED
+    single = Judged().see(NUMBER, *(seen(SENT, n * 30.0, place="home") for n in range(9)))
+    assert single.levels(NUMBER) == []
+
+
+def test_a_number_that_is_verified_starts_anew() -> None:
+    judged = Judged()
+    for n in range(40):
+        judged.see(NUMBER, seen(SENT, n * 30.0, place=f"p{n}"))
+        if n % 4 == 3:
+            judged.see(NUMBER, seen(VERIFIED, n * 30.0))
+    assert judged.levels(NUMBER) == []
+
+
+@pytest.mark.parametrize(("kind", "limit"), [(Kind.IP_NET, 12), (Kind.DEVICE, 8), (Kind.NUMBER, 10)])
+def test_wrong_codes_beyond_what_the_right_ones_explain_are_a_guesser(kind: Kind, limit: int) -> None:
+    feature = feature_key(kind, "guesser", "shop")
+    judged = Judged().see(feature, *(seen(SignalKind.WRONG, float(n)) for n in range(limit + 1)))
+    assert judged.last(feature).reasons[0].code == "guess_budget"
+    clumsy = Judged()
+    for n in range(40):
+        clumsy.see(feature, seen(SignalKind.WRONG, n * 60.0), seen(VERIFIED, n * 60.0 + 9))
+    assert clumsy.levels(feature) == []
+
+
+def test_a_tenant_that_never_has_a_code_checked_is_known_for_it() -> None:
+    judged = Judged().see(TENANT, *sends(200, apart_s=60))
+    expected = {reason.code: reason.value for reason in judged.last(TENANT).reasons}[EXPECTED]
+    assert expected < 0.1
+
+
+def test_what_piles_up_teaches_nothing_about_a_tenant_whose_codes_are_checked() -> None:
+    judged = Judged()
+    for n in range(60):
+        judged.see(TENANT, seen(SENT, n * 60.0), seen(VERIFIED, n * 60.0 + 20))
+    before = judged.node(TENANT).slow
+    for n in range(500):
+        suspect = seen(SENT, 4_000.0 + n)
+        suspect.suspect = True
+        judged.see(TENANT, suspect)
+    assert judged.node(TENANT).slow == pytest.approx(before, rel=0.01)
