@@ -119,7 +119,7 @@ def apply(
     """Make the configuration what FILE says. New API keys are printed once and kept nowhere."""
     import asyncio
 
-    from watchword.gateways.catalog import GATEWAYS
+    from watchword.gateways.catalog import ALL
     from watchword.runtime import apply as applying
     from watchword.runtime.keyring import Keyring, Purpose
 
@@ -128,7 +128,7 @@ def apply(
     keyring = Keyring.load(settings.keyring, {Purpose.ACCOUNT, Purpose.ENDPOINT})
     dsn = settings.postgres.get_secret_value()
     done = asyncio.run(
-        applying.apply(dsn, file, keyring=keyring, gateways=frozenset(GATEWAYS), dry_run=dry_run, prune=prune)
+        applying.apply(dsn, file, keyring=keyring, gateways=frozenset(ALL), dry_run=dry_run, prune=prune)
     )
     if as_json:
         _print_json(done)

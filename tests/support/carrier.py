@@ -36,8 +36,9 @@ class CarrierLedger(msgspec.Struct, frozen=True):
 class Carriers:
     """The carriers and phones of a simulator at `url`."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, session: aiohttp.ClientSession, smpp_url: str = "") -> None:
         self.url = url
+        self.smpp_url = smpp_url
         self._session = session
 
     async def inbox(self, number: str) -> list[Sms]:
@@ -91,18 +92,22 @@ class Carriers:
 
 
 @asynccontextmanager
-async def carriers_at(url: str) -> AsyncIterator[Carriers]:
+async def carriers_at(url: str, smpp_url: str = "") -> AsyncIterator[Carriers]:
     """A client of a simulator that runs already."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)) as session:
-        yield Carriers(url, session)
+        yield Carriers(url, session, smpp_url)
 
 
 @asynccontextmanager
-async def simulated(*, seed: int = 1, receipt_url: str = "", blind_receipt_url: str = "") -> AsyncIterator[Carriers]:
+async def simulated(
+    *, seed: int = 1, receipt_url: str = "", blind_receipt_url: str = "", smpp_port: int | None = None
+) -> AsyncIterator[Carriers]:
     """A simulator of one's own, and a client of it."""
-    simulator = await start(seed=seed, receipt_url=receipt_url, blind_receipt_url=blind_receipt_url)
+    simulator = await start(
+        seed=seed, receipt_url=receipt_url, blind_receipt_url=blind_receipt_url, smpp_port=smpp_port
+    )
     try:
-        async with carriers_at(simulator.url) as carriers:
+        async with carriers_at(simulator.url, simulator.smpp_url) as carriers:
             yield carriers
     finally:
         await simulator.stop()

@@ -25,7 +25,7 @@ from watchword.events import envelope as envelopes
 from watchword.events.catalog import decode
 from watchword.events.envelope import Envelope
 from watchword.events.verification import Facts
-from watchword.gateways.catalog import GATEWAYS
+from watchword.gateways.catalog import ALL
 from watchword.kernel.event import Emit, Event
 from watchword.kernel.secret import Phone
 from watchword.runtime import aad, keyring, outbox
@@ -102,7 +102,7 @@ class Pipeline:
             text = text.replace("${" + word + "}", value)
         file = self.keyring_path.with_name("configuration.toml")
         file.write_text(text, "utf-8")
-        self.applied = await apply(self.dsn, file, keyring=self.keys, gateways=frozenset(GATEWAYS))
+        self.applied = await apply(self.dsn, file, keyring=self.keys, gateways=frozenset(ALL))
         return self.applied
 
     async def publish(self, event: Event, *, subject: str, key: str = "", ordinal: int = 0, topic: str = "") -> None:

@@ -13,7 +13,6 @@ from watchword.dispatch.carriers import Carriers
 from watchword.dispatch.decide.report import report
 from watchword.dispatch.store import SQL
 from watchword.events.verification import Facts
-from watchword.gateways.contract import QueryableGateway
 from watchword.gateways.outcome import Outcome
 from watchword.kernel.verdict import Done
 from watchword.runtime import acting, outbox
@@ -69,10 +68,10 @@ class Asking:
         if leave is None:
             return None
         try:
-            gateway, account = leave.carrier.gateway, leave.carrier.account
-            if not isinstance(gateway, QueryableGateway):
+            question = leave.carrier.speaker.question(str(one.attempt_id))
+            if question is None:
                 return None
-            answer = await leave.carrier.call(gateway.encode_lookup(str(one.attempt_id), account), Gate(lambda: ""))
+            answer = await leave.carrier.call(question, Gate(lambda: ""))
         except ValueError:
             return None
         finally:
@@ -80,7 +79,7 @@ class Asking:
         if isinstance(answer, Silence):
             log.info("dispatch.not_answered", attempt=str(one.attempt_id), error=answer.word)
             return None
-        return gateway.decode_lookup(answer.status, answer.headers, answer.body)
+        return answer
 
     async def _record(self, done: list[Done], wanted: list[Unreported]) -> None:
         """Write what was learnt, verifications locked before attempts as everywhere, and tell it."""

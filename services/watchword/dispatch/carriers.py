@@ -8,23 +8,27 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
 from watchword.dispatch.breaker import Breaker, State, Word
-from watchword.dispatch.calling import Caller, Gate, Reply, Silence
+from watchword.dispatch.calling import Gate, Silence
 from watchword.dispatch.decide.facts import Abilities, Health, Routing
 from watchword.dispatch.lanes import Entry, Lane
 from watchword.dispatch.metrics import DispatchMetrics
 from watchword.dispatch.pacing import Pace
+from watchword.dispatch.speaking import Call, Speaker
 from watchword.dispatch.store import LEASE_S
 from watchword.events.verification import Facts, VerificationEvent
-from watchword.gateways.contract import Account, Gateway, Request
+from watchword.gateways.contract import Account
 from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.gateways.sessions import AnyGateway, SessionGateway
 from watchword.runtime.configuration import Configuration
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 CALL_TIMEOUT_MAX_S: Final = LEASE_S / 2 - 0.5
 _LINE_PER_CALL: Final = 4
@@ -56,13 +60,13 @@ class Leave:
 class Carrier:
     """One account in use. Made while the event loop runs."""
 
-    def __init__(self, account: Account, gateway: Gateway, metrics: DispatchMetrics) -> None:
+    def __init__(self, account: Account, gateway: AnyGateway, speaker: Speaker, metrics: DispatchMetrics) -> None:
         self.account = account
         self.gateway = gateway
         self.abilities = Abilities.of(gateway)
+        self.speaker = speaker
         self.timeout_s = min(account.timeout_ms / 1000, CALL_TIMEOUT_MAX_S)
         self._metrics = metrics
-        self._caller = Caller(account.inflight_max)
         self._lane: Lane[asyncio.Future[bool]] = Lane(account.inflight_max, account.inflight_max * _LINE_PER_CALL)
         self._pace = Pace(account.per_second)
         self._breaker = Breaker()
@@ -111,12 +115,12 @@ class Carrier:
         self._tell(self._country(leave.country), leave.country, Word.SILENT if word is Word.REFUSED else word, now_s)
         self._step_out()
 
-    async def call(self, request: Request, gate: Gate) -> Reply | Silence:
-        """Make one call. Only with leave."""
+    async def call(self, call: Call[T], gate: Gate) -> T | Silence:
+        """Make one call of its speaker's. Only with leave."""
         started_s = time.monotonic()
         self._metrics.inflight.add(1, account=self.account.id)
         try:
-            return await self._caller.call(request, gate, timeout_s=self.timeout_s)
+            return await call(gate, self.timeout_s)
         finally:
             self._metrics.inflight.add(-1, account=self.account.id)
             self._metrics.call_seconds.observe(time.monotonic() - started_s, account=self.account.id)
@@ -130,7 +134,7 @@ class Carrier:
 
     async def close(self) -> None:
         """Close its connections."""
-        await self._caller.close()
+        await self.speaker.close()
 
     async def _room(self, wait_max_s: float, resting: asyncio.Event) -> bool:
         ticket: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -181,7 +185,8 @@ class Carriers:
     def __init__(
         self,
         configuration: ConfigurationSource,
-        gateways: Mapping[str, Gateway],
+        gateways: Mapping[str, AnyGateway],
+        speaking: Callable[[Account, AnyGateway], Speaker],
         metrics: DispatchMetrics,
         *,
         wait_max_s: float,
@@ -189,6 +194,7 @@ class Carriers:
     ) -> None:
         self._configuration = configuration
         self._gateways = gateways
+        self._speaking = speaking
         self._metrics = metrics
         self._wait_max_s = wait_max_s
         self._monotonic = monotonic
@@ -197,7 +203,18 @@ class Carriers:
         self.resting = asyncio.Event()
 
     async def start(self) -> None:
-        """Nothing is connected before the first call."""
+        """Connections that are kept are made from now on by `hold`; others by the first call."""
+
+    async def hold(self) -> None:
+        """See to it that every account whose carrier keeps a connection has it, called or not, for receipts come over
+        it; and that those of accounts which are no longer configured end. For a turn every second or so."""
+        accounts = self._configuration.current().accounts
+        for account in accounts.values():
+            if isinstance(self._gateways.get(account.gateway), SessionGateway):
+                self.of(account.id)
+        for account_id in [known for known in self._carriers if known not in accounts]:
+            self._replaced.append(self._carriers.pop(account_id))
+        await self._close_replaced()
 
     async def stop(self) -> None:
         """Close every connection."""
@@ -234,7 +251,9 @@ class Carriers:
         if known is None or known.account != account:
             if known is not None:
                 self._replaced.append(known)
-            known = self._carriers[account_id] = Carrier(account, gateway, self._metrics)
+            known = self._carriers[account_id] = Carrier(
+                account, gateway, self._speaking(account, gateway), self._metrics
+            )
         return known
 
     async def enter(self, account_id: str, country: str, wait_max_s: float | None = None) -> Leave | None:

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from watchword.dispatch.calling import Gate, Reply, Silence
+from watchword.dispatch.calling import Gate, Silence
 from watchword.dispatch.carriers import Carrier, Leave
 from watchword.dispatch.decide.approach import TOO_LATE, uncalled
 from watchword.dispatch.decide.facts import Attempt, Called, Came, Nobody, Skipped
 from watchword.dispatch.decide.plan import ACCOUNTS_AWAY
 from watchword.dispatch.metrics import DispatchMetrics
 from watchword.dispatch.opening import Opener, Unregistered
+from watchword.dispatch.speaking import Call
 from watchword.dispatch.store import Sealed
-from watchword.gateways.contract import QueryableGateway, Request
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.kernel.gsm7 import Size, size
 from watchword.runtime.clock import Clock
@@ -54,17 +54,14 @@ class Exchange:
 
     async def ask(self) -> Outcome | None:
         """What the gateway knows of our reference: None if nothing, AMBIGUOUS where it does not say."""
-        gateway = self._carrier.gateway
-        if not isinstance(gateway, QueryableGateway):
-            return Outcome(OutcomeClass.AMBIGUOUS, raw_code="cannot_ask")
         try:
-            request = gateway.encode_lookup(str(self._attempt.id), self._carrier.account)
+            question = self._carrier.speaker.question(str(self._attempt.id))
         except ValueError:
             return Outcome(OutcomeClass.AMBIGUOUS, raw_code="cannot_encode")
-        answer = await self._carrier.call(request, Gate(self._lease_refusal))
-        if isinstance(answer, Silence):
-            return Outcome(OutcomeClass.AMBIGUOUS, raw_code=answer.word)
-        return gateway.decode_lookup(answer.status, answer.headers, answer.body)
+        if question is None:
+            return Outcome(OutcomeClass.AMBIGUOUS, raw_code="cannot_ask")
+        answer = await self._carrier.call(question, Gate(self._lease_refusal))
+        return Outcome(OutcomeClass.AMBIGUOUS, raw_code=answer.word) if isinstance(answer, Silence) else answer
 
     async def send(self, opener: Opener) -> Came:
         """Call the gateway with the message, which is opened here and lives no longer than this call."""
@@ -75,28 +72,26 @@ class Exchange:
         except Unregistered:
             return NOT_AS_REGISTERED
         try:
-            request = self._carrier.gateway.encode(message, self._carrier.account)
+            call = self._carrier.speaker.message(message)
         except ValueError:
             return _CANNOT_ENCODE
-        return await self._post(request, size(message.text))
+        return await self._post(call, size(message.text))
 
-    async def _post(self, request: Request, text: Size) -> Came:
+    async def _post(self, call: Call[Outcome], text: Size) -> Came:
         left = self._attempt.send_deadline - self._clock.now()
         deadline_s = time.monotonic() + left / timedelta(seconds=1)
         gate = Gate(self._send_refusal)
         reach("dispatch.before_call")
         started_s = time.monotonic()
-        answer = await self._carrier.call(request, gate)
+        answer = await self._carrier.call(call, gate)
         reach("dispatch.called")
         if gate.passed_s is not None and gate.passed_s > deadline_s:
             self._metrics.late_sends.add()
         return self._came(answer, int((time.monotonic() - started_s) * 1000), text)
 
-    def _came(self, answer: Reply | Silence, latency_ms: int, text: Size) -> Came:
-        if isinstance(answer, Reply):
-            account = self._carrier.account
-            outcome = self._carrier.gateway.decode(answer.status, answer.headers, answer.body, account)
-            return Called(outcome, latency_ms, text)
+    def _came(self, answer: Outcome | Silence, latency_ms: int, text: Size) -> Came:
+        if isinstance(answer, Outcome):
+            return Called(answer, latency_ms, text)
         if answer.may_have_left:
             return Called(Outcome(OutcomeClass.AMBIGUOUS, raw_code=answer.word), latency_ms, text)
         if answer.word in _NOT_CALLED:

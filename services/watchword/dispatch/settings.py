@@ -15,3 +15,6 @@ class DispatchSettings(WorkerSettings):
     account_wait_ms: int = Field(
         3_000, ge=0, le=10_000, description="How long a message waits for its account before another one is tried"
     )
+    report_publish_deadline_s: float = Field(
+        2.0, gt=0, le=30, description="Seconds after which a silent Kafka is passed by, into the outbox, with a report"
+    )

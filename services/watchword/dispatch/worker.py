@@ -1,21 +1,29 @@
 """The shell of dispatch: what is built, in which order it starts, and what it may read, write and open."""
 
+import random
 import uuid
 
 from watchword.dispatch.asking import PAUSE_S, Asking
 from watchword.dispatch.carriers import Carriers
 from watchword.dispatch.feed import READS, Feed
 from watchword.dispatch.ledger import Ledger
+from watchword.dispatch.line import Line
 from watchword.dispatch.metrics import DispatchMetrics
 from watchword.dispatch.opening import Opener
+from watchword.dispatch.reports import Reports
 from watchword.dispatch.sending import Sender
 from watchword.dispatch.settings import DispatchSettings
+from watchword.dispatch.speaking import HttpSpeaker, Speaker
 from watchword.dispatch.store import Store
 from watchword.events.attempt_made import AttemptMade
+from watchword.events.receipt_received import ReceiptReceived
 from watchword.events.receipt_recorded import ReceiptRecorded
 from watchword.events.send_requested import SendRequested
 from watchword.events.verification_ended import VerificationEnded
-from watchword.gateways.catalog import GATEWAYS
+from watchword.gateways.catalog import ALL
+from watchword.gateways.contract import Account
+from watchword.gateways.sessions import AnyGateway, SessionGateway
+from watchword.runtime.keeping import Keeper
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.loop import LIVE_WITHIN_S, TURNS_WITHIN_S
 from watchword.runtime.process import Context
@@ -24,8 +32,9 @@ from watchword.runtime.telling import Teller
 
 __all__ = ["KEYS", "READS", "WRITES", "build"]
 
-WRITES = (AttemptMade, ReceiptRecorded, SendRequested, VerificationEnded)
-KEYS = frozenset({Purpose.SENDING, Purpose.SUBJECT, Purpose.ACCOUNT})
+WRITES = (AttemptMade, ReceiptReceived, ReceiptRecorded, SendRequested, VerificationEnded)
+KEYS = frozenset({Purpose.SENDING, Purpose.SUBJECT, Purpose.ACCOUNT, Purpose.RECEIPT})
+HOLD_EVERY_S = 1.0
 
 
 async def build(context: Context) -> list[Service]:
@@ -36,10 +45,31 @@ async def build(context: Context) -> list[Service]:
     store = Store(context.pool, owner)
     teller = Teller("dispatch", publisher=context.publisher, pool=context.pool)
     ledger = Ledger(store, context.pool, teller, context.clock)
-    carriers = Carriers(context.configuration, GATEWAYS, metrics, wait_max_s=settings.account_wait_ms / 1000)
+    reports = Reports(_keeper(context, settings, metrics), metrics)
+
+    def speaking(account: Account, gateway: AnyGateway) -> Speaker:
+        if isinstance(gateway, SessionGateway):
+            return Line(account, gateway, reports, metrics, random.random)
+        return HttpSpeaker(account, gateway)
+
+    wait_max_s = settings.account_wait_ms / 1000
+    carriers = Carriers(context.configuration, ALL, speaking, metrics, wait_max_s=wait_max_s)
+    holding = Turning("dispatch.lines", carriers.hold, pause_s=HOLD_EVERY_S)
     context.metrics.before_each_look(carriers.show)
     sender = Sender(ledger, carriers, Opener(context.keyring), context.clock, metrics, owner=owner)
     turning = context.health.check("dispatch.feed", ready_within_s=TURNS_WITHIN_S, live_within_s=LIVE_WITHIN_S)
     feed = Feed(context.reader, store, ledger, sender, context.clock, settings, context.runtime_metrics, turning)
-    asking = Asking(context.pool, carriers, teller, context.clock)
-    return [teller, ledger, carriers, Turning("dispatch.asking", asking.turn, pause_s=PAUSE_S), feed]
+    asking = Turning("dispatch.asking", Asking(context.pool, carriers, teller, context.clock).turn, pause_s=PAUSE_S)
+    return [teller, ledger, reports, carriers, holding, asking, feed]
+
+
+def _keeper(context: Context, settings: DispatchSettings, metrics: DispatchMetrics) -> Keeper:
+    return Keeper(
+        "dispatch",
+        publisher=context.publisher,
+        pool=context.pool,
+        keyring=context.keyring,
+        clock=context.clock,
+        publish_deadline_s=settings.report_publish_deadline_s,
+        detoured=metrics.detours.add,
+    )

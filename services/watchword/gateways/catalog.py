@@ -14,6 +14,8 @@ from watchword.gateways.kannel.gateway import Kannel
 from watchword.gateways.msg91.gateway import Msg91
 from watchword.gateways.plivo.gateway import Plivo
 from watchword.gateways.sinch.gateway import Sinch
+from watchword.gateways.sessions import AnyGateway, SessionGateway
+from watchword.gateways.smpp.gateway import Smpp
 from watchword.gateways.template.gateway import Template
 from watchword.gateways.twilio.gateway import Twilio
 from watchword.gateways.vonage.gateway import Vonage
@@ -36,9 +38,16 @@ QUERYABLE: Mapping[str, QueryableGateway] = {
     name: gateway for name, gateway in GATEWAYS.items() if isinstance(gateway, QueryableGateway)
 }
 
+# Those whose carriers keep a connection.
+SESSIONS: Mapping[str, SessionGateway] = {
+    "smpp": Smpp(),
+}
+
+ALL: Mapping[str, AnyGateway] = {**GATEWAYS, **SESSIONS}
+
 
 def facts_of(name: str) -> Facts:
     """The gateway.toml of a catalogue entry. Raises ValueError for another name."""
-    if name not in GATEWAYS:
+    if name not in ALL:
         raise ValueError(f"{name}: no such gateway")
     return facts.load(Path(__file__).parent / name)

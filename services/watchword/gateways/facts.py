@@ -24,6 +24,7 @@ class Signature(StrEnum):
     BODY = "body"  # a MAC over everything that is told, at any time
     LINK = "link"  # a MAC over our reference, in the address we gave; the body is not covered
     SHARED_SECRET = "shared-secret"  # a secret told along with the callback; the body is not covered
+    SESSION = "session"  # the connection it came over, on which we told our password
 
 
 class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
 
-from watchword.gateways.catalog import GATEWAYS
+from watchword.gateways.catalog import ALL
 from watchword.local import kafka, postgres
 from watchword.local.kafka import Broker, Kind
 from watchword.local.ports import LOOPBACK, free_ports
@@ -241,7 +241,7 @@ class Stack:
         text = self.plan.configuration.read_text("utf-8")
         file.write_text(Template(text).substitute(simulator=self.simulator_url), "utf-8")
         held = Keyring.load(self._keyring_file, {Purpose.ACCOUNT, Purpose.ENDPOINT})
-        return await apply(self.dsn, file, keyring=held, gateways=frozenset(GATEWAYS))
+        return await apply(self.dsn, file, keyring=held, gateways=frozenset(ALL))
 
     @property
     def _keyring_file(self) -> Path:

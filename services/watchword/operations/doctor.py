@@ -6,7 +6,7 @@ import typer
 
 from watchword.contracts.folder import root
 from watchword.contracts.topics import topics
-from watchword.gateways.catalog import GATEWAYS
+from watchword.gateways.catalog import ALL
 from watchword.operations.brokers import broker
 from watchword.operations.clocks import clocks
 from watchword.operations.databases import database
@@ -42,7 +42,7 @@ async def _examine(settings: RuntimeSettings) -> list[Finding]:
         *keyring(settings.keyring),
         *doors(settings),
         *await broker(cluster, topics(), production=settings.partitions == "production"),
-        *await database(dsn, settings.keyring, GATEWAYS),
+        *await database(dsn, settings.keyring, ALL),
         *await clocks(cluster, dsn, WallClock()),
     ]
 

@@ -47,7 +47,7 @@ class AccountDocument(Document, frozen=True, kw_only=True):
 
     id: Name
     gateway: str
-    url: Annotated[str, Meta(pattern=r"^https?://[^\s@]+\Z", max_length=500)]
+    url: Annotated[str, Meta(pattern=r"^(https?|smpps?)://[^\s@]+\Z", max_length=500)]
     sender: Annotated[str, Meta(max_length=20)] = ""
     per_second: Annotated[float, Meta(gt=0, le=100_000)] = 50.0
     inflight_max: Annotated[int, Meta(ge=1, le=10_000)] = 50
@@ -122,7 +122,7 @@ _FORMS: Mapping[str, str] = {
     "sender_registered_in": "two capital letters each (ISO 3166)",
     "template_id": "12 to 20 digits",
     "results_topic": "the name of a topic",
-    "url": "an address that begins with http:// or https:// and holds no user and no spaces",
+    "url": "an address that begins with http://, https://, smpp:// or smpps:// and holds no user and no spaces",
 }
 
 TABLES: Mapping[str, type[Document]] = {

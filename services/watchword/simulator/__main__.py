@@ -22,6 +22,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--carrier", action="append", help="a carrier's name; repeat for more")
     parser.add_argument("--receipt-url", default="", help="where echo receipts go; {carrier} is the name")
     parser.add_argument("--blind-receipt-url", default="", help="where receipts of the form API go")
+    parser.add_argument(
+        "--smpp-port", type=int, default=None, help="listen for SMPP too; system_id is the carrier's name"
+    )
     told = parser.parse_args(words)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(told))
@@ -38,8 +41,10 @@ async def _serve(told: argparse.Namespace) -> None:
         carriers=told.carrier or CARRIERS,
         receipt_url=told.receipt_url,
         blind_receipt_url=told.blind_receipt_url,
+        smpp_port=told.smpp_port,
     )
-    sys.stdout.write(f"carrier simulator on {simulator.url}\n")
+    also = f" and {simulator.smpp_url}" if simulator.smpp_url else ""
+    sys.stdout.write(f"carrier simulator on {simulator.url}{also}\n")
     sys.stdout.flush()
     await stopping.wait()
     await simulator.stop()

@@ -75,6 +75,23 @@ class Outage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end_s: Seconds
 
 
+class Smpp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What only a carrier on a kept connection can do. Rates are shares of submissions; `unbind_after` counts those
+    of one connection, 0 for never."""
+
+    receipt_form: Literal["text", "parameters", "both"] = "both"
+    ids: Literal["word", "hex_then_decimal"] = "word"
+    chunk_bytes: Annotated[int, Meta(ge=0, le=65_536)] = 0
+    coalesce: bool = False
+    drops: Rate = 0.0
+    nacks: Rate = 0.0
+    garbage: Rate = 0.0
+    garbage_receipts: Rate = 0.0
+    unknown_parameters: bool = False
+    unbind_after: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    deaf: bool = False
+
+
 class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything one carrier does. The README beside this file is the table of the fields."""
 
@@ -107,6 +124,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: Secret = ""
     price_micros: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 2_500
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "USD"
+    smpp: Smpp = Smpp()
 
     def __post_init__(self) -> None:
         """Raises ValueError where shares are more than all, or an address cannot be called."""

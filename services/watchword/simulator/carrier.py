@@ -18,6 +18,7 @@ class Door(StrEnum):
 
     ECHO = "echo"
     BLIND = "blind"
+    SMPP = "smpp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,10 @@ class Carrier:
 
     def __init__(self, name: str, birth: Behaviour, draw: Draw, phones: Phones) -> None:
         self.name = name
+        self.draw = draw
         self.behaviour = birth
         self.ledger = Ledger()
         self._birth = birth
-        self._draw = draw
         self._phones = phones
         self._since_s = 0.0
 
@@ -61,7 +62,7 @@ class Carrier:
 
     def receipt_url(self, door: Door) -> str:
         """Where receipts for messages that came through `door` are posted, "" for nowhere."""
-        return self.behaviour.receipt_url if door is Door.ECHO else self.behaviour.blind_receipt_url
+        return {Door.ECHO: self.behaviour.receipt_url, Door.BLIND: self.behaviour.blind_receipt_url}.get(door, "")
 
     def take(self, message: Message | None, token: str, door: Door, now: datetime, at_s: float) -> Taken:
         """What one call comes to. `token` is what the caller said it is called by, `at_s` the monotonic time."""
@@ -86,7 +87,7 @@ class Carrier:
         phone = number(message.to)
         if not phone:
             return BAD_NUMBER
-        answer = decide.answer(self.behaviour, at_s - self._since_s, self._draw)
+        answer = decide.answer(self.behaviour, at_s - self._since_s, self.draw)
         if answer.way not in (Way.ACCEPT, Way.HANG_AFTER):
             return Taken(answer)
         known = self.ledger.sent.get(message.client_ref)
@@ -100,8 +101,8 @@ class Carrier:
         return bool(token) and self.behaviour.token in ("", token)
 
     def _send(self, answer: Answer, message: Message, phone: str, known: Sent | None, now: datetime) -> Taken:
-        message_id = f"{self.name}-{self._draw.getrandbits(64):016x}"
-        fate = decide.fate(self.behaviour, self._draw)
+        message_id = f"{self.name}-{self.draw.getrandbits(64):016x}"
+        fate = decide.fate(self.behaviour, self.draw)
         if known is None:
             known = Sent(client_ref=message.client_ref, id=message_id, time=now)
             self.ledger.add(known)

@@ -16,6 +16,7 @@ from watchword.simulator.behaviour import Behaviour
 from watchword.simulator.carrier import Carrier, Door, Taken
 from watchword.simulator.decide import Answer, Way
 from watchword.simulator.receipts import POST_TIMEOUT_S, Receipts
+from watchword.simulator.smsc import Smsc
 from watchword.simulator.world import Phones
 
 CARRIERS = ("north", "south", "east")
@@ -40,9 +41,12 @@ class Simulator:
         self._receipts: dict[str, Receipts] = {}
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
+        self._smsc: Smsc | None = None
+        self.smpp_url = ""
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen. Raises OSError where the port is taken; then nothing is left running."""
+    async def start(self, host: str, port: int, smpp_port: int | None) -> None:
+        """Listen, on a second port for SMPP unless it is None. Raises OSError where a port is taken; then nothing is
+        left running."""
         self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=POST_TIMEOUT_S))
         self._receipts = {
@@ -54,6 +58,10 @@ class Simulator:
         try:
             await self._runner.setup()
             await web.TCPSite(self._runner, host, port, backlog=1_024).start()
+            if smpp_port is not None:
+                counts = {name: receipts.counts for name, receipts in self._receipts.items()}
+                self._smsc = Smsc(self._carriers, counts, self._clock)
+                self.smpp_url = f"smpp://{host}:{await self._smsc.start(host, smpp_port)}"
         except BaseException:
             await self.stop()
             raise
@@ -61,6 +69,8 @@ class Simulator:
 
     async def stop(self) -> None:
         """Cut what hangs, forget the receipts that wait, close every connection."""
+        if self._smsc is not None:
+            await self._smsc.stop()
         for receipts in self._receipts.values():
             await receipts.stop()
         if self._session is not None:
@@ -142,7 +152,7 @@ class Simulator:
                 "away": carrier.is_away(self._loop.time()),
                 "calls": carrier.ledger.calls_total,
                 "receipts": {
-                    "pending": receipts.pending,
+                    "pending": receipts.pending + (self._smsc.pending(carrier.name) if self._smsc else 0),
                     "posted": counts.posted,
                     "retried": counts.retried,
                     "given_up": counts.given_up,
@@ -246,9 +256,11 @@ async def start(
     carriers: Sequence[str] = CARRIERS,
     receipt_url: str = "",
     blind_receipt_url: str = "",
+    smpp_port: int | None = None,
     clock: Clock | None = None,
 ) -> Simulator:
-    """Start a simulator; port 0 takes a free one. `{carrier}` in the receipt urls stands for each carrier's name.
+    """Start a simulator; port 0 takes a free one, and no `smpp_port` opens none. `{carrier}` in the receipt urls stands
+    for each carrier's name.
 
     Raises ValueError for a wrong name or url and OSError where the port is taken.
     """
@@ -265,5 +277,5 @@ async def start(
         for name in carriers
     }
     simulator = Simulator(seed=seed, births=births, clock=clock or WallClock())
-    await simulator.start(host, port)
+    await simulator.start(host, port, smpp_port)
     return simulator

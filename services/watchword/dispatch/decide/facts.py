@@ -8,8 +8,9 @@ from typing import Final
 from uuid import UUID
 
 from watchword.events.verification import Facts, Signals
-from watchword.gateways.contract import Account, Gateway, QueryableGateway, Resend
+from watchword.gateways.contract import Account, QueryableGateway, Resend
 from watchword.gateways.outcome import Outcome
+from watchword.gateways.sessions import AnyGateway
 from watchword.kernel.gsm7 import Size
 from watchword.kernel.verification import MAY_HAVE_LEFT, AttemptState
 
@@ -102,7 +103,7 @@ class Abilities:
     can_be_asked: bool
 
     @classmethod
-    def of(cls, gateway: Gateway | None) -> "Abilities":
+    def of(cls, gateway: AnyGateway | None) -> "Abilities":
         """Those of `gateway`; none where the gateway is gone."""
         if gateway is None:
             return cls(dedupes=False, can_be_asked=False)

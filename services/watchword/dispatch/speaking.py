@@ -1,0 +1,66 @@
+"""How an account is spoken to, whichever kind its gateway is: a message or a question becomes a call that can be made
+once, through a gate, and ends in an outcome or in silence."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Protocol, TypeVar
+
+from watchword.dispatch.calling import Caller, Gate, Silence
+from watchword.gateways.contract import Account, Gateway, Message, QueryableGateway, Request
+from watchword.gateways.outcome import Outcome
+
+T = TypeVar("T")
+Call = Callable[[Gate, float], Awaitable[T | Silence]]
+"""Made with the gate it must pass before its first byte and the seconds it may take. Never raises for what a network
+or a carrier does."""
+
+
+class Speaker(Protocol):
+    """One account's language and its connections."""
+
+    def message(self, message: Message) -> Call[Outcome]:
+        """What sends `message`. Raises ValueError where it cannot be written."""
+
+    def question(self, client_ref: str) -> Call[Outcome | None] | None:
+        """What asks for our reference, answered with None for one that was never seen; None where this gateway cannot
+        be asked. Raises ValueError where the question cannot be written."""
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+class HttpSpeaker:
+    """A request for each message, an answer for each request. Made while the event loop runs."""
+
+    def __init__(self, account: Account, gateway: Gateway) -> None:
+        self._account = account
+        self._gateway = gateway
+        self._caller = Caller(account.inflight_max)
+
+    def message(self, message: Message) -> Call[Outcome]:
+        """The call that sends `message`. Raises ValueError."""
+        return partial(self._send, self._gateway.encode(message, self._account))
+
+    def question(self, client_ref: str) -> Call[Outcome | None] | None:
+        """The call that asks for our reference. Raises ValueError."""
+        if not isinstance(self._gateway, QueryableGateway):
+            return None
+        return partial(self._ask, self._gateway, self._gateway.encode_lookup(client_ref, self._account))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._caller.close()
+
+    async def _send(self, request: Request, gate: Gate, timeout_s: float) -> Outcome | Silence:
+        answer = await self._caller.call(request, gate, timeout_s=timeout_s)
+        if isinstance(answer, Silence):
+            return answer
+        return self._gateway.decode(answer.status, answer.headers, answer.body, self._account)
+
+    async def _ask(
+        self, gateway: QueryableGateway, request: Request, gate: Gate, timeout_s: float
+    ) -> Outcome | Silence | None:
+        answer = await self._caller.call(request, gate, timeout_s=timeout_s)
+        if isinstance(answer, Silence):
+            return answer
+        return gateway.decode_lookup(answer.status, answer.headers, answer.body)

@@ -1,0 +1,1 @@
+"""SMPP 3.4: the language of carriers that keep a connection open."""
