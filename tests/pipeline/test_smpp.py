@@ -1,19 +1,29 @@
 """dispatch and receipts over SMPP: a message goes out on a kept connection, and what comes back on it is durable before
 the carrier hears that it was."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
+from tests.support import postgres
 from tests.support.carrier import simulated
+from tests.support.commands import environment
 from tests.support.dispatch import Sending
-from tests.support.pipeline import PATIENCE_S, Pipeline
+from tests.support.pipeline import PATIENCE_S, Pipeline, pipeline
 from tests.support.waiting import eventually
 from watchword.events import topics
 from watchword.events.receipt_recorded import ReceiptRecorded
+from watchword.local import kafka
 
 CONFIGURATION = Path(__file__).with_name("smpp.toml")
+DISPATCH = "from watchword.runtime import process, settings; process.run(settings.load_runtime(), 'dispatch')"
+KILLED = 137
+REPORTS = "watchword_dispatch_reports_total"
 USUAL = {"bind": "trx", "binds": "1", "id_format": "exact", "timeout_ms": "2000", "enquire_s": "30"}
 
 
@@ -46,6 +56,10 @@ async def settled(it: Sending, carrier: str = "north") -> None:
     await eventually(none_left, within_s=PATIENCE_S, what="no receipt left with the carrier")
 
 
+async def several(it: Sending, count: int, first: int = 1000) -> list[UUID]:
+    return [await it.request(await it.issued(f"+91987655{first + number}")) for number in range(count)]
+
+
 async def test_a_message_goes_out_and_its_receipt_comes_back(stand: Pipeline) -> None:
     async with bound(stand) as it, stand.running("dispatch,receipts") as process:
         attempt = await it.request(await it.issued())
@@ -62,3 +76,154 @@ async def test_a_message_goes_out_and_its_receipt_comes_back(stand: Pipeline) ->
     [kept] = await stand.read(topics.RECEIPTS)
     assert kept.envelope.source == "/watchword/dispatch"
     assert b"919876543210" not in (kept.value or b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "habits"),
+    [
+        ({"binds": "2"}, {"chunk_bytes": 7, "unknown_parameters": True}),
+        ({"bind": "tx+rx", "id_format": "hex_resp_dec_dlr"}, {"coalesce": True, "ids": "hex_then_decimal"}),
+    ],
+    ids=["in pieces over two binds", "in one go over a pair, ids in two bases"],
+)
+async def test_however_a_carrier_writes_every_message_is_accepted_and_reported_once(
+    stand: Pipeline, words: dict[str, str], habits: dict[str, object]
+) -> None:
+    async with bound(stand, **words) as it, stand.running("dispatch,receipts"):
+        await it.carriers.behave("north", receipt_duplicates=0.5, smpp=habits)
+        attempts = await several(it, 25)
+        made = await it.made(25)
+        told = await recorded(stand, 25)
+        await settled(it)
+        await stand.outbox_is_empty()
+    assert {each.result for each in made} == {"accepted"}
+    assert {event.attempt_id for event in told} == set(attempts)
+    assert len(await recorded(stand, 25)) == 25
+
+
+async def test_a_throttled_message_goes_another_way_at_once(stand: Pipeline) -> None:
+    async with bound(stand) as it, stand.running("dispatch") as process:
+        await it.carriers.behave("north", errors={"throttled": 1.0})
+        await it.request(await it.issued())
+        first, second = await it.made(2)
+        assert process.metrics.value("watchword_dispatch_rate_level", account="north") < 5_000
+        assert process.metrics.value("watchword_dispatch_breaker_state", account="north") == 0
+    assert (first.result, first.outcome, first.raw_code) == ("deferred", "throttled", "0x58")
+    assert (second.result, second.account, second.route_reason) == ("accepted", "south", "failover")
+
+
+@pytest.mark.slow
+async def test_a_cut_connection_leaves_its_messages_unknown_and_is_made_again(stand: Pipeline) -> None:
+    """Nobody can tell what an SMSC took that cut the line: the same code goes out once more, and is counted."""
+    async with bound(stand) as it, stand.running("dispatch") as process:
+        await it.carriers.behave("north", smpp={"drops": 1.0})
+        cut = await it.request(await it.issued())
+        await it.reached(cut, "unknown")
+        await it.carriers.behave("north", smpp={})
+        [first, second] = await it.made(2)
+        assert process.metrics.value("watchword_dispatch_possible_duplicates_total") == 1
+        whole = await it.request(await it.issued("+998901234567"))
+        await it.reached(whole, "accepted")
+    assert (first.outcome, first.raw_code) == ("ambiguous", "connection_lost")
+    assert (second.result, second.possible_duplicate) == ("accepted", True)
+
+
+async def test_a_refused_password_closes_the_account_and_not_the_message(stand: Pipeline) -> None:
+    async with bound(stand) as it:
+        await it.carriers.behave("north", token="changed")
+        async with stand.running("dispatch") as process:
+            await it.request(await it.issued())
+            first, second = await it.made(2)
+            assert process.metrics.value("watchword_dispatch_breaker_state", account="north") == 2
+            assert process.metrics.value("watchword_dispatch_connections_size", account="south") == 1
+    assert (first.outcome, first.raw_code, second.account) == ("account", "0x0e", "south")
+
+
+async def test_a_receipt_before_its_response_is_matched_all_the_same(stand: Pipeline) -> None:
+    async with bound(stand) as it, stand.running("dispatch,receipts"):
+        await it.carriers.behave("north", receipt_early=1.0, latency_ms={"kind": "uniform", "min": 300, "max": 300})
+        attempt = await it.request(await it.issued())
+        [event] = await recorded(stand, 1)
+        await stand.outbox_is_empty()
+    assert (event.attempt_id, event.state) == (attempt, "delivered")
+
+
+async def test_what_is_in_the_window_is_answered_before_the_worker_stops(stand: Pipeline) -> None:
+    async with bound(stand) as it:
+        await it.carriers.behave("north", latency_ms={"kind": "uniform", "min": 600, "max": 600})
+        async with stand.running("dispatch"):
+            attempts = await several(it, 5)
+            await it.asked("north", 5)
+        assert [await it.state_of(attempt) for attempt in attempts] == ["accepted"] * 5
+
+
+@pytest.mark.parametrize("point", ["dispatch.acknowledged", pytest.param("dispatch.taken", marks=pytest.mark.slow)])
+async def test_whoever_dies_with_a_receipt_in_hand_is_told_it_again(stand: Pipeline, point: str) -> None:
+    async with bound(stand) as it, stand.running("receipts"):
+        await it.carriers.behave("north", receipt_delay_ms={"kind": "uniform", "min": 1_500, "max": 1_500})
+        async with alone(stand, failpoints=f"{point}:1:kill") as process:
+            attempt = await it.request(await it.issued())
+            assert await asyncio.wait_for(process.wait(), 60) == KILLED
+        assert await it.state_of(attempt) == "accepted"
+        counts = await it.carriers.receipts_of("north")
+        assert (counts.posted, counts.pending) == (0, 1)
+        async with stand.running("dispatch"):
+            await settled(it)
+            [event] = await recorded(stand, 1)
+        counts = await it.carriers.receipts_of("north")
+    assert (event.attempt_id, event.state, counts.posted) == (attempt, "delivered", 1)
+    kept = await stand.read(topics.RECEIPTS)
+    assert len(kept) == (1 if point == "dispatch.taken" else 2)
+    assert len({each.envelope.id for each in kept}) == 1
+
+
+@asynccontextmanager
+async def alone(stand: Pipeline, failpoints: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`watchword run dispatch` in a process of its own; killed at the end if it still runs."""
+    told = environment(stand) | {"WATCHWORD_FAILPOINTS": failpoints}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", DISPATCH, env=told)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await asyncio.wait_for(process.wait(), 10)
+
+
+@pytest.mark.slow
+async def test_while_kafka_is_silent_receipts_go_into_postgres_and_without_both_the_carrier_keeps_them(
+    database: postgres.FreshDatabase, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    broker = await asyncio.to_thread(kafka.start, tmp_path / "kafka", prefer=request.config.getoption("--kafka"))
+    try:
+        async with pipeline(broker.bootstrap, database.dsn, "own.", tmp_path) as stand:
+            await _silence(stand, broker)
+    finally:
+        await asyncio.to_thread(broker.stop)
+
+
+async def _silence(stand: Pipeline, broker: kafka.Broker) -> None:
+    later = {"kind": "uniform", "min": 3_000, "max": 3_000}
+    async with bound(stand) as it, stand.running("dispatch,receipts,timers") as process:
+        await it.carriers.behave("north", receipt_delay_ms=later)
+        first, second = await several(it, 2)
+        for attempt in (first, second):
+            await it.reached(attempt, "accepted")
+        await it.made(2)
+        broker.freeze()
+        try:
+            async with stand.connection.transaction():
+                await stand.connection.execute("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
+
+                async def refused() -> bool:
+                    return (process.metrics.value(REPORTS, account="north", outcome="refused") or 0) >= 2
+
+                await eventually(refused, within_s=PATIENCE_S, what="two receipts that could not be kept")
+                assert (await it.carriers.receipts_of("north")).posted == 0
+            await settled(it)
+            rows = await stand.connection.fetch("SELECT DISTINCT topic FROM outbox WHERE topic LIKE 'otp.receipts%'")
+            assert len(rows) == 1
+        finally:
+            broker.thaw()
+        told = await recorded(stand, 2)
+    assert {event.attempt_id for event in told} == {first, second}

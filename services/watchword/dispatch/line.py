@@ -16,7 +16,7 @@ from watchword.dispatch.calling import CONNECT_TIMEOUT_S, Gate, Refused, Silence
 from watchword.dispatch.connection import Connection
 from watchword.dispatch.metrics import DispatchMetrics
 from watchword.dispatch.reconnecting import STABLE_AFTER_S, pause_s
-from watchword.dispatch.reports import Reports
+from watchword.dispatch.reports import TakeReport
 from watchword.dispatch.speaking import Call
 from watchword.gateways.contract import Account, Message
 from watchword.gateways.outcome import Outcome
@@ -58,13 +58,13 @@ class Line:
         self,
         account: Account,
         gateway: SessionGateway,
-        reports: Reports,
+        take_report: TakeReport,
         metrics: DispatchMetrics,
         draw: Callable[[], float],
     ) -> None:
         self._account = account
         self._gateway = gateway
-        self._reports = reports
+        self._take_report = take_report
         self._metrics = metrics
         self._draw = draw
         self._tickets = count(1)
@@ -202,7 +202,7 @@ class Line:
             case Unanswered(ticket, word):
                 self._answer(ticket, Silence(True, word))
             case Reported(number, report):
-                self._reports.take(self._account, report, partial(connection.settle, number))
+                self._take_report(self._account, report, partial(connection.settle, number))
             case Ready():
                 slot.ready = True
                 self._wake(len(self._waiting))

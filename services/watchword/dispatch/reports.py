@@ -24,6 +24,13 @@ class Settle(Protocol):
         """Once for each report."""
 
 
+class TakeReport(Protocol):
+    """Takes a report off a connection. Returns at once; settles it when it is known whether it is safe."""
+
+    def __call__(self, account: Account, report: bytes, settle: Settle) -> None:
+        """Once for each report."""
+
+
 class Reports:
     """Has reports kept, many at a time. How many may wait is bounded by each session."""
 

@@ -49,7 +49,7 @@ async def build(context: Context) -> list[Service]:
 
     def speaking(account: Account, gateway: AnyGateway) -> Speaker:
         if isinstance(gateway, SessionGateway):
-            return Line(account, gateway, reports, metrics, random.random)
+            return Line(account, gateway, reports.take, metrics, random.random)
         return HttpSpeaker(account, gateway)
 
     wait_max_s = settings.account_wait_ms / 1000
