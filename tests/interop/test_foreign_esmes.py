@@ -7,7 +7,7 @@ from string import Template
 import aiohttp
 import pytest
 
-from tests.interop.peers import HERE, PYTHON, has_program, has_python_package, needs, output_of, running
+from tests.interop.peers import HERE, PYTHON, Peer, among, has_program, has_python_package, needs, output_of, running
 from tests.support.carrier import Carriers, simulated
 from tests.support.receiver import receiver
 from tests.support.waiting import eventually
@@ -28,21 +28,30 @@ async def test_kannel_sends_through_our_smsc_and_hears_of_it(tmp_path: Path) -> 
         smsc = carriers.smpp_url.rpartition(":")[2]
         config = tmp_path / "kannel.conf"
         config.write_text(Template((HERE / "kannel.conf").read_text()).substitute(told, smsc=smsc), "utf-8")
-        async with running("bearerbox", str(config)), running(SMSBOX, str(config)):
-            await _sent(
-                send, to="+919876543210", text="493021 is your code", **{"dlr-url": platform.url, "dlr-mask": "31"}
-            )
-            [sms] = await _arrived(carriers, "+919876543210")
-            await platform.called(1)
-            await carriers.behave("north", errors={"throttled": 1.0})
-            await _sent(send, to="+919876543211", text="again, please")
-            await _refused(carriers)
-            await carriers.behave("north", errors={"throttled": 0.0})
-            await _arrived(carriers, "+919876543211")
-            await _sent(send, to="+919876543212", text="y" * 200)
-            [long] = await _arrived(carriers, "+919876543212")
+        async with running("bearerbox", str(config)) as bearerbox:
+            await _said(bearerbox, "Start-up done")
+            async with running(SMSBOX, str(config)):
+                await _sent(
+                    send, to="+919876543210", text="493021 is your code", **{"dlr-url": platform.url, "dlr-mask": "31"}
+                )
+                [sms] = await _arrived(carriers, "+919876543210")
+                await platform.called(1)
+                await carriers.behave("north", errors={"throttled": 1.0})
+                await _sent(send, to="+919876543211", text="again, please")
+                await _refused(carriers)
+                await carriers.behave("north", errors={"throttled": 0.0})
+                await _arrived(carriers, "+919876543211")
+                await _sent(send, to="+919876543212", text="y" * 200)
+                [long] = await _arrived(carriers, "+919876543212")
     assert sms.text == "493021 is your code"
     assert long.text == "y" * 200
+
+
+async def _said(peer: Peer, word: str) -> None:
+    async def there() -> list[str]:
+        return among(peer.lines, word)
+
+    await eventually(there, within_s=20, what=f"{word!r} from a peer")
 
 
 async def _sent(port: int, **fields: str) -> None:

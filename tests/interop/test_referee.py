@@ -20,7 +20,15 @@ async def dissected(units: list[bytes], directory: Path) -> list[dict[str, Any]]
     (directory / "units.txt").write_text("\n".join(lines) + "\n", "ascii")
     captured = str(directory / "units.pcap")
     await output_of("text2pcap", "-q", "-T", f"40000,{PORT}", str(directory / "units.txt"), captured)
-    options = ("-d", f"tcp.port=={PORT},smpp", "-o", "tcp.analyze_sequence_numbers:FALSE", "-T", "json", "--no-duplicate-keys")
+    options = (
+        "-d",
+        f"tcp.port=={PORT},smpp",
+        "-o",
+        "tcp.analyze_sequence_numbers:FALSE",
+        "-T",
+        "json",
+        "--no-duplicate-keys",
+    )
     read = json.loads(await output_of("tshark", "-r", captured, *options))
     layers = [packet["_source"]["layers"] for packet in read]
     assert [layer for layer in layers if "_ws.malformed" in layer or "smpp" not in layer] == []

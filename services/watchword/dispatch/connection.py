@@ -22,6 +22,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._paused = False
+        self._flushing = False
         self.ended: asyncio.Future[Ended] = self._loop.create_future()
 
     @property
@@ -32,12 +33,12 @@ class Connection(asyncio.Protocol):
     def submit(self, ticket: int, submission: Submission) -> None:
         """Write a submission that fits into `room`."""
         self._session.submit(ticket, submission, time.monotonic())
-        self._flush()
+        self._flush_soon()
 
     def settle(self, number: int, *, kept: bool) -> None:
         """Answer a report."""
         self._session.settle(number, kept=kept)
-        self._flush()
+        self._flush_soon()
 
     def leave(self) -> None:
         """Say goodbye once nothing is open; within bounds."""
@@ -80,7 +81,14 @@ class Connection(asyncio.Protocol):
             if isinstance(event, Ended):
                 self._close(event)
 
+    def _flush_soon(self) -> None:
+        """What is written in one turn of the loop goes out together."""
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
     def _flush(self) -> None:
+        self._flushing = False
         written = self._session.outgoing()
         if written and self._transport is not None and not self._transport.is_closing():
             self._transport.write(written)

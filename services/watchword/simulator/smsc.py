@@ -70,6 +70,7 @@ class Peer(asyncio.Protocol):
         self._transmits = False
         self._sequence = 0
         self._submitted = 0
+        self._gathered = bytearray()
         self._waiting: list[bytes] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -96,6 +97,7 @@ class Peer(asyncio.Protocol):
                 self._understand(decode(frame))
         if self._frames.broken:
             self._answer(Pdu(Command.GENERIC_NACK, 0x02))
+            self._flush()
             self.cut()
 
     def deliver(self, pdu: Pdu) -> int:
@@ -119,6 +121,7 @@ class Peer(asyncio.Protocol):
                 self._answer(Pdu(Command.ENQUIRE_LINK | RESPONSE, sequence=pdu.sequence))
             case Command.UNBIND:
                 self._answer(Pdu(Command.UNBIND | RESPONSE, sequence=pdu.sequence))
+                self._flush()
                 if self._transport is not None:
                     self._transport.close()
             case command if command == Command.DELIVER_SM | RESPONSE and self._carrier is not None:
@@ -214,11 +217,19 @@ class Peer(asyncio.Protocol):
             return
         habits = self._carrier.behaviour.smpp if self._carrier is not None else None
         if habits is None or not (habits.chunk_bytes or habits.coalesce or self._waiting):
-            self._transport.write(data)
+            if not self._gathered:
+                self._smsc.loop.call_soon(self._flush)
+            self._gathered += data
             return
         self._waiting.append(data)
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_slowly(habits.chunk_bytes), name="simulator-smsc-writer")
+
+    def _flush(self) -> None:
+        """What is said in one turn of the loop goes out together."""
+        if self._transport is not None:
+            self._transport.write(bytes(self._gathered))
+        self._gathered.clear()
 
     async def _write_slowly(self, chunk_bytes: int) -> None:
         while self._waiting:

@@ -22,17 +22,20 @@ class Smpp:
     name: str = FACTS.name
     resend: Resend = FACTS.resend
 
+    def __init__(self) -> None:
+        self._terms: dict[str, tuple[Account, Terms]] = {}
+
     def endpoint(self, account: Account) -> Endpoint:
         """Where to bind, once a role. Raises ValueError naming what is wrong with the account."""
-        return terms.read(account).endpoint
+        return self._of(account).endpoint
 
     def encode(self, message: Message, account: Account) -> Submission:
         """The units that carry `message`. Raises ValueError as `endpoint`, and for what cannot be carried."""
-        return submit.submission(message, message.sender or account.sender, terms.read(account))
+        return submit.submission(message, message.sender or account.sender, self._of(account))
 
     def session(self, account: Account, role: str) -> Session:
         """A conversation. Raises ValueError as `endpoint` does."""
-        agreed = terms.read(account)
+        agreed = self._of(account)
         return SmppSession(agreed, role, lambda status: judge(status, agreed))
 
     def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
@@ -44,7 +47,7 @@ class Smpp:
         if not receipt.is_report(pdu):
             return []
         told = receipt.told_by(pdu)
-        provider_id = ids.of_receipt(told.id, terms.read(account).id_format)
+        provider_id = ids.of_receipt(told.id, self._of(account).id_format)
         if not provider_id:
             raise ValueError("body: a report without the id of its message")
         return [
@@ -54,6 +57,13 @@ class Smpp:
                 raw_code=reading.word(told.code) or reading.word(told.state) or str(told.number),
             )
         ]
+
+    def _of(self, account: Account) -> Terms:
+        """The terms of an account, which are read once for as long as it stays the same object. Raises ValueError."""
+        known = self._terms.get(account.id)
+        if known is None or known[0] is not account:
+            known = self._terms[account.id] = (account, terms.read(account))
+        return known[1]
 
 
 def judge(status: int, agreed: Terms) -> OutcomeClass:

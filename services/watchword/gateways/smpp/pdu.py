@@ -17,6 +17,7 @@ RESPONSE: Final = 0x80000000
 OK: Final = 0
 _HEADER = struct.Struct(">IIII")
 _TLV = struct.Struct(">HH")
+_OCTETS: Final = tuple(bytes((value,)) for value in range(0x100))
 
 
 class Command(IntEnum):
@@ -131,29 +132,36 @@ def encode(pdu: Pdu) -> bytes:
 
 
 def _body(pdu: Pdu) -> bytes:
-    parts: list[bytes] = []
+    body = bytearray()
+    fields = pdu.fields
     for name, is_octet in _LAYOUTS.get(pdu.command, ()):
-        value = pdu.fields.get(name, 0 if is_octet else b"")
-        if isinstance(value, int):
-            parts.append(_octet(name, value))
-            continue
-        if b"\0" in value:
-            raise ValueError(f"{name}: must hold no NUL")
-        parts += (value, b"\0")
+        value = fields.get(name)
+        if not value:
+            body += b"\0"
+        elif is_octet:
+            body += _octet(name, value)
+        else:
+            body += _string(name, value)
     if pdu.command in _WITH_MESSAGE:
         message = pdu.text("short_message")
-        parts += (_octet("short_message", len(message)), message)
+        body += _octet("short_message", len(message)) + message
     for tag, value in pdu.tlvs:
         if len(value) > 0xFFFF:
             raise ValueError(f"parameter {tag:#06x}: too long")
-        parts += (_TLV.pack(tag, len(value)), value)
-    return b"".join(parts)
+        body += _TLV.pack(tag, len(value)) + value
+    return bytes(body)
 
 
-def _octet(name: str, value: int) -> bytes:
-    if not 0 <= value <= 0xFF:
+def _octet(name: str, value: Field) -> bytes:
+    if not isinstance(value, int) or not 0 <= value <= 0xFF:
         raise ValueError(f"{name}: must fit into one octet")
-    return bytes((value,))
+    return _OCTETS[value]
+
+
+def _string(name: str, value: Field) -> bytes:
+    if isinstance(value, int) or b"\0" in value:
+        raise ValueError(f"{name}: must be a string without NUL")
+    return value + b"\0"
 
 
 def decode(frame: bytes) -> Pdu:
