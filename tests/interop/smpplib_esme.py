@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from typing import Any
 
 import smpplib.client
 import smpplib.consts
@@ -10,12 +11,12 @@ import smpplib.gsm
 
 logging.disable(logging.CRITICAL)
 port, number, text = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-told = {"ids": [], "receipts": []}
+told: dict[str, list[str]] = {"ids": [], "receipts": []}
 parts, encoding, extra = smpplib.gsm.make_parts(text)
 client = smpplib.client.Client("127.0.0.1", port, timeout=15)
 
 
-def received(pdu):
+def received(pdu: Any) -> None:
     told["receipts"].append(pdu.short_message.decode("latin1"))
 
 

@@ -12,6 +12,7 @@ from tests.support.carrier import Carriers, simulated
 from tests.support.receiver import receiver
 from tests.support.waiting import eventually
 from watchword.local.ports import free_ports
+from watchword.simulator.world import Sms
 
 pytestmark = pytest.mark.interop
 kannel = needs(has_program("bearerbox"), "Kannel")
@@ -56,7 +57,7 @@ async def _said(peer: Peer, word: str) -> None:
 
 async def _sent(port: int, **fields: str) -> None:
     """Hand Kannel a message, as soon as it takes any."""
-    query = {"username": "tester", "password": "tester", **fields}
+    query = {"username": "tester", "password": "tester", "from": "SHOP", **fields}
 
     async def taken() -> bool:
         try:
@@ -71,8 +72,8 @@ async def _sent(port: int, **fields: str) -> None:
     await eventually(taken, within_s=30, what="Kannel to take a message")
 
 
-async def _arrived(carriers: Carriers, number: str) -> list[object]:
-    async def there() -> list[object]:
+async def _arrived(carriers: Carriers, number: str) -> list[Sms]:
+    async def there() -> list[Sms]:
         return list(await carriers.inbox(number))
 
     return await eventually(there, within_s=30, what=f"a message on {number}")

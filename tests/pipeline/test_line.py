@@ -4,19 +4,29 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.support.carrier import Carriers, simulated
 from tests.support.esme import Esme, account_at, esme
 from tests.support.waiting import eventually
 from watchword.dispatch.calling import Gate, Silence
-from watchword.dispatch.reports import Settle
+from watchword.dispatch.metrics import DispatchMetrics
+from watchword.dispatch.reports import Reports, Settle
 from watchword.gateways.contract import Account, Message
 from watchword.gateways.outcome import Outcome
 from watchword.local.ports import free_ports
+from watchword.runtime import keyring
+from watchword.runtime.clock import WallClock
+from watchword.runtime.kafka import Cluster
+from watchword.runtime.keeping import Keeper
+from watchword.runtime.keyring import Keyring, Purpose
+from watchword.runtime.metrics import Metrics
+from watchword.runtime.publishing import Publisher
 
 ENDED = "watchword_dispatch_connections_ended_total"
 
@@ -153,6 +163,49 @@ async def test_a_report_that_is_not_kept_is_told_again_until_it_is() -> None:
             await eventually(taken, within_s=5, what="a receipt that was taken")
             counts = await carriers.receipts_of("north")
     assert (len(it.reports), counts.retried, len(set(it.reports))) == (3, 2, 1)
+
+
+async def test_with_kafka_and_postgres_both_away_the_carrier_keeps_its_receipt(tmp_path: Path) -> None:
+    metrics = Metrics()
+    async with _nobody(tmp_path, DispatchMetrics(metrics)) as reports, simulated(smpp_port=0) as carriers:
+        await carriers.behave("north", receipt_backoff_ms=10)
+        account = account_at(carriers.smpp_url, options={"system_id": "north"})
+        async with esme(account, take=reports.take) as it:
+            await it.ready()
+            await it.send()
+
+            async def refused() -> bool:
+                return (metrics.value("watchword_dispatch_reports_total", account="peer", outcome="refused") or 0) >= 2
+
+            await eventually(refused, within_s=15, what="a receipt that was refused twice")
+            counts = await carriers.receipts_of("north")
+    assert (counts.posted, counts.pending) == (0, 1)
+    assert counts.retried >= 1
+
+
+@asynccontextmanager
+async def _nobody(directory: Path, metrics: DispatchMetrics) -> AsyncIterator[Reports]:
+    """Reports, kept as dispatch keeps them, with a Kafka and a Postgres that are not there."""
+    keyring.create(directory / "keyring.json", datetime.now(UTC))
+    kafka, database = free_ports(2)
+    publisher = Publisher(Cluster(bootstrap=f"127.0.0.1:{kafka}"), client_id="test")
+    pool = await asyncpg.create_pool(f"postgresql://nobody@127.0.0.1:{database}/none", min_size=0, timeout=2)
+    keeper = Keeper(
+        "dispatch",
+        publisher=publisher,
+        pool=pool,
+        keyring=Keyring.load(directory / "keyring.json", {Purpose.RECEIPT}),
+        clock=WallClock(),
+        publish_deadline_s=0.5,
+    )
+    reports = Reports(keeper, metrics)
+    await reports.start()
+    try:
+        yield reports
+    finally:
+        await reports.stop()
+        await publisher.stop()
+        await pool.close()
 
 
 async def test_leaving_waits_for_the_answers_that_are_owed() -> None:

@@ -10,20 +10,17 @@ from uuid import UUID
 
 import pytest
 
-from tests.support import postgres
 from tests.support.carrier import simulated
 from tests.support.commands import environment
 from tests.support.dispatch import Sending
-from tests.support.pipeline import PATIENCE_S, Pipeline, pipeline
+from tests.support.pipeline import PATIENCE_S, Pipeline
 from tests.support.waiting import eventually
 from watchword.events import topics
 from watchword.events.receipt_recorded import ReceiptRecorded
-from watchword.local import kafka
 
 CONFIGURATION = Path(__file__).with_name("smpp.toml")
 DISPATCH = "from watchword.runtime import process, settings; process.run(settings.load_runtime(), 'dispatch')"
 KILLED = 137
-REPORTS = "watchword_dispatch_reports_total"
 USUAL = {"bind": "trx", "binds": "1", "id_format": "exact", "timeout_ms": "2000", "enquire_s": "30"}
 
 
@@ -106,7 +103,7 @@ async def test_a_throttled_message_goes_another_way_at_once(stand: Pipeline) -> 
         await it.carriers.behave("north", errors={"throttled": 1.0})
         await it.request(await it.issued())
         first, second = await it.made(2)
-        assert process.metrics.value("watchword_dispatch_rate_level", account="north") < 5_000
+        assert (process.metrics.value("watchword_dispatch_rate_level", account="north") or 0) < 5_000
         assert process.metrics.value("watchword_dispatch_breaker_state", account="north") == 0
     assert (first.result, first.outcome, first.raw_code) == ("deferred", "throttled", "0x58")
     assert (second.result, second.account, second.route_reason) == ("accepted", "south", "failover")
@@ -188,42 +185,3 @@ async def alone(stand: Pipeline, failpoints: str) -> AsyncIterator[asyncio.subpr
         if process.returncode is None:
             process.kill()
         await asyncio.wait_for(process.wait(), 10)
-
-
-@pytest.mark.slow
-async def test_while_kafka_is_silent_receipts_go_into_postgres_and_without_both_the_carrier_keeps_them(
-    database: postgres.FreshDatabase, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    broker = await asyncio.to_thread(kafka.start, tmp_path / "kafka", prefer=request.config.getoption("--kafka"))
-    try:
-        async with pipeline(broker.bootstrap, database.dsn, "own.", tmp_path) as stand:
-            await _silence(stand, broker)
-    finally:
-        await asyncio.to_thread(broker.stop)
-
-
-async def _silence(stand: Pipeline, broker: kafka.Broker) -> None:
-    later = {"kind": "uniform", "min": 3_000, "max": 3_000}
-    async with bound(stand) as it, stand.running("dispatch,receipts,timers") as process:
-        await it.carriers.behave("north", receipt_delay_ms=later)
-        first, second = await several(it, 2)
-        for attempt in (first, second):
-            await it.reached(attempt, "accepted")
-        await it.made(2)
-        broker.freeze()
-        try:
-            async with stand.connection.transaction():
-                await stand.connection.execute("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
-
-                async def refused() -> bool:
-                    return (process.metrics.value(REPORTS, account="north", outcome="refused") or 0) >= 2
-
-                await eventually(refused, within_s=PATIENCE_S, what="two receipts that could not be kept")
-                assert (await it.carriers.receipts_of("north")).posted == 0
-            await settled(it)
-            rows = await stand.connection.fetch("SELECT DISTINCT topic FROM outbox WHERE topic LIKE 'otp.receipts%'")
-            assert len(rows) == 1
-        finally:
-            broker.thaw()
-        told = await recorded(stand, 2)
-    assert {event.attempt_id for event in told} == {first, second}

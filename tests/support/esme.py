@@ -9,7 +9,7 @@ from tests.support.waiting import eventually
 from watchword.dispatch.calling import Gate, Silence
 from watchword.dispatch.line import Line
 from watchword.dispatch.metrics import DispatchMetrics
-from watchword.dispatch.reports import Settle
+from watchword.dispatch.reports import Settle, TakeReport
 from watchword.gateways.catalog import SESSIONS
 from watchword.gateways.contract import Account, Callback, Message, Receipt
 from watchword.gateways.outcome import Outcome
@@ -22,7 +22,12 @@ NUMBER = "+919876543210"
 def account_at(url: str, **changes: Any) -> Account:
     """An account of an SMSC at `url`; `options` are added to the usual ones."""
     options = {"system_id": "watchword", **changes.pop("options", {})}
-    told = {"id": "peer", "sender": "SHOP", "secrets": {"password": "secret"}, "inflight_max": 200} | changes
+    told: dict[str, Any] = {
+        "id": "peer",
+        "sender": "SHOP",
+        "secrets": {"password": "secret"},
+        "inflight_max": 200,
+    } | changes
     return Account(gateway="smpp", url=url, options=options, **told)
 
 
@@ -78,11 +83,11 @@ class Esme:
 
 
 @asynccontextmanager
-async def esme(account: Account, kind: type[Esme] = Esme) -> AsyncIterator[Esme]:
-    """A line of `account` for as long as the context lasts."""
+async def esme(account: Account, kind: type[Esme] = Esme, take: TakeReport | None = None) -> AsyncIterator[Esme]:
+    """A line of `account` for as long as the context lasts; its reports go to `take`, or into the list."""
     metrics = Metrics()
     made = kind(account, metrics)
-    made.line = Line(account, SESSIONS[account.gateway], made.take, DispatchMetrics(metrics), lambda: 0.0)
+    made.line = Line(account, SESSIONS[account.gateway], take or made.take, DispatchMetrics(metrics), lambda: 0.0)
     try:
         yield made
     finally:

@@ -218,8 +218,7 @@ class Carriers:
 
     async def stop(self) -> None:
         """Close every connection."""
-        for carrier in (*self._carriers.values(), *self._replaced):
-            await carrier.close()
+        await asyncio.gather(*(carrier.close() for carrier in (*self._carriers.values(), *self._replaced)))
         self._carriers.clear()
         self._replaced.clear()
 
@@ -258,7 +257,6 @@ class Carriers:
 
     async def enter(self, account_id: str, country: str, wait_max_s: float | None = None) -> Leave | None:
         """Leave to call an account, waiting for it within bounds; None if it cannot be had."""
-        await self._close_replaced()
         carrier = self.of(account_id)
         if carrier is None or self.resting.is_set():
             return None
@@ -266,9 +264,8 @@ class Carriers:
 
     async def _close_replaced(self) -> None:
         idle = [carrier for carrier in self._replaced if carrier.idle]
-        for carrier in idle:
-            self._replaced.remove(carrier)
-            await carrier.close()
+        self._replaced = [carrier for carrier in self._replaced if carrier not in idle]
+        await asyncio.gather(*(carrier.close() for carrier in idle))
 
 
 async def _set(event: asyncio.Event) -> bool:

@@ -62,7 +62,7 @@ def test_what_is_written_is_read_again(
     tlvs: tuple[tuple[int, bytes], ...],
     sequence: int,
 ) -> None:
-    told = {**octets, **strings, "short_message": message}
+    told: dict[str, int | bytes] = {**octets, **strings, "short_message": message}
     read = decode(encode(Pdu(Command.DELIVER_SM, 0, sequence, told, tlvs)))
     assert {name: read.fields[name] for name in told} == told
     assert (read.sequence, read.tlvs, read.whole) == (sequence, tlvs, True)

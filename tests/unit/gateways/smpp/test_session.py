@@ -222,7 +222,8 @@ def test_a_broken_stream_ends_the_conversation_after_what_was_whole() -> None:
     talk.submit(2)
     stream = encode(answer(SUBMIT, sequence, message_id=b"m")) + b"\xff" * 20
     answered, unanswered, ended = talk.session.receive(stream, talk.now_s)
-    assert (answered.ticket, unanswered.ticket, ended) == (1, 2, Ended("bad_length"))
+    assert isinstance(answered, Answered)
+    assert (answered.ticket, unanswered, ended) == (1, Unanswered(2, "bad_length"), Ended("bad_length"))
     assert talk.session.receive(stream, talk.now_s) == []
 
 
@@ -233,9 +234,6 @@ def test_what_nobody_asked_for_is_passed_over_and_what_is_unknown_is_said_to_be(
     assert talk.wrote() == []
     talk.hears(Pdu(0x77, sequence=4))
     assert [(unit.command, unit.status, unit.sequence) for unit in talk.wrote()] == [(Command.GENERIC_NACK, 3, 4)]
-
-
-LONG = ("x" * 161, 2)
 
 
 def _in_two(talk: Talk) -> tuple[int, int]:
