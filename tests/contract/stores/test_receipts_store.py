@@ -17,7 +17,7 @@ from watchword.events.receipt_received import ReceiptReceived
 from watchword.gateways.contract import Account, Callback, Receipt
 from watchword.kernel.verdict import Done
 from watchword.kernel.verification import ReceiptState
-from watchword.receipts.callbacks import reports, sealed
+from watchword.receipts.callbacks import reports
 from watchword.receipts.decide import ReceiptFacts, Report, decide, decide_parked
 from watchword.receipts.remapping import remap, unmapped
 from watchword.receipts.store import SQL, WRITES_IN_LOCK_ORDER, meant
@@ -26,6 +26,7 @@ from watchword.runtime import acting
 from watchword.runtime.acting import Told
 from watchword.runtime.clock import WallClock
 from watchword.runtime.configuration import Configuration
+from watchword.runtime.evidence import sealed
 from watchword.runtime.postgres import Pool
 
 NOW = datetime.now(UTC)

@@ -50,11 +50,13 @@ class Smpp:
         provider_id = ids.of_receipt(told.id, self._of(account).id_format)
         if not provider_id:
             raise ValueError("body: a report without the id of its message")
+        state, word = _state(told), reading.word(told.state) or ("" if told.number is None else str(told.number))
         return [
             Receipt(
-                state=_state(told),
+                state=state or ReceiptState.UNKNOWN,
                 provider_id=provider_id,
-                raw_code=reading.word(told.code) or reading.word(told.state) or str(told.number),
+                raw_code=reading.word(told.code) or word,
+                unmapped="" if state else word,
             )
         ]
 
@@ -72,7 +74,7 @@ def judge(status: int, agreed: Terms) -> OutcomeClass:
     return agreed.statuses.get(status) or STATUSES.get(status, OutcomeClass.TEMPORARY)
 
 
-def _state(told: receipt.Told) -> ReceiptState:
-    """By the optional parameter where it is known, else by the word of the text."""
+def _state(told: receipt.Told) -> ReceiptState | None:
+    """By the optional parameter where it is known, else by the word of the text; None where neither is."""
     by_number = FACTS.states.get(str(told.number)) if told.number is not None else None
-    return by_number or FACTS.states.get(told.state, ReceiptState.UNKNOWN)
+    return by_number or FACTS.states.get(told.state)
