@@ -187,7 +187,7 @@ class Line:
                     ssl=trust,
                     server_hostname=(endpoint.tls_server_name or endpoint.host) if endpoint.tls else None,
                 )
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, ValueError) as error:  # a name that cannot be one raises ValueError
             log.info("dispatch.connect_failed", account=self._account.id, error=repr(error))
             return Ended("connect_failed")
         slot.connection = connection
