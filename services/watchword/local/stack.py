@@ -84,6 +84,7 @@ class Stack:
         self.plan = plan
         self.children: dict[str, Child] = {}
         self.simulator_url = ""
+        self.smpp_url = ""
         self.api_url = ""
         self.receipts_url = ""
         self.api_key = ""
@@ -219,14 +220,16 @@ class Stack:
             self._say(f"database: {self._database.label}")
 
     def _start_simulator(self) -> None:
-        self._ports = free_ports(3 + len(self.plan.groups))
-        port, receipts_port, http_port, *_ = self._ports
+        self._ports = free_ports(4 + len(self.plan.groups))
+        port, receipts_port, http_port, *_, smpp_port = self._ports
         self.simulator_url = f"http://{LOOPBACK}:{port}"
+        self.smpp_url = f"smpp://{LOOPBACK}:{smpp_port}"
         self.receipts_url = f"http://{LOOPBACK}:{receipts_port}"
         self.api_url = f"http://{LOOPBACK}:{self.plan.http_port or http_port}"
         carriers = tuple(word for name in CARRIERS for word in ("--carrier", name))
         receipts = ("--receipt-url", self.receipts_url + "/receipts/{carrier}")
-        command = ("simulator", "--port", str(port), "--seed", str(self.plan.seed), *carriers, *receipts)
+        ports = ("--port", str(port), "--smpp-port", str(smpp_port))
+        command = ("simulator", *ports, "--seed", str(self.plan.seed), *carriers, *receipts)
         self._simulator = Process(self._program("simulator", command, os.environ))
         self._simulator.await_ready(lambda: _answers(f"{self.simulator_url}/ledger"), SIMULATOR_READY_WITHIN_S)
         self._say(f"carrier simulator: {self.simulator_url}")
@@ -239,7 +242,7 @@ class Stack:
         self._say(f"{len(created)} topics created")
         file = self.plan.directory / "configuration.toml"
         text = self.plan.configuration.read_text("utf-8")
-        file.write_text(Template(text).substitute(simulator=self.simulator_url), "utf-8")
+        file.write_text(Template(text).substitute(simulator=self.simulator_url, smpp=self.smpp_url), "utf-8")
         held = Keyring.load(self._keyring_file, {Purpose.ACCOUNT, Purpose.ENDPOINT})
         return await apply(self.dsn, file, keyring=held, gateways=frozenset(ALL))
 
