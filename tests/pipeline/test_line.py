@@ -127,7 +127,7 @@ async def test_a_gate_that_closes_while_a_message_waits_for_room_keeps_it_from_b
     async with bound(slow, options={"window": "1"}) as (carriers, it):
         first = asyncio.create_task(_settled(it.send()))
         await _asked(carriers, 1)
-        message = Message(client_ref="x", to="+919876543211", text="late", sender="", life_s=1)
+        message = Message(client_ref="x", to="+919876543211", text="late", sender="", life_s=1, at=datetime.now(UTC))
         late = await it.line.message(message)(Gate(lambda: "too_late"), 5.0)
         assert kinds([await first, late]) == ["accepted", "too_late"]
         assert await carriers.inbox("+919876543211") == []

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.support.waiting import eventually
@@ -55,6 +56,7 @@ class Esme:
             text=text,
             sender="",
             life_s=life_s,
+            at=datetime.now(UTC),
             dlt_entity_id="1101456789012345678",
         )
         return await self.line.message(message)(Gate(lambda: ""), TIMEOUT_S)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from watchword.gateways import links
-from watchword.gateways.contract import Account, Gateway, Message
-from watchword.gateways.facts import Facts
+from watchword.gateways.contract import Account, Message
+from watchword.gateways.facts import Facts, Signature
+from watchword.gateways.sessions import AnyGateway
 
 CALLBACK = "callback"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -21,14 +22,14 @@ class Flaw:
     serious: bool = True
 
 
-def flaws(account: Account, gateway: Gateway, facts: Facts, sample: Message) -> list[Flaw]:
+def flaws(account: Account, gateway: AnyGateway, facts: Facts, sample: Message) -> list[Flaw]:
     """Everything that can be told to be wrong with `account`, [] if nothing."""
-    found = [_cannot_send(account, gateway, sample), _believes_nobody(account), _unasked(account, facts)]
+    found = [_cannot_send(account, gateway, sample), _believes_nobody(account, facts), _unasked(account, facts)]
     found.append(_in_clear(account))
     return [flaw for flaw in found if flaw is not None]
 
 
-def _cannot_send(account: Account, gateway: Gateway, sample: Message) -> Flaw | None:
+def _cannot_send(account: Account, gateway: AnyGateway, sample: Message) -> Flaw | None:
     try:
         gateway.encode(sample, account)
     except ValueError as error:
@@ -38,11 +39,11 @@ def _cannot_send(account: Account, gateway: Gateway, sample: Message) -> Flaw | 
 
 
 def _field(place: str) -> str:
-    return place if place == "url" or place.startswith("secrets.") else f"options.{place}"
+    return place if place == "url" or place.startswith(("secrets.", "options.")) else f"options.{place}"
 
 
-def _believes_nobody(account: Account) -> Flaw | None:
-    if account.secrets.get(CALLBACK):
+def _believes_nobody(account: Account, facts: Facts) -> Flaw | None:
+    if facts.capabilities.signature is Signature.SESSION or account.secrets.get(CALLBACK):
         return None
     fix = f"set secrets.{CALLBACK} to what the provider signs with (gateways/{account.gateway}/README.md)"
     return Flaw(account.id, "no delivery report will be believed", fix)
@@ -58,6 +59,8 @@ def _unasked(account: Account, facts: Facts) -> Flaw | None:
 
 def _in_clear(account: Account) -> Flaw | None:
     parts = urlsplit(account.url)
-    if parts.scheme != "http" or parts.hostname in LOOPBACK:
+    if parts.scheme not in ("http", "smpp") or parts.hostname in LOOPBACK:
         return None
-    return Flaw(account.id, "codes and secrets leave unencrypted", "use https:// in url, or a private network", False)
+    return Flaw(
+        account.id, "codes and secrets leave unencrypted", f"use {parts.scheme}s:// in url, or a private network", False
+    )

@@ -15,7 +15,7 @@ from watchword.accounts.checking import Flaw, flaws
 from watchword.accounts.masking import masked
 from watchword.accounts.source import accounts_of
 from watchword.dispatch.calling import Caller, Gate, Reply, Silence
-from watchword.gateways.catalog import GATEWAYS, facts_of
+from watchword.gateways.catalog import ALL, GATEWAYS, facts_of
 from watchword.gateways.contract import Account, Message, Request
 from watchword.gateways.facts import AccountForm
 from watchword.gateways.outcome import OutcomeClass
@@ -41,7 +41,7 @@ File = Annotated[Path | None, typer.Option("--file", help="Accounts of this TOML
 @app.command("ls")
 def ls(as_json: AsJson = False) -> None:
     """Every gateway: what it offers, and what an account of it needs."""
-    told = [facts_of(name) for name in sorted(GATEWAYS)]
+    told = [facts_of(name) for name in sorted(ALL)]
     if as_json:
         terminal.say_json(told, pretty=True)
         return
@@ -63,9 +63,7 @@ def check(
     found = accounts_of(file)
     chosen = [_account(found, name) for name in accounts] if accounts else list(found.values())
     told = [
-        flaw
-        for account in chosen
-        for flaw in flaws(account, GATEWAYS[account.gateway], facts_of(account.gateway), SAMPLE)
+        flaw for account in chosen for flaw in flaws(account, ALL[account.gateway], facts_of(account.gateway), SAMPLE)
     ]
     if as_json:
         terminal.say_json({"checked": [account.id for account in chosen], "flaws": told}, pretty=True)
@@ -89,6 +87,11 @@ def send_test(
     if dry_run == yes:
         raise typer.BadParameter("a message costs money: --yes sends it, --dry-run shows the request")
     chosen = _account(accounts_of(file), account)
+    if chosen.gateway not in GATEWAYS:
+        told = (
+            f"{account} keeps a connection, which dispatch makes; `watchword gateways check` reads it without calling"
+        )
+        raise terminal.failed(told, 2)
     message = Message(
         client_ref=str(uuid4()),
         to=to,

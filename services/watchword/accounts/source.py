@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from watchword.gateways.catalog import GATEWAYS
+from watchword.gateways.catalog import ALL
 from watchword.gateways.contract import Account
 from watchword.replay import terminal
 from watchword.runtime import configuration_file
@@ -20,7 +20,7 @@ def accounts_of(file: Path | None) -> Mapping[str, Account]:
     """The accounts by id. Raises ConfigurationError, KeyringError or SettingsError, or what asyncpg raises."""
     if file is None:
         return terminal.run(_applied())
-    documents = configuration_file.read(file, gateways=frozenset(GATEWAYS))
+    documents = configuration_file.read(file, gateways=frozenset(ALL))
     return {each.id: msgspec.convert(msgspec.to_builtins(each), Account) for each in documents.accounts}
 
 

@@ -13,8 +13,8 @@ from watchword.gateways.jasmin.gateway import Jasmin
 from watchword.gateways.kannel.gateway import Kannel
 from watchword.gateways.msg91.gateway import Msg91
 from watchword.gateways.plivo.gateway import Plivo
-from watchword.gateways.sinch.gateway import Sinch
 from watchword.gateways.sessions import AnyGateway, SessionGateway
+from watchword.gateways.sinch.gateway import Sinch
 from watchword.gateways.smpp.gateway import Smpp
 from watchword.gateways.template.gateway import Template
 from watchword.gateways.twilio.gateway import Twilio

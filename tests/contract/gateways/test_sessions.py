@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ MESSAGE = Message(
     text="493021 is your [Shop] code: caf\u00e9 5\u20ac.",
     sender="",
     life_s=240,
+    at=datetime(2026, 1, 1, tzinfo=UTC),
     dlt_entity_id="1101456789012345678",
     dlt_template_id="1107161234567890123",
     dlt_chain_hash="ab" * 32,

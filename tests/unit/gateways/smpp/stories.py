@@ -1,5 +1,6 @@
 """A conversation and the other end of it, for tests: what a carrier says, and what we wrote."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from watchword.gateways.contract import Account, Message
@@ -17,7 +18,14 @@ ACCOUNT = Account(
     options={"system_id": "shop", "window": "3"},
     secrets={"password": "word"},
 )
-MESSAGE = Message(client_ref="ref", to="+919876543210", text="493021 is your code.", sender="", life_s=90)
+MESSAGE = Message(
+    client_ref="ref",
+    to="+919876543210",
+    text="493021 is your code.",
+    sender="",
+    life_s=90,
+    at=datetime(2026, 1, 1, tzinfo=UTC),
+)
 SUBMISSION = Smpp().encode(MESSAGE, ACCOUNT)
 
 
