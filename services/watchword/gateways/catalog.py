@@ -39,9 +39,7 @@ QUERYABLE: Mapping[str, QueryableGateway] = {
 }
 
 # Those whose carriers keep a connection.
-SESSIONS: Mapping[str, SessionGateway] = {
-    "smpp": Smpp(),
-}
+SESSIONS: Mapping[str, SessionGateway] = {"smpp": Smpp()}
 
 ALL: Mapping[str, AnyGateway] = {**GATEWAYS, **SESSIONS}
 

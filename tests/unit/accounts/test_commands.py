@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from watchword.accounts.commands import app
-from watchword.gateways.catalog import GATEWAYS
+from watchword.gateways.catalog import ALL
 
 ACCOUNTS = """
 [[accounts]]
@@ -38,10 +38,22 @@ def typed(*words: str) -> Result:
 
 
 def test_ls_tells_every_gateway_and_what_it_needs() -> None:
-    assert [line.split()[0] for line in typed("ls").output.splitlines()] == sorted(GATEWAYS)
+    assert [line.split()[0] for line in typed("ls").output.splitlines()] == sorted(ALL)
     told = {one["name"]: one for one in json.loads(typed("ls", "--json").output)}
     assert told["twilio"]["account"]["needs"] == ["account_sid"]
     assert told["infobip"]["resend"] == "dedupes"
+
+
+def test_an_account_that_keeps_a_connection_is_checked_and_not_called(tmp_path: Path) -> None:
+    file = tmp_path / "smpp.toml"
+    file.write_text(
+        '[[accounts]]\nid = "bind"\ngateway = "smpp"\nurl = "smpps://smsc.example"\n'
+        'secrets = { password = "word" }\noptions = { system_id = "shop" }\n'
+    )
+    assert typed("check", "bind", "--file", str(file)).exit_code == 0
+    refused = typed("send-test", "bind", "--to", "+919876543210", "--yes", "--file", str(file))
+    assert refused.exit_code == 2
+    assert "keeps a connection" in refused.output
 
 
 def test_check_passes_what_is_right_and_tells_the_rest_with_its_fix(file: str) -> None:
