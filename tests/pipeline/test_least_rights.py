@@ -180,6 +180,7 @@ async def _stand(secured: Secured) -> AsyncIterator[Pipeline]:
     try:
         yield stand
     finally:
+        await stand.onlooker.stop()
         await stand.producer.stop()
         await connection.close(timeout=10)
 

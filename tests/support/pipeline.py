@@ -66,6 +66,9 @@ class Pipeline:
     producer: AIOKafkaProducer = field(init=False)
     onlooker: Onlooker = field(init=False)
 
+    def __post_init__(self) -> None:
+        self.onlooker = Onlooker(self.cluster)
+
     @property
     def keys(self) -> Keyring:
         """Every key, for playing any neighbour."""
@@ -197,7 +200,6 @@ async def pipeline(bootstrap: str, dsn: str, prefix: str, directory: Path) -> As
     stand = Pipeline(cluster, dsn, path, connection)
     stand.producer = AIOKafkaProducer(**cluster.options(), acks="all", enable_idempotence=True)
     await stand.producer.start()
-    stand.onlooker = Onlooker(cluster)
     try:
         await stand.configure(CONFIGURATION)
         yield stand

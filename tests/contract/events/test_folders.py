@@ -160,4 +160,11 @@ def test_a_folder_with_another_kind_of_name_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_lies_beside_the_folders_that_nobody_names() -> None:
     files = {path.name for path in SCHEMAS.iterdir() if path.is_file()}
-    assert files == {"README.md", "DICTIONARY.md", "topics.yaml", "envelope.v1.schema.json", "published.lock"}
+    assert files == {
+        "README.md",
+        "DICTIONARY.md",
+        "SEALING.md",
+        "topics.yaml",
+        "envelope.v1.schema.json",
+        "published.lock",
+    }

@@ -18,8 +18,12 @@ from watchword.events.verification import Facts
 from watchword.events.verification_ended import Ending
 from watchword.runtime.postgres import Pool, columns
 
-NOW = datetime.now(UTC)
 LEASE = timedelta(seconds=12)
+
+
+def now() -> datetime:
+    """Asked anew each time: a run is longer than what these tests call late."""
+    return datetime.now(UTC)
 
 
 @pytest_asyncio.fixture
@@ -37,10 +41,11 @@ async def pool(rows: Pipeline) -> AsyncIterator[Pool]:
 def owed(about: Facts, endpoint: str = "main", *, event: UUID | None = None, **changes: Any) -> tuple[Any, ...]:
     """A row for the statement `owe`, key and count in front."""
     event_id = event or uuid4()
+    at = now()
     row = {
         "verification_id": about.verification_id, "event_id": event_id, "endpoint": endpoint, "tenant": "shop",
-        "event": "verification-ended", "body": b"{}", "state": "pending", "told_at": NOW, "begun_at": NOW,
-        "expires_at": NOW + timedelta(seconds=300), "gives_up_at": NOW + timedelta(hours=76),
+        "event": "verification-ended", "body": b"{}", "state": "pending", "told_at": at, "begun_at": at,
+        "expires_at": at + timedelta(seconds=300), "gives_up_at": at + timedelta(hours=76),
     } | changes  # fmt: skip
     return (f"{event_id}/{endpoint}", 0, *row.values())
 
@@ -65,7 +70,7 @@ async def state_of(rows: Pipeline) -> list[str]:
 
 
 async def test_a_standing_says_how_a_verification_ended_and_who_asked_for_it(rows: Pipeline, pool: Pool) -> None:
-    about = await rows.verification(state="approved", end_reason="right_code", ended_at=NOW, request_id="req-1")
+    about = await rows.verification(state="approved", end_reason="right_code", ended_at=now(), request_id="req-1")
     [row] = await pool.fetch(SQL["standings"], [about.verification_id, uuid4()])
     standing = standing_of(row)
     assert (standing.ending, standing.reason, standing.request_id) == (Ending.APPROVED, "right_code", "req-1")
@@ -83,7 +88,7 @@ async def test_what_is_owed_is_owed_once_whatever_is_delivered_twice(rows: Pipel
 
 async def test_a_claim_takes_what_is_due_once_and_again_only_after_its_lease(rows: Pipeline, pool: Pool) -> None:
     about = await rows.verification()
-    await owe(pool, owed(about), owed(about, begun_at=NOW + timedelta(hours=1)))
+    await owe(pool, owed(about), owed(about, begun_at=now() + timedelta(hours=1)))
     [claimed] = await claim(pool, ("shop", "main", 3, 5))
     one = claim_of(claimed)
     assert (one.attempts, one.version, one.body) == (1, 3, b"{}")
@@ -144,7 +149,7 @@ async def test_a_result_that_comes_after_its_lease_changes_nothing(rows: Pipelin
 async def test_a_failed_try_waits_for_its_moment(rows: Pipeline, pool: Pool) -> None:
     await owe(pool, owed(await rows.verification()))
     one = claim_of((await claim(pool, ("shop", "main", 1, 5)))[0])
-    at = NOW + timedelta(minutes=5)
+    at = now() + timedelta(minutes=5)
     row = (one.key, 0, one.verification_id, one.event_id, "main", 0, 1, 503, "timeout", at)
     assert [each["key"] for each in await pool.fetch(SQL["again"], *columns([row], 10))] == [one.key]
     kept = await rows.row("SELECT state, status, failure, next_at FROM callback_deliveries")
@@ -171,7 +176,7 @@ async def test_what_is_due_at_a_silent_endpoint_is_put_aside_but_not_what_is_und
 
 async def test_what_is_past_its_schedule_is_found_with_its_last_answer(rows: Pipeline, pool: Pool) -> None:
     about = await rows.verification()
-    late = NOW - timedelta(minutes=5)
+    late = now() - timedelta(minutes=5)
     await owe(pool, owed(about, gives_up_at=late, begun_at=late), owed(about))
     [row] = await pool.fetch(SQL["late"], timedelta(minutes=1), 10)
     one, answer = late_of(row)
@@ -181,15 +186,14 @@ async def test_what_is_past_its_schedule_is_found_with_its_last_answer(rows: Pip
 async def test_the_age_of_the_oldest_due_delivery_is_told(rows: Pipeline, pool: Pool) -> None:
     assert await pool.fetchval(SQL["oldest_due"], ["shop"], ["main"]) == 0.0
     about = await rows.verification()
-    begun_at = datetime.now(UTC) - timedelta(seconds=90)
-    await owe(pool, owed(about, begun_at=begun_at), owed(about))
+    await owe(pool, owed(about, begun_at=now() - timedelta(seconds=90)), owed(about))
     assert 90 <= await pool.fetchval(SQL["oldest_due"], ["shop"], ["main"]) < 200
 
 
 async def test_an_operator_finds_and_restarts_one_event_or_a_span(rows: Pipeline, pool: Pool) -> None:
     about = await rows.verification()
     event = uuid4()
-    old = NOW - timedelta(days=1)
+    old = now() - timedelta(days=1)
     await owe(
         pool,
         owed(about, event=event, state="disabled", begun_at=old),
@@ -198,15 +202,15 @@ async def test_an_operator_finds_and_restarts_one_event_or_a_span(rows: Pipeline
         owed(about),
     )
     assert [tuple(row) for row in await pool.fetch(SQL["found_by_event"], event)] == [("disabled", 1)]
-    span = ("shop", "main", NOW - timedelta(hours=1), NOW + timedelta(hours=1))
+    span = ("shop", "main", now() - timedelta(hours=1), now() + timedelta(hours=1))
     assert {row["state"]: row["deliveries"] for row in await pool.fetch(SQL["found_by_endpoint"], *span)} == {
         "disabled": 1,
         "pending": 1,
     }
-    later = NOW + timedelta(seconds=1)
+    later = now() + timedelta(seconds=1)
     assert await pool.execute(SQL["redeliver_event"], event, later, later) == "UPDATE 1"
     assert await pool.execute(SQL["redeliver_event"], event, later, later) == "UPDATE 0"
-    whole = ("shop", "main", old, NOW + timedelta(hours=1))
+    whole = ("shop", "main", old, now() + timedelta(hours=1))
     assert await pool.execute(SQL["redeliver_endpoint"], *whole, later, later, 10) == "UPDATE 1"
     restarted = await rows.row("SELECT round, attempts, concluded_at FROM callback_deliveries WHERE told_at = $1", old)
     assert tuple(restarted) == (1, 0, None)

@@ -64,8 +64,8 @@ def submissions(keys: Keyring) -> Submissions:
 
 @pytest.fixture(scope="module")
 def seal() -> Callable[..., str]:
-    """How a platform seals a number, word for word as the event's README says it."""
-    readme = Path(__file__).parents[3] / "schemas" / "10-verification-submitted" / "README.md"
+    """How a platform seals a number, word for word as SEALING.md says it."""
+    readme = Path(__file__).parents[3] / "schemas" / "SEALING.md"
     [code] = re.findall(r"```python\n(.*?)```", readme.read_text("utf-8"), re.DOTALL)
     made: dict[str, Any] = {}
     exec(code, made)
