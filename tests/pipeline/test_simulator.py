@@ -328,7 +328,7 @@ async def test_burst_of_receipts_shares_callbacks(
     told = await receiver.receipts(echo(carriers), 40)
     assert {receipt.client_ref for receipt in told} == {f"r-{no}" for no in range(40)}
     assert len(receiver.callbacks) < 40
-    assert max(callback.body.count(b'"state"') for callback in receiver.callbacks) == 4
+    assert 1 < max(callback.body.count(b'"state"') for callback in receiver.callbacks) <= 4
 
 
 async def test_wrong_behaviour_is_refused_and_changes_nothing(carriers: Carriers) -> None:
