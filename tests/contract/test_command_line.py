@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support import command_line
 from tests.support.postgres import FreshDatabase
 
 FILE = """
@@ -25,14 +25,7 @@ def watchword(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]
     """Run a command with these settings and no others."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")}
     environment |= {f"WATCHWORD_{name.upper()}": value for name, value in settings.items()}
-    return subprocess.run(
-        [sys.executable, "-m", "watchword", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return command_line.run(*words, environment=environment)
 
 
 @pytest.fixture

@@ -3,15 +3,13 @@
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.support import command_line
 from watchword.local.stack import Stack
-
-ENDED_WITHIN_S = 30.0
 
 Wrong = dict[str, str]
 
@@ -25,11 +23,7 @@ def runs(stack: Stack, *words: str, **wrong: str) -> "subprocess.CompletedProces
         **wrong,
     }
     own = {name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")}
-    return subprocess.run(
-        [sys.executable, "-m", "watchword", *words],
-        env=own | {name: value for name, value in settings.items() if value},
-        capture_output=True, text=True, timeout=ENDED_WITHIN_S, check=False,
-    )  # fmt: skip
+    return command_line.run(*words, environment=own | {name: value for name, value in settings.items() if value})
 
 
 # What is wrong, and what must be said: the variable, its source, the fix.

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 
+from tests.support import command_line
 from tests.support import stack as stacks
 from tests.support.generator import Load, generator
 from tests.support.metrics_page import NEEDS_PROMTOOL, flaws, promtool
@@ -84,10 +85,7 @@ async def watchword(stack: Stack, *words: str) -> "subprocess.CompletedProcess[s
     environment = {**(program.environment or {}), "COLUMNS": "160"}
     for name in ("WATCHWORD_OPS_PORT", "WATCHWORD_FAILPOINTS"):
         environment.pop(name, None)
-    command = [sys.executable, "-m", "watchword", *words]
-    return await asyncio.to_thread(
-        subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    return await asyncio.to_thread(partial(command_line.run, *words, environment=environment))
 
 
 # Metrics -------------------------------------------------------------------------------------------------------------

@@ -2,15 +2,14 @@
 
 import asyncio
 import os
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from tests.support import command_line
 from watchword.local.stack import Stack
-
-APPLIED_WITHIN_S = 30.0
 
 
 async def apply_to(stack: Stack, file: Path, text: str) -> dict[str, Any]:
@@ -21,11 +20,7 @@ async def apply_to(stack: Stack, file: Path, text: str) -> dict[str, Any]:
         "WATCHWORD_POSTGRES": stack.dsn,
         "WATCHWORD_KEYRING": str(stack.plan.directory.resolve() / "keyring.json"),
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "watchword", "apply", str(file), "--json",
-        env=own | settings, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    async with asyncio.timeout(APPLIED_WITHIN_S):
-        told, problems = await process.communicate()
-    assert process.returncode == 0, problems.decode()
-    return dict(orjson.loads(told))
+    words = ("apply", str(file), "--json")
+    ended = await asyncio.to_thread(partial(command_line.run, *words, environment=own | settings))
+    assert ended.returncode == 0, ended.stderr
+    return dict(orjson.loads(ended.stdout))

@@ -8,12 +8,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from tests.support import command_line
 from tests.support.history import History, Told
 from tests.support.pipeline import Pipeline
-
-ENDS_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ def environment(stand: Pipeline) -> dict[str, str]:
 
 async def watchword(stand: Pipeline, *words: str) -> Ran:
     """Run `watchword WORDS…` to its end."""
-    async with begun(stand, *words) as process:
-        out, err = await asyncio.wait_for(process.communicate(), ENDS_WITHIN_S)
-    return Ran(process.returncode or 0, out.decode(), err.decode())
+    ended = await asyncio.to_thread(partial(command_line.run, *words, environment=environment(stand)))
+    return Ran(ended.returncode, ended.stdout, ended.stderr)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 _TETHER = Path(__file__).with_name("tether.py")
 _POLL_S = 0.02
@@ -38,13 +39,27 @@ class Identity:
     gid: int
 
 
+class Launched(Protocol):
+    """A running child, as subprocess.Popen knows it."""
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also the id of its process group."""
+
+    def poll(self) -> int | None:
+        """Its exit code, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has ended. Raises subprocess.TimeoutExpired after `timeout` seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """What to run and how to end it.
 
     `command[0]` is an absolute path. Both output streams are appended to `log`. `environment` replaces ours, None
     keeps it. `stop_signal` asks politely;
-    `orphan_signal` is what the child gets when we die without having asked.
+    `orphan_signal` is what the child gets when we die without having asked. `launch` brings it to life.
     """
 
     name: str
@@ -56,6 +71,7 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     orphan_signal: signal.Signals = signal.SIGKILL
     stop_within_s: float = 10.0
+    launch: "Callable[[Program], Launched] | None" = None
 
 
 class Process:
@@ -64,17 +80,17 @@ class Process:
     def __init__(self, program: Program) -> None:
         """Starts it and returns at once, before it is ready. Raises OSError if it cannot be started at all."""
         self._program = program
-        self._popen = _LAUNCHER.submit(_launch, program).result()
+        self._launched = _LAUNCHER.submit(program.launch or _execute, program).result()
 
     @property
     def pid(self) -> int:
         """The process id, which is also the id of its process group."""
-        return self._popen.pid
+        return self._launched.pid
 
     @property
     def exit_code(self) -> int | None:
         """None while it runs; negative for the signal that ended it."""
-        return self._popen.poll()
+        return self._launched.poll()
 
     def await_ready(self, answers: Callable[[], bool], within_s: float) -> None:
         """Returns once `answers()` is true; kills the child and raises LocalServerError if it dies or is late."""
@@ -98,7 +114,7 @@ class Process:
         """SIGKILL to the whole group, and waits until the child is gone."""
         if self.exit_code is None:
             self._signal(signal.SIGKILL)
-        self._popen.wait(_KILL_WITHIN_S)
+        self._launched.wait(_KILL_WITHIN_S)
 
     def freeze(self) -> None:
         """SIGSTOP to the group: it keeps its connections and answers nothing."""
@@ -119,17 +135,21 @@ class Process:
     def ended_within(self, timeout_s: float) -> bool:
         """Waits for its end. False if it still runs after `timeout_s`."""
         try:
-            self._popen.wait(timeout_s)
+            self._launched.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return False
         return True
 
     def _signal(self, number: signal.Signals) -> None:
-        if self.exit_code is None:
+        if self.exit_code is not None:
+            return
+        try:
             os.killpg(self.pid, number)
+        except ProcessLookupError:  # it is so young that it does not lead its group yet
+            os.kill(self.pid, number)
 
 
-def _launch(program: Program) -> "subprocess.Popen[bytes]":
+def _execute(program: Program) -> "subprocess.Popen[bytes]":
     identity = f"{program.identity.uid}:{program.identity.gid}" if program.identity else "-"
     tether = (sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), str(int(program.orphan_signal)), identity)
     with program.log.open("ab") as log:

@@ -18,7 +18,7 @@ from pathlib import Path
 from string import Template
 
 from watchword.gateways.catalog import ALL
-from watchword.local import kafka, postgres
+from watchword.local import kafka, postgres, warm
 from watchword.local.kafka import Broker, Kind
 from watchword.local.ports import LOOPBACK, free_ports
 from watchword.local.postgres import Database
@@ -298,12 +298,13 @@ class Stack:
         directory = self.plan.directory.resolve()
         return Program(
             name=name,
-            command=(sys.executable, "-m", "watchword", *arguments),
+            command=(*warm.COMMAND, *arguments),
             log=directory / f"{name}.log",
             directory=directory,
             environment=dict(environment),
             stop_signal=signal.SIGTERM,
             stop_within_s=STOP_WITHIN_S,
+            launch=warm.fork if sys.platform == "linux" else None,
         )
 
     def _await_ready(self, child: Child) -> None:
