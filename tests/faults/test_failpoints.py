@@ -8,7 +8,6 @@ it, the watch starts the worker again without. `make faults` runs the matrix aga
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -17,14 +16,12 @@ import pytest_asyncio
 
 from tests.support import stack as stacks
 from tests.support.deaths import KILLED, Death, Story, Task, arm, dies, told_of
-from tests.support.platform import Platform, Verified, fresh_number, platform_of
+from tests.support.platform import Platform, Verified, fresh_number
 from tests.support.records import publish
 from tests.support.waiting import eventually
 from watchword.events import topics
-from watchword.local.kafka import Kind
-from watchword.local.stack import Plan, Stack
+from watchword.local.stack import Stack
 
-CONFIGURATION = Path(__file__).parents[1] / "support" / "stories.toml"
 PUBLIC = "intake,checks"
 STEP = ("decoded", "gathered", "acted", "committed", "published", "offsets_committed")
 AGAIN = ("acted", "published")  # the step is written once: where it is not what is tried, its two worst moments do
@@ -38,28 +35,6 @@ TIMERS = ("acted", "committed", "published")
 SWEEP = ("sweeping", "swept")
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(180)]
-
-
-@pytest_asyncio.fixture(scope="module")
-async def stack(servers_directory: Path) -> AsyncIterator[Stack]:
-    """Everything, for the tests of this file alone: they break it."""
-    plan = Plan(
-        directory=servers_directory / "failpoints",
-        kafka=Kind.APACHE,
-        configuration=CONFIGURATION,
-        environment={"WATCHWORD_TIMERS_SWEEP_AFTER_S": "1"},
-    )
-    async with stacks.running(plan) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module")
-async def platform(stack: Stack) -> AsyncIterator[Platform]:
-    async with platform_of(stack) as made:
-        for account, carrier in (("form", "alpha"), ("form-once", "beta")):
-            url = f"{stack.receipts_url}/receipts/{account}"
-            await made.carriers.behave(carrier, blind_receipt_url=url)
-        yield made
 
 
 def assert_nothing_is_wrong(death: Death, *, result: str = "approved", messages: int = 1) -> None:

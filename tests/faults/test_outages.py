@@ -6,20 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.support import stack as stacks
 from tests.support.generator import Generator, Load, Told, generator
-from tests.support.platform import Platform, fresh_number, platform_of
+from tests.support.platform import Platform, fresh_number
 from tests.support.records import DEAD, everything_on
 from tests.support.waiting import eventually
-from watchword.local.kafka import Kind
-from watchword.local.stack import Plan, Stack
+from watchword.local.stack import Stack
 
-CONFIGURATION = Path(__file__).parents[1] / "support" / "stories.toml"
 PUBLIC = "intake,checks"
 USERS = 100
 RATE_PER_S = 25.0
@@ -30,20 +27,6 @@ BACKLOG_MAX_S = 1.0
 _FIRST_NUMBERS = count(918_100_000_000, 100_000_000)
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(180)]
-
-
-@pytest_asyncio.fixture(scope="module")
-async def stack(servers_directory: Path) -> AsyncIterator[Stack]:
-    """Everything, for the tests of this file alone: they kill its servers."""
-    plan = Plan(directory=servers_directory / "outages", kafka=Kind.APACHE, configuration=CONFIGURATION)
-    async with stacks.running(plan) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module")
-async def platform(stack: Stack) -> AsyncIterator[Platform]:
-    async with platform_of(stack) as made:
-        yield made
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -80,7 +63,13 @@ async def outbox_rows(stack: Stack) -> int:
     return int((await stacks.rows(stack, "SELECT count(*) AS rows FROM outbox"))[0]["rows"])
 
 
-async def assert_all_verified(stack: Stack, platform: Platform, told: list[Told]) -> None:
+@pytest_asyncio.fixture(scope="module")
+async def given_up(stack: Stack) -> int:
+    """How many dead letters there were before."""
+    return len(await everything_on(stack.cluster, DEAD))
+
+
+async def assert_all_verified(stack: Stack, platform: Platform, told: list[Told], given_up: int) -> None:
     """Everybody is approved with one message, nothing is left to do, and nothing was given up as poison.
 
     Whose approval was committed when its answer was lost hears `used` when asking again.
@@ -88,7 +77,7 @@ async def assert_all_verified(stack: Stack, platform: Platform, told: list[Told]
     await stacks.at_rest(stack)
     assert [each for each in told if each.result != "approved" and not (each.result == "used" and each.problems)] == []
     assert {problem for each in told for problem in each.problems} <= {"503", "TimeoutError"}
-    assert await everything_on(stack.cluster, DEAD) == []
+    assert len(await everything_on(stack.cluster, DEAD)) == given_up
     inboxes = [len(await platform.carriers.inbox(each.number)) for each in told]
     assert inboxes == [1] * len(told), "one verification, one message"
     assert set((await platform.carriers.ledger()).values()) == {1}, "one client_ref, one message"
@@ -110,8 +99,9 @@ async def refused(platform: Platform) -> bool:
     return True
 
 
+@pytest.mark.slow
 async def test_kafka_dies_under_load_and_every_request_is_accepted_and_verified_afterwards(
-    stack: Stack, platform: Platform, users: Generator
+    stack: Stack, platform: Platform, users: Generator, given_up: int
 ) -> None:
     with without_a_restart(stack):
         load = await under_load(stack, users)
@@ -121,15 +111,16 @@ async def test_kafka_dies_under_load_and_every_request_is_accepted_and_verified_
         assert await outbox_rows(stack) >= DURING, "what was accepted waits in Postgres"
         await in_thread(stack.broker.restart)
         told = await load
-        await assert_all_verified(stack, platform, told)
+        await assert_all_verified(stack, platform, told, given_up)
     assert [each.problems for each in told if each.problems] == [], "nobody was refused or cut off"
     for each in during:
         attempts = (await platform.read(each.body["id"]))["attempts"]
         assert [attempt["state"] for attempt in attempts] == ["accepted"]
 
 
+@pytest.mark.slow
 async def test_postgres_dies_under_load_and_nothing_is_approved_until_it_is_back(
-    stack: Stack, platform: Platform, users: Generator
+    stack: Stack, platform: Platform, users: Generator, given_up: int
 ) -> None:
     waiting = await platform.started(number := fresh_number(), policy="load")
     code = await platform.carriers.wait_for_code(number)
@@ -141,17 +132,19 @@ async def test_postgres_dies_under_load_and_nothing_is_approved_until_it_is_back
         assert (told.status, told.code) == (503, "unavailable"), "no answer, and so no approval"
         assert told.headers["Content-Type"].startswith("application/problem+json")
         await in_thread(stack.database.restart)
-        await assert_all_verified(stack, platform, await load)
+        await assert_all_verified(stack, platform, await load, given_up)
     assert (await platform.check(waiting, code)).body["result"] == "approved"
 
 
-async def test_both_die_under_load_and_everything_drains(stack: Stack, platform: Platform, users: Generator) -> None:
+async def test_both_die_under_load_and_everything_drains(
+    stack: Stack, platform: Platform, users: Generator, given_up: int
+) -> None:
     with without_a_restart(stack):
         load = await under_load(stack, users)
         await in_thread(stack.database.kill, stack.broker.kill)
         assert await refused(platform)
         await in_thread(stack.database.restart, stack.broker.restart)
-        await assert_all_verified(stack, platform, await load)
+        await assert_all_verified(stack, platform, await load, given_up)
 
 
 async def test_what_would_come_too_late_is_not_begun(stack: Stack, platform: Platform) -> None:
