@@ -1,0 +1,72 @@
+"""Jasmin in the middle: our ESME binds to its SMPP server, and it binds to our SMSC."""
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.interop.jasmin import PASSWORD, USER, Jasmin, is_installed, jasmin
+from tests.interop.peers import needs
+from tests.support.carrier import Carriers, simulated
+from tests.support.esme import account_at, esme
+from tests.support.receiver import receiver
+from tests.support.waiting import eventually
+from watchword.gateways.contract import Account
+from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.local.ports import LOOPBACK
+from watchword.simulator.world import Sms
+
+pytestmark = [pytest.mark.interop, needs(is_installed(), "Jasmin, RabbitMQ or Redis (--all)")]
+PLAIN, HINDI = "493021 is [yours] 5\u20ac", "\u0915\u094b\u0921 493021"
+
+
+async def test_jasmin_between_our_esme_and_our_smsc_and_by_its_own_door(tmp_path: Path) -> None:
+    """One start for three stories: it takes half a minute."""
+    async with simulated(smpp_port=0) as carriers:
+        await carriers.behave("north", token="northpwd")
+        async with jasmin(tmp_path, int(carriers.smpp_url.rpartition(":")[2])) as between:
+            await it_refuses_a_wrong_password_and_we_say_why(between)
+            await it_takes_our_messages_and_hands_its_receipts_to_us(between, carriers)
+            await it_sends_through_our_smsc_and_hears_of_it(between, carriers)
+
+
+async def it_refuses_a_wrong_password_and_we_say_why(between: Jasmin) -> None:
+    async with esme(account(between, "wrong")) as it:
+        outcome = await it.send()
+    assert isinstance(outcome, Outcome) and outcome.kind is OutcomeClass.ACCOUNT
+
+
+async def it_takes_our_messages_and_hands_its_receipts_to_us(between: Jasmin, carriers: Carriers) -> None:
+    async with esme(account(between, PASSWORD)) as it:
+        await it.ready()
+        plain = await it.send(PLAIN, to="+919876543210")
+        hindi = await it.send(HINDI, to="+919876543211")
+        assert isinstance(plain, Outcome) and isinstance(hindi, Outcome)
+        assert (plain.kind, hindi.kind) == (OutcomeClass.ACCEPTED, OutcomeClass.ACCEPTED)
+        told = {one.provider_id: one.state for one in await it.reported(2)}
+    assert told == {plain.provider_id: "delivered", hindi.provider_id: "delivered"}
+    assert (await arrived(carriers, "+919876543210")).text == PLAIN
+    assert (await arrived(carriers, "+919876543211")).text == HINDI
+
+
+async def it_sends_through_our_smsc_and_hears_of_it(between: Jasmin, carriers: Carriers) -> None:
+    async with receiver() as platform, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        query = {"username": USER, "password": PASSWORD, "to": "919876543212", "content": "493021 is your code"}
+        report = {"dlr": "yes", "dlr-level": "2", "dlr-method": "POST", "dlr-url": platform.url}
+        async with session.get(f"{between.http_url}/send", params=query | report) as answer:
+            assert (await answer.text()).startswith("Success")
+        await platform.called(1)
+    assert (await arrived(carriers, "+919876543212")).text == "493021 is your code"
+
+
+def account(between: Jasmin, password: str) -> Account:
+    url = f"smpp://{LOOPBACK}:{between.smpp_port}"
+    return account_at(url, options={"system_id": USER}, secrets={"password": password})
+
+
+async def arrived(carriers: Carriers, number: str) -> Sms:
+    async def there() -> list[Sms]:
+        return list(await carriers.inbox(number))
+
+    [sms] = await eventually(there, within_s=30, what=f"a message on {number}")
+    return sms
