@@ -31,8 +31,8 @@ def is_installed() -> bool:
 
 
 @asynccontextmanager
-async def jasmin(directory: Path, smsc_port: int) -> AsyncIterator[Jasmin]:
-    """Jasmin while it runs, bound to the SMSC at `smsc_port` as `north`."""
+async def jasmin(directory: Path, smsc_port: int, *, per_second: int = 100) -> AsyncIterator[Jasmin]:
+    """Jasmin while it runs, bound to the SMSC at `smsc_port` as `north`; 0 a second is as many as it can."""
     amqp, distribution, epmd, redis, cli, http, smpp, *others = free_ports(10)
     erlang = {"ERL_EPMD_PORT": str(epmd), "HOME": str(directory), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
     for name in ("log", "store", "mnesia"):
@@ -58,7 +58,7 @@ async def jasmin(directory: Path, smsc_port: int) -> AsyncIterator[Jasmin]:
                 return among(peer.lines, "jCli Started")
 
             await eventually(started, within_s=STARTS_WITHIN_S, what="Jasmin to start")
-            await _set_up(cli, smsc_port)
+            await _set_up(cli, smsc_port, per_second)
             yield Jasmin(smpp, f"http://{LOOPBACK}:{http}")
 
 
@@ -86,13 +86,13 @@ def _environment(
     }
 
 
-async def _set_up(cli_port: int, smsc_port: int) -> None:
+async def _set_up(cli_port: int, smsc_port: int, per_second: int) -> None:
     """What an operator types at Jasmin's console, each line once the one before was answered."""
     connector = (f"host {LOOPBACK}", f"port {smsc_port}", "username north", "password northpwd")
     lines = (
         *("group -a", "gid shops", "ok"),
         *("user -a", "uid shop", "gid shops", f"username {USER}", f"password {PASSWORD}", "ok"),
-        *("smppccm -a", "cid north", *connector, "submit_throughput 100", "ok", "smppccm -1 north"),
+        *("smppccm -a", "cid north", *connector, f"submit_throughput {per_second}", "ok", "smppccm -1 north"),
         *("mtrouter -a", "type DefaultRoute", "connector smppc(north)", "rate 0.0", "ok"),
     )
     reader, writer = await asyncio.open_connection(LOOPBACK, cli_port)

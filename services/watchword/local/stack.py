@@ -231,7 +231,7 @@ class Stack:
         ports = ("--port", str(port), "--smpp-port", str(smpp_port))
         command = ("simulator", *ports, "--seed", str(self.plan.seed), *carriers, *receipts)
         self._simulator = Process(self._program("simulator", command, os.environ))
-        self._simulator.await_ready(lambda: _answers(f"{self.simulator_url}/ledger"), SIMULATOR_READY_WITHIN_S)
+        self._simulator.await_ready(lambda: answers(f"{self.simulator_url}/ledger"), SIMULATOR_READY_WITHIN_S)
         self._say(f"carrier simulator: {self.simulator_url}")
 
     async def _prepare(self) -> Applied:
@@ -309,7 +309,7 @@ class Stack:
 
     def _await_ready(self, child: Child) -> None:
         url = f"http://{LOOPBACK}:{child.ops_port}/readyz"
-        child.process.await_ready(lambda: _answers(url), READY_WITHIN_S)
+        child.process.await_ready(lambda: answers(url), READY_WITHIN_S)
 
 
 def _child_name(group: str, ordinal: int) -> str:
@@ -325,7 +325,7 @@ def _with_environment(program: Program, more: Mapping[str, str]) -> Program:
     return replace(program, environment={**(program.environment or {}), **more})
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     """Whether `url` answers 200 now."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
