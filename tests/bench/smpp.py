@@ -74,7 +74,7 @@ async def ours(port: int, load: Load, *, system_id: str = "north", password: str
         each = load.messages // load.senders
         await asyncio.gather(*(_sender(it, each) for _ in range(load.senders)))
         while len(it.reports) < each * load.senders:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
         return time.perf_counter() - begun_s, time.process_time() - cpu_s
 
 

@@ -16,7 +16,7 @@ from watchword.local.process import Process, Program
 
 # A worker that no server answers goes on trying for longer than any of these tests lasts.
 STARTS_ONE_AND_WAITS = """
-import sys, time
+import sys
 from pathlib import Path
 from watchword.local import warm
 from watchword.local.process import Process, Program
@@ -24,7 +24,7 @@ directory = Path(sys.argv[1])
 words = ("simulator", "--port", "0")
 process = Process(Program("one", (*warm.COMMAND, *words), directory / "log", directory, launch=warm.fork))
 print(process.pid, flush=True)
-time.sleep(60)
+process.ended_within(60)
 """
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are born warm on Linux only")

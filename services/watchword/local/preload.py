@@ -3,10 +3,10 @@ needs it."""
 
 import importlib
 
-import watchword.__main__  # noqa: F401
 from watchword.flow import WORKERS
 
 for _worker in WORKERS:
     if _worker.name != "judge":
         importlib.import_module(_worker.module)
-importlib.import_module("watchword.runtime.process")
+for _name in ("watchword.__main__", "watchword.runtime.process"):
+    importlib.import_module(_name)

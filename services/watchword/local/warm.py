@@ -7,6 +7,7 @@ end. It ends with us, and its children with it.
 
 import multiprocessing
 import os
+import runpy
 import subprocess
 import sys
 import threading
@@ -88,6 +89,4 @@ def _become(program: Program) -> None:
         os.environ.update(program.environment)
     sys.argv = ["watchword", *program.command[len(COMMAND) :]]
     Path("/proc/self/comm").write_text(f"ww-{program.name}"[:_COMM_MAX], "ascii")
-    from watchword.__main__ import main
-
-    main()
+    runpy.run_module(COMMAND[-1], run_name="__main__", alter_sys=True)
