@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from watchword.events import topics
+from watchword.kernel.feature import TRIE
 
 # The publisher's own topic and what is buried from it hold clear numbers; guarantees.md excepts them.
 EXCEPTED = frozenset({topics.INBOX, topics.dead(topics.INBOX)})
@@ -14,8 +15,10 @@ DIGITS_MIN = 7
 
 _NUMBER = re.compile(rb"\+[1-9][0-9]{6,14}(?![0-9])")
 _CODE = re.compile(rb'"(?:code|otp|pin)"\s*:\s*"?[0-9]{4,10}(?![0-9A-Za-z_-])')
-# A range is a number without its last four digits; what is sealed is base64, in which any letters may meet.
-_ALLOWED = re.compile(rb'(?:"range"\s*:\s*"|range:)\+[0-9]{1,11}(?![0-9])|"sealed"\s*:\s*"[^"]*"')
+# A range is a number without its last four digits, and feature keys hold no more of one; what is sealed is base64, in
+# which any letters may meet.
+_TRIE = "|".join(TRIE).encode()
+_ALLOWED = re.compile(rb'(?:"range"\s*:\s*"|(?:%s):)\+[0-9]{1,11}(?![0-9])|"sealed"\s*:\s*"[^"]*"' % _TRIE)
 _DIGITS = re.compile(r"[0-9]+")
 
 

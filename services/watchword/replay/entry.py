@@ -14,6 +14,7 @@ from watchword.events.catalog import UnreadableEvent, decode
 from watchword.events.envelope import Envelope
 from watchword.events.verification import VerificationEvent
 from watchword.kernel.event import Event
+from watchword.kernel.feature import TRIE
 from watchword.kernel.instant import from_us
 
 MASK = "••••"
@@ -22,7 +23,7 @@ _HIDDEN = frozenset({"to", "mobile", "phone", "code", "otp", "pin", "ip", "devic
 # A range (leading digits, the last four dropped) is shown: it names the neighbourhood and not the person.
 _NUMBER = re.compile(r"\+[0-9][0-9 ().-]{5,}[0-9]|(?<![0-9A-Za-z.:-])[0-9]{8,15}(?![0-9A-Za-z.:-])")
 _SHOWN = frozenset({"range", "provider_id", "client_ref"})
-_FEATURE = re.compile(r"range:\+[0-9]{1,11}")
+_FEATURE = re.compile(rf"(?:{'|'.join(TRIE)}):\+[0-9]{{1,11}}(?:@[a-z0-9][a-z0-9_.-]{{0,62}})?")
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 

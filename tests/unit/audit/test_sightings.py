@@ -23,6 +23,7 @@ def seen(
         b'{"reference":"+919876543210"}',
         b'{"detail":"call +4712345678"}',
         b'{"range":"+919876543210"}',
+        b'{"feature":"series:+919876543210@demo"}',
         b"poison +919876543210",
         b'{"code":"493021"}',
         b'{"otp": 493021}',
@@ -37,6 +38,8 @@ def test_number_or_code_is_seen_wherever_it_stands(value: bytes) -> None:
     [
         b'{"range":"+91987654","reference":"o-493021"}',
         b'{"feature":"range:+91987654"}',
+        b'{"feature":"series:+9198765@demo"}',
+        b'{"feature":"block:+91987654.Zk3-x@demo"}',
         b'{"code":"range_blocked"}',
         b'{"raw_code":"30003"}',
         b'{"provider_time":"2026-03-01T10:00:00+05:30"}',

@@ -61,6 +61,8 @@ def test_document_has_defaults_and_envelope_so_that_both_can_be_asked_for() -> N
         ({"reasons": [{"code": "range_blocked"}]}, {"reasons": [{"code": "range_blocked"}]}),
         ({"range": "+91987654"}, {"range": "+91987654"}),
         ({"feature": "range:+91987654"}, {"feature": "range:+91987654"}),
+        ({"feature": "series:+9198765@demo"}, {"feature": "series:+9198765@demo"}),
+        ({"feature": "series:+919876543210@demo"}, {"feature": f"series:{MASK}@demo"}),
         ({"reference": "+91987654"}, {"reference": MASK}),
         ({"signals": {"ip": "10.1.2.3"}}, {"signals": {"ip": MASK}}),
         ({"expires_at": "2026-03-01T10:00:00.123456Z"}, {"expires_at": "2026-03-01T10:00:00.123456Z"}),
