@@ -1,4 +1,5 @@
-"""Every worker is killed once in the middle of a load: nobody's verification is lost and nobody gets two messages."""
+"""Every worker is killed once in the middle of a load: nobody's verification is lost, nobody gets two messages, and the
+audit finds every promise kept."""
 
 import asyncio
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from tests.support import stack as stacks
 from tests.support.carrier import carriers_at
 from tests.support.generator import Load, generator
+from watchword.local.auditing import audited, in_words
 from watchword.local.kafka import Kind
 from watchword.local.stack import GROUPS, Plan
 
@@ -30,6 +32,7 @@ async def test_killing_every_worker_in_the_middle_of_500_loses_none_and_sends_no
         async with carriers_at(stack.simulator_url) as carriers:
             delivered = await carriers.ledger()
             inboxes = [len(await carriers.inbox(each.number)) for each in told]
+        assert in_words(await audited(stack)) == "clean"
     assert [each for each in told if each.result != "approved"] == []
     assert {row["state"] for row in states} == {"approved"}
     assert len(states) == len({each.id for each in told}) == LOAD.count

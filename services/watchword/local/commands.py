@@ -14,11 +14,13 @@ import aiohttp
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
+from watchword.audit.gather import LedgerError
 from watchword.local.kafka import Kind
 from watchword.local.narration import Narrator, NotAsTold, Platform
 from watchword.local.process import LocalServerError
 from watchword.local.stack import LOOK_EVERY_S, Plan, Stack
 from watchword.local.story import tell
+from watchword.replay.reading import READ_ERRORS
 
 DIRECTORY = Path(".watchword")
 
@@ -63,7 +65,7 @@ def _tell(console: Console, narrator: Narrator, stack: Stack) -> int:
         asyncio.run(_story(narrator, stack))
     except NotAsTold as error:
         console.print(f"  [bold red]✗ not as told:[/] {error}", highlight=False)
-    except (KafkaError, aiohttp.ClientError, OSError, TimeoutError) as error:
+    except (*READ_ERRORS, LedgerError, KafkaError, aiohttp.ClientError, OSError, TimeoutError) as error:
         console.print(f"  [bold red]✗ broke off:[/] {error!r}", highlight=False)
     else:
         return 0
@@ -73,7 +75,7 @@ def _tell(console: Console, narrator: Narrator, stack: Stack) -> int:
 async def _story(narrator: Narrator, stack: Stack) -> None:
     async with aiohttp.ClientSession() as session:
         platform = Platform(session, stack.api_url, stack.api_key, stack.simulator_url)
-        await tell(narrator, platform, stack.cluster)
+        await tell(narrator, platform, stack)
 
 
 @contextmanager

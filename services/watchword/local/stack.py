@@ -19,7 +19,7 @@ from string import Template
 
 from watchword.gateways.catalog import ALL
 from watchword.local import kafka, postgres, warm
-from watchword.local.kafka import Broker, Kind
+from watchword.local.kafka import Broker, Kind, Tuning
 from watchword.local.ports import LOOPBACK, free_ports
 from watchword.local.postgres import Database
 from watchword.local.process import LocalServerError, Process, Program
@@ -51,6 +51,7 @@ class Plan:
 
     directory: Path
     kafka: Kind = Kind.AUTO
+    tuning: Tuning = Tuning.QUICK
     http_port: int = 0
     seed: int = 1
     groups: Sequence[str] = GROUPS
@@ -123,6 +124,10 @@ class Stack:
     def dsn(self) -> str:
         """How to reach the database."""
         return self.plan.postgres_address or self.database.dsn
+
+    def command_environment(self) -> dict[str, str]:
+        """What an operator's command needs to find this stack."""
+        return self._environment(0, self.api_url, self.receipts_url)
 
     def start(self) -> None:
         """Start everything, in parallel where nothing waits for another. Raises LocalServerError."""
@@ -211,7 +216,7 @@ class Stack:
 
     def _start_broker(self) -> None:
         if not self.plan.kafka_address:
-            self._broker = kafka.start(self.plan.directory / "kafka", prefer=self.plan.kafka)
+            self._broker = kafka.start(self.plan.directory / "kafka", prefer=self.plan.kafka, tuning=self.plan.tuning)
             self._say(f"broker: {self._broker.label} on {self._broker.bootstrap}")
 
     def _start_database(self) -> None:

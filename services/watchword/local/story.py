@@ -2,21 +2,24 @@
 
 from rich.table import Table
 
+from watchword.local.auditing import audited
 from watchword.local.narration import Narrator, Platform, code_in
+from watchword.local.stack import Stack
 from watchword.replay.timeline import Timeline, gist, read_timeline
 from watchword.runtime.kafka import Cluster
 
 PUMPED_SENDS_MAX = 40
 
 
-async def tell(narrator: Narrator, platform: Platform, cluster: Cluster) -> None:
+async def tell(narrator: Narrator, platform: Platform, stack: Stack) -> None:
     """The whole story. Raises NotAsTold at the first thing that is not as told."""
     verification = await a_user_gets_a_code(narrator, platform)
     await the_first_account_is_down(narrator, platform)
     await wrong_codes_lock(narrator, platform)
     await a_code_is_sent_again(narrator, platform)
     await a_pumped_range_is_blocked(narrator, platform)
-    await the_topics_remember(narrator, cluster, verification)
+    await the_topics_remember(narrator, stack.cluster, verification)
+    await every_promise_is_kept(narrator, stack)
 
 
 async def a_user_gets_a_code(narrator: Narrator, platform: Platform) -> str:
@@ -129,6 +132,14 @@ async def the_topics_remember(narrator: Narrator, cluster: Cluster, verification
     narrator.console.print(table)
     counted = [moment.sequence for moment in read.moments if moment.sequence]
     narrator.expect(counted == list(range(1, len(counted) + 1)), f"{len(counted)} counted events without a gap")
+
+
+async def every_promise_is_kept(narrator: Narrator, stack: Stack) -> None:
+    """What `watchword audit` says of all that happened, carriers' ledgers included."""
+    narrator.chapter("7. The audit holds tables, topics and carriers to every promise")
+    for finding in await audited(stack):
+        shown = "".join(f"; {each.id} {each.told}" for each in finding.breaches[:1])
+        narrator.expect(not finding.breaches, f"{finding.check}: {finding.promise}{shown}")
 
 
 async def _started(narrator: Narrator, platform: Platform, number: str) -> str:

@@ -1,0 +1,51 @@
+"""The audit at the end of what a laptop runs: the demo, a benchmark, a test that killed things."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from watchword.audit.checks import audit
+from watchword.audit.facts import Finding
+from watchword.audit.gather import Order, gather
+from watchword.local.stack import Stack
+
+AT_REST = "A9"
+REST_WITHIN_S = 45.0
+LOOK_EVERY_S = 0.5
+
+
+async def audited(stack: Stack, *, since: datetime | None = None, within_s: float = REST_WITHIN_S) -> list[Finding]:
+    """Every promise held to the letter, with the carriers' ledger, once nothing is under way any more.
+
+    While A9 alone is broken something still is, and it is asked again; after `within_s` it has to answer for itself.
+    What began before `since` is left out. Raises what `gather` raises.
+    """
+    order = Order(
+        cluster=stack.cluster,
+        dsn=stack.dsn,
+        since=since,
+        grace=timedelta(0),
+        at_rest=True,
+        ledger_url=stack.simulator_url,
+    )
+    deadline = time.monotonic() + within_s
+    while True:
+        findings = audit(await gather(order))
+        if {each.check for each in broken(findings)} != {AT_REST} or time.monotonic() >= deadline:
+            return findings
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def broken(findings: Sequence[Finding]) -> list[Finding]:
+    """Those that found a breach."""
+    return [each for each in findings if each.breaches]
+
+
+def in_words(findings: Sequence[Finding]) -> str:
+    """`clean`, or which promises are not kept, how often, and the first that shows each."""
+    told = [
+        f"{each.check} ({len(each.breaches)}): {each.breaches[0].id} {each.breaches[0].told}"
+        for each in broken(findings)
+    ]
+    return "; ".join(told) or "clean"
