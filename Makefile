@@ -50,7 +50,7 @@ faults: setup ## the long form of the faults: every point under load, frozen wor
 interop: setup ## SMPP against software that others wrote; .ci/interop-peers installs it
 	$(BIN)/pytest -q -rs -m interop tests/interop $(ARGS)
 
-bench: setup ## what a verification costs, on Apache Kafka; PROFILE=1 adds flame graphs
+bench: setup ## what a verification costs; ARGS=--quick, GROWTH=1 (a million stored), SOAK=1, PROFILE=1
 	$(BIN)/python -m tests.bench $(ARGS)
 
 bench-fraud: setup ## fraud scoring beside public rules, over held-out worlds; ARGS="--seeds 4" is the short form

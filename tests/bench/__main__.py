@@ -1,163 +1,175 @@
-"""`python -m tests.bench`: the figures of the performance table, printed and written to .bench/latest.json.
+"""`make bench`: the figures of the performance table, printed, and written to .bench/latest.json.
 
-Runs the whole stack on this machine, generator and carriers included. Compare CPU time and ratios between commits,
-not seconds: machines are noisy.
+Runs the whole stack on this machine, generator and carriers included. Compare CPU time, counts and ratios between
+commits, not seconds: machines are noisy.
 """
 
 import argparse
 import asyncio
 import os
-import platform as machine
-import statistics
+import shutil
+import sys
 import tempfile
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import orjson
 import uvloop
 from rich.console import Console
-from rich.table import Table
 
-from tests.bench import processes
-from tests.bench.load import Platform, Seen
-from watchword.local.kafka import Kind
+from tests.bench import folding, printing, processes, profiling
+from tests.bench.database import TableUse, tables_each, totals_each
+from tests.bench.figures import Report, Run, Spread, document
+from tests.bench.load import Platform
+from tests.bench.measuring import Bench, Lengths
+from watchword.local.auditing import audited, in_words
+from watchword.local.kafka import Kind, Tuning
+from watchword.local.process import LocalServerError
 from watchword.local.stack import Plan, Stack
 
-console = Console(stderr=True)
-OUTSIDE = ("simulator", "postgres", "kafka")
-KEPT_UP = 0.97
+CONFIGURATION = Path(__file__).with_name("configuration.toml")
+RESULTS = Path(".bench")
+FULL = Lengths(warm_up_s=10, probe_s=8, run_s=20, runs=3)
+QUICK = Lengths(warm_up_s=4, probe_s=4, run_s=5, runs=1)
+FIRST_PER_S = 60.0
+SOAK_S = 600.0
+SLACK = timedelta(seconds=5)  # between the clock of this process and that of Postgres
 
 
 @dataclass
-class Run:
-    """One load at one rate: what it saw and what every part used."""
+class Found:
+    """What a bench found, as far as it has come."""
 
-    rate_per_s: float
-    seconds: float
-    seen: Seen
-    cpu_ms: dict[str, float]
-    rss_mib: dict[str, float]
-
-    @property
-    def kept_up(self) -> bool:
-        """Whether nearly everything that was started was approved."""
-        return self.seen.approved >= KEPT_UP * self.seen.started
+    runs: Sequence[Run] = ()
+    sustained_per_s: float = 0.0
+    stored: Mapping[int, Spread] = field(default_factory=dict)
+    totals: Mapping[str, float] = field(default_factory=dict)
+    tables: Sequence[TableUse] = ()
+    grown: Mapping[str, float] = field(default_factory=dict)
+    fold: folding.Outcome | None = None
+    audit: str = ""
 
 
-async def one_run(stack: Stack, platform: Platform, *, rate_per_s: float, seconds: float) -> Run:
-    """Load the stack once and measure it."""
-    pids = processes.groups(stack)
-    before = processes.cpu_ms(pids)
-    seen = await platform.run(rate_per_s=rate_per_s, seconds=seconds)
-    used = {name: after - before[name] for name, after in processes.cpu_ms(pids).items()}
-    run = Run(rate_per_s, seconds, seen, used, processes.resident_mib(pids))
-    ours = sum(ms for name, ms in used.items() if name not in OUTSIDE) / max(seen.approved, 1)
-    console.print(
-        f"  {rate_per_s:g}/s for {seconds:g} s: {seen.approved}/{seen.started} approved, "
-        f"{ours:.2f} CPU-ms each in our processes {seen.refused or ''}"
-    )
-    return run
-
-
-async def measure(stack: Stack, options: argparse.Namespace) -> dict[str, Any]:
-    """Warm up, find the rate that is sustained, then measure at half of it, several times."""
+async def conduct(stack: Stack, options: argparse.Namespace) -> Found:
+    """Every part that was asked for, in an order in which none disturbs the next, and the audit."""
+    began = datetime.now(UTC) - SLACK
+    found = Found()
     async with Platform(api=stack.api_url, key=stack.api_key, simulator=stack.simulator_url) as platform:
-        await one_run(stack, platform, rate_per_s=50, seconds=5)
-        sustained = await sustained_rate(stack, platform, options)
-        half = options.rate or max(sustained / 2, 10)
-        runs = [await one_run(stack, platform, rate_per_s=half, seconds=options.seconds) for _ in range(options.runs)]
-    return {"sustained_per_s": sustained, "half_per_s": half, **figures(runs)}
+        bench = Bench(stack, platform, lengths(options), say)
+        await bench.warm_up()
+        if options.fold:
+            await folding.verified(bench, options.fold, options.rate or FIRST_PER_S)
+            found.fold = await folding.compared(stack)
+        else:
+            await measure(stack, bench, options, found)
+    say("the audit looks at all of it")
+    found.audit = in_words(await audited(stack, since=began))
+    return found
 
 
-async def sustained_rate(stack: Stack, platform: Platform, options: argparse.Namespace) -> float:
-    """The highest of the tried rates at which everything that is started is approved in time."""
-    best = 0.0
-    for rate in options.rates:
-        run = await one_run(stack, platform, rate_per_s=rate, seconds=options.probe_seconds)
-        if not run.kept_up:
-            break
-        best = rate
-    return best
+async def measure(stack: Stack, bench: Bench, options: argparse.Namespace, found: Found) -> None:
+    """The figures, one after the other."""
+    found.sustained_per_s = options.sustained or await bench.sustained(FIRST_PER_S)
+    half = options.rate or max(found.sustained_per_s / 2, 1.0)
+    before = await bench.counted()
+    found.runs = await bench.measured(half)
+    after = await bench.counted()
+    approved = sum(run.seen.approved for run in found.runs)
+    found.totals = totals_each(before, after, approved)
+    found.tables = list(tables_each(before, after, approved))
+    if options.profile:
+        await profile(stack, bench, half, options)
+    if options.soak:
+        found.grown = (await bench.soaked(half, options.soak)).grown()
+    found.stored = await bench.grown(options.stored, half)
 
 
-def figures(runs: list[Run]) -> dict[str, Any]:
-    """Minimum, median and maximum over the runs, of everything per verification."""
-    workers = [name for name in runs[0].cpu_ms if name not in OUTSIDE]
-
-    def per(run: Run, *names: str) -> float:
-        return sum(run.cpu_ms[name] for name in names) / max(run.seen.approved, 1)
-
-    return {
-        "cpu_ms": {
-            "ours": {name: spread([per(run, name) for run in runs]) for name in workers},
-            "ours_total": spread([per(run, *workers) for run in runs]),
-            "postgres": spread([per(run, "postgres") for run in runs]),
-            "kafka": spread([per(run, "kafka") for run in runs]),
-            "all": spread([per(run, *workers, "postgres", "kafka") for run in runs]),
-        },
-        "latency_ms": {
-            stage: {
-                "p50": spread([quantile(getattr(run.seen, f"{stage}_ms"), 0.50) for run in runs]),
-                "p99": spread([quantile(getattr(run.seen, f"{stage}_ms"), 0.99) for run in runs]),
-            }
-            for stage in ("accept", "carrier", "check")
-        },
-        "rss_mib": {name: round(max(run.rss_mib[name] for run in runs), 1) for name in workers},
-        "runs": len(runs),
-    }
+async def profile(stack: Stack, bench: Bench, rate_per_s: float, options: argparse.Namespace) -> None:
+    """A load of its own, for the profiler slows what it looks at."""
+    seconds = lengths(options).run_s
+    say(f"flame graphs of {seconds:g} s at {rate_per_s:g}/s")
+    pids = {name: child.process.pid for name, child in stack.children.items()}
+    load = asyncio.create_task(bench.load(rate_per_s, seconds + 2))
+    for file in await profiling.flame_graphs(pids, RESULTS, seconds):
+        say(f"written: {file}")
+    await load
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    """Minimum, median and maximum."""
-    return {
-        "min": round(min(values), 3),
-        "median": round(statistics.median(values), 3),
-        "max": round(max(values), 3),
-    }
+def lengths(options: argparse.Namespace) -> Lengths:
+    """How long each part takes."""
+    usual = QUICK if options.quick else FULL
+    return Lengths(
+        warm_up_s=usual.warm_up_s,
+        probe_s=options.probe_seconds or usual.probe_s,
+        run_s=options.seconds or usual.run_s,
+        runs=options.runs or usual.runs,
+    )
 
 
-def quantile(values: list[float], part: float) -> float:
-    """The value below which `part` of all lie; 0 of none."""
-    return sorted(values)[min(int(len(values) * part), len(values) - 1)] if values else 0.0
+def say(line: str) -> None:
+    """How far it is, with the seconds since the beginning, on stderr."""
+    _progress.print(f"  {time.monotonic() - _began:6.1f} s  {line}", highlight=False, soft_wrap=True)
 
 
-def show(told: dict[str, Any]) -> None:
-    """The figures as a table."""
-    table = Table("figure", "min", "median", "max", title=f"{told['kafka']}, {told['half_per_s']:g} verifications/s")
-    rows = {f"CPU-ms {name}": each for name, each in told["cpu_ms"]["ours"].items()}
-    rows |= {f"CPU-ms {name}": told["cpu_ms"][name] for name in ("ours_total", "postgres", "kafka", "all")}
-    for stage, each in told["latency_ms"].items():
-        rows |= {f"{stage} {part} ms": each[part] for part in ("p50", "p99")}
-    for name, each in rows.items():
-        table.add_row(name, *(f"{each[part]:.2f}" for part in ("min", "median", "max")))
-    Console().print(table)
-    Console().print(f"sustained: {told['sustained_per_s']:g} verifications/s; resident MiB: {told['rss_mib']}")
+_progress = Console(stderr=True)
+_began = time.monotonic()
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for; GROWTH=1, SOAK=1 and PROFILE=1 in the environment stand for the long options."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--quick", action="store_true", help="one short run, to see that everything works")
+    parser.add_argument("--runs", type=int, default=0, help="measured runs; 3, or 1 with --quick")
+    parser.add_argument("--seconds", type=float, default=0, help="length of a measured run; 20, or 5 with --quick")
+    parser.add_argument("--probe-seconds", type=float, default=0, help="length of a run that looks for the limit")
+    parser.add_argument("--sustained", type=float, default=0, help="take this as the limit instead of looking for it")
+    parser.add_argument("--rate", type=float, default=0, help="verifications/s of measured runs; 0: half of the limit")
+    parser.add_argument("--stored", type=int, nargs="*", help="sizes; 10000 100000, GROWTH=1 adds 1000000")
+    parser.add_argument("--soak", type=float, default=0, help="seconds of load to watch memory; SOAK=1: 600")
+    parser.add_argument("--profile", action="store_true", help="a flame graph of each worker; PROFILE=1")
+    parser.add_argument("--fold", type=int, default=0, help="after so many verifications, fold the topics and compare")
+    parser.add_argument("--kafka", type=Kind, default=Kind.AUTO, choices=list(Kind))
+    options = parser.parse_args(words)
+    options.profile |= bool(os.environ.get("PROFILE"))
+    options.soak = options.soak or (SOAK_S if os.environ.get("SOAK") else 0)
+    if options.stored is None:
+        options.stored = [10_000] if options.quick else [10_000, 100_000]
+        options.stored += [1_000_000] if os.environ.get("GROWTH") else []
+    return options
 
 
 def main() -> None:
-    """Start the stack, measure, print, write, stop."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--runs", type=int, default=3, help="measured runs")
-    parser.add_argument("--seconds", type=float, default=20, help="length of a measured run")
-    parser.add_argument("--rate", type=float, default=0, help="verifications/s of measured runs; 0: half of sustained")
-    parser.add_argument("--rates", type=float, nargs="*", default=[100, 200, 300, 400, 500, 600, 800, 1000, 1200])
-    parser.add_argument("--probe-seconds", type=float, default=8, help="length of a run that looks for the limit")
-    parser.add_argument("--kafka", type=Kind, default=Kind.AUTO, choices=list(Kind))
-    options = parser.parse_args()
+    """Start the stack, measure, print, write, stop; exits 1 where a promise was broken or the fold differs."""
+    options = arguments()
+    host = processes.host()
     directory = Path(tempfile.mkdtemp(prefix="watchword-bench-"))
-    stack = Stack(Plan(directory=directory, kafka=options.kafka), say=lambda line: console.print(f"  {line}"))
+    plan = Plan(directory=directory, kafka=options.kafka, tuning=Tuning.STEADY, configuration=CONFIGURATION)
+    stack = Stack(plan, say=say)
     try:
         stack.start()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            told = runner.run(measure(stack, options))
+            found = runner.run(conduct(stack, options))
+    except LocalServerError as error:
+        sys.exit(f"bench: {error}\n  its logs: {directory}")
     finally:
         stack.stop()
-    told |= {"kafka": stack.broker.label, "host": {"cpus": os.cpu_count(), "machine": machine.machine()}}
-    file = Path(".bench/latest.json")
-    file.parent.mkdir(exist_ok=True)
-    file.write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2))
-    show(told)
+    shutil.rmtree(directory, ignore_errors=True)
+    console = Console()
+    if found.runs:
+        report = Report(found.runs, found.sustained_per_s, found.stored, found.audit, stack.broker.label, host)
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "latest.json").write_bytes(orjson.dumps(document(report), option=orjson.OPT_INDENT_2))
+        printing.figures(console, report)
+        printing.database(console, found.totals, found.tables)
+        printing.memory(console, report, found.grown)
+    if found.fold is not None:
+        console.print(f"fold: {found.fold.told}")
+    console.print(f"audit: {found.audit}", soft_wrap=True, highlight=False)
+    if found.audit != "clean" or (found.fold is not None and found.fold.differs):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """What processes used, by /proc: CPU milliseconds and resident memory. Linux only."""
 
 import os
+import platform
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from watchword.local.process import children
 from watchword.local.stack import Stack
@@ -37,3 +40,31 @@ def _used_ms(pid: int) -> float:
     except (FileNotFoundError, ProcessLookupError):
         return 0.0
     return sum(int(fields[index]) for index in (11, 12, 13, 14)) * TICK_MS
+
+
+def host() -> dict[str, Any]:
+    """What this machine is: figures of two machines are not compared."""
+    model = next((line for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
+    memory_kib = next((line.split()[1] for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), "0")
+    return {
+        "cpus": os.cpu_count(),
+        "cpu": model.partition(":")[2].strip(),
+        "memory_mib": int(memory_kib) // 1024,
+        "machine": platform.machine(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "loop_ms": round(_loop_ms(), 1),
+    }
+
+
+def _loop_ms() -> float:
+    """How long a million turns of an empty loop take: how fast this machine is at this hour, for Python."""
+    began = time.perf_counter()
+    for _ in range(1_000_000):
+        pass
+    return (time.perf_counter() - began) * 1000
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text("utf-8", "replace").splitlines()

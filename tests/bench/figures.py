@@ -1,0 +1,172 @@
+"""From runs to the figures of the performance table. Pure."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+OUTSIDE = ("simulator", "postgres", "kafka")
+STAGES = ("accept", "carrier", "check")
+KEPT_UP = 0.97
+BEHIND_MAX_S = 1.0
+ALWAYS_TOLD = (10_000, 1_000_000)
+
+
+@dataclass
+class Seen:
+    """What a load saw. Latencies in milliseconds; `unfinished` were under way when the last request left, `took_s` is
+    how long it took to let all of them leave."""
+
+    accept_ms: list[float] = field(default_factory=list)
+    carrier_ms: list[float] = field(default_factory=list)
+    check_ms: list[float] = field(default_factory=list)
+    started: int = 0
+    approved: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    failed: int = 0
+    unfinished: int = 0
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One load at one rate: what it saw and what every part used, simulator, Postgres and Kafka included."""
+
+    rate_per_s: float
+    seconds: float
+    seen: Seen
+    cpu_ms: Mapping[str, float]
+    rss_mib: Mapping[str, float]
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """Our own processes."""
+        return tuple(name for name in self.cpu_ms if name not in OUTSIDE)
+
+    @property
+    def kept_up(self) -> bool:
+        """Whether requests left at their time, nearly all were approved, and none piled up: what was under way in the
+        end is no more than what leaves in a second."""
+        seen = self.seen
+        on_time = seen.took_s <= self.seconds / KEPT_UP
+        return (
+            on_time
+            and seen.approved >= KEPT_UP * seen.started
+            and seen.unfinished <= max(self.rate_per_s * BEHIND_MAX_S, 1)
+        )
+
+    def cpu_ms_each(self, *names: str) -> float:
+        """CPU milliseconds that these parts used for one approved verification."""
+        return sum(self.cpu_ms[name] for name in names) / max(self.seen.approved, 1)
+
+    @property
+    def ours_ms(self) -> float:
+        """CPU milliseconds of our processes for one verification."""
+        return self.cpu_ms_each(*self.workers)
+
+    @property
+    def all_ms(self) -> float:
+        """The same with Postgres and Kafka."""
+        return self.cpu_ms_each(*self.workers, "postgres", "kafka")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over several runs."""
+
+    min: float
+    median: float
+    max: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a bench found. `stored` is CPU-ms of one verification, Postgres and Kafka included, by how many
+    verifications the database held; `grown` how much larger each worker became in the second half of a long load, as
+    a share; `tables` are rows about the database, to be printed."""
+
+    runs: Sequence[Run]
+    sustained_per_s: float
+    stored: Mapping[int, Spread]
+    audit: str
+    kafka: str
+    host: Mapping[str, Any]
+    grown: Mapping[str, float] = field(default_factory=dict)
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Minimum, median and maximum. Raises ValueError for no values."""
+    return Spread(round(min(values), 3), round(statistics.median(values), 3), round(max(values), 3))
+
+
+def quantile(values: Sequence[float], part: float) -> float:
+    """The value below which `part` of all lie; 0 of none."""
+    return sorted(values)[min(int(len(values) * part), len(values) - 1)] if values else 0.0
+
+
+def latency(runs: Sequence[Run], stage: str, part: float) -> Spread:
+    """One quantile of one stage, over the runs."""
+    return spread([quantile(getattr(run.seen, f"{stage}_ms"), part) for run in runs])
+
+
+def document(report: Report) -> dict[str, Any]:
+    """What is written to .bench/latest.json: of several runs the median, None for what was not measured."""
+    runs = report.runs
+
+    workers = runs[0].workers
+
+    def cpu(*names: str) -> float:
+        return spread([run.cpu_ms_each(*names) for run in runs]).median
+
+    return {
+        "cpu_ms": {
+            "ours": {name: cpu(name) for name in workers},
+            "ours_total": cpu(*workers),
+            "postgres": cpu("postgres"),
+            "kafka": cpu("kafka"),
+            "all": cpu(*workers, "postgres", "kafka"),
+        },
+        "sustained_per_s": report.sustained_per_s,
+        "latency_ms": {
+            stage: {"p50": latency(runs, stage, 0.50).median, "p99": latency(runs, stage, 0.99).median}
+            for stage in STAGES
+        },
+        "rss_mib": {name: round(max(run.rss_mib[name] for run in runs), 1) for name in workers},
+        "growth": {
+            f"stored_{short(count)}": report.stored[count].median if count in report.stored else None
+            for count in sorted({*ALWAYS_TOLD, *report.stored})
+        },
+        "audit": report.audit,
+        "runs": len(runs),
+        "kafka": report.kafka,
+        "host": dict(report.host),
+    }
+
+
+def rows(report: Report) -> list[tuple[str, Spread]]:
+    """Every figure that has a spread, in the order in which it is printed."""
+    runs = report.runs
+    told = [
+        (f"CPU-ms {name}", spread([run.cpu_ms_each(name) for run in runs])) for name in (*runs[0].workers, *OUTSIDE)
+    ]
+    told.append(("CPU-ms ours", spread([run.ours_ms for run in runs])))
+    told.append(("CPU-ms ours, Postgres, Kafka", spread([run.all_ms for run in runs])))
+    for stage in STAGES:
+        told += [(f"{stage} p{part} ms", latency(runs, stage, part / 100)) for part in (50, 99)]
+    told += [(f"MiB {name}", spread([run.rss_mib[name] for run in runs])) for name in runs[0].workers]
+    told += [(f"CPU-ms with {short(count)} stored", each) for count, each in sorted(report.stored.items())]
+    return told
+
+
+def growth(stored: Mapping[int, Spread]) -> float:
+    """Cost at the most that was stored, as a multiple of that at the least; 1 where one size was measured."""
+    sizes = sorted(stored)
+    return stored[sizes[-1]].median / max(stored[sizes[0]].median, 1e-9) if sizes else 1.0
+
+
+def short(count: int) -> str:
+    """10000 as `10k`, 1000000 as `1m`."""
+    for size, letter in ((1_000_000, "m"), (1_000, "k")):
+        if count >= size and count % size == 0:
+            return f"{count // size}{letter}"
+    return str(count)

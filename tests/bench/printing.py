@@ -1,0 +1,50 @@
+"""The figures of a bench as tables."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.database import TableUse
+from tests.bench.figures import Report, growth, rows, short
+
+
+def figures(console: Console, report: Report) -> None:
+    """Minimum, median and maximum of everything, and what has none."""
+    rate = report.runs[0].rate_per_s
+    table = Table("figure", "min", "median", "max", title=f"{report.kafka}, {rate:g} verifications/s")
+    for name, each in rows(report):
+        table.add_row(name, *(f"{value:,.2f}" for value in (each.min, each.median, each.max)))
+    console.print(table)
+    console.print(f"sustained: {report.sustained_per_s:g} verifications/s on {report.host['cpus']} CPUs")
+    if len(report.stored) > 1:
+        sizes = sorted(report.stored)
+        console.print(
+            f"cost growth: {growth(report.stored):.3f} times from {short(sizes[0])} to {short(sizes[-1])} stored"
+        )
+
+
+def database(console: Console, totals: Mapping[str, float], tables: Sequence[TableUse]) -> None:
+    """What Postgres does for one verification."""
+    table = Table(
+        "table", "indexes", "inserts", "updates", "HOT", "deletes", "rows scanned", title="for one verification"
+    )
+    for use in tables:
+        told = (use.inserted, use.updated, use.deleted, use.scanned)
+        inserted, updated, deleted, scanned = (f"{value:.2f}" for value in told)
+        hot = f"{use.hot:.0%}" if use.updated else ""
+        table.add_row(use.name, str(use.indexes), inserted, updated, hot, deleted, scanned)
+    console.print(table)
+    console.print(
+        f"for one verification: {totals['wal_bytes']:,.0f} bytes of WAL ({totals['full_pages']:.2f} full pages), "
+        f"{totals['commits']:.2f} commits, {totals['blocks']:,.0f} blocks touched"
+    )
+
+
+def memory(console: Console, report: Report, grown: Mapping[str, float]) -> None:
+    """By how much each worker grew in the second half of a long load."""
+    if not grown:
+        console.print("memory over ten minutes: not measured; SOAK=1 does")
+        return
+    told = ", ".join(f"{name} {share:+.1%}" for name, share in grown.items())
+    console.print(f"memory, second half of the long load: {told}")
