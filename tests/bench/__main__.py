@@ -25,10 +25,13 @@ from tests.bench.database import TableUse, tables_each, totals_each
 from tests.bench.figures import Report, Run, Spread, document
 from tests.bench.load import Platform
 from tests.bench.measuring import Bench, Lengths
+from watchword.audit.gather import LedgerError
 from watchword.local.auditing import audited, in_words
 from watchword.local.kafka import Kind, Tuning
 from watchword.local.process import LocalServerError
 from watchword.local.stack import Plan, Stack
+from watchword.replay.fold import TooMany
+from watchword.replay.reading import READ_ERRORS
 
 CONFIGURATION = Path(__file__).with_name("configuration.toml")
 RESULTS = Path(".bench")
@@ -66,7 +69,10 @@ async def conduct(stack: Stack, options: argparse.Namespace) -> Found:
         else:
             await measure(stack, bench, options, found)
     say("the audit looks at all of it")
-    found.audit = in_words(await audited(stack, since=began))
+    try:
+        found.audit = in_words(await audited(stack, since=began))
+    except (*READ_ERRORS, LedgerError, TooMany) as error:
+        found.audit = f"broke off: {error!r}"  # what was measured is not lost with it
     return found
 
 

@@ -30,6 +30,7 @@ from watchword.runtime.postgres import statements
 
 LEDGER_TIMEOUT_S = 20.0
 LEDGER_BYTES_MAX = 256 * 1024 * 1024
+LEDGER_CHUNK_BYTES = 1024 * 1024
 BEFORE = timedelta(seconds=60)
 # Risk levels are mirrored without a group; nobody commits an offset there.
 _WITHOUT_GROUP = frozenset({topics.RISK_LEVELS})
@@ -163,7 +164,11 @@ async def _ledger(order: Order) -> dict[str, int]:
     """
     try:
         async with _session() as session, session.get(f"{order.ledger_url.rstrip('/')}/ledger") as answer:
-            body = await answer.content.read(LEDGER_BYTES_MAX)
+            body = bytearray()
+            async for chunk in answer.content.iter_chunked(LEDGER_CHUNK_BYTES):
+                body += chunk
+                if len(body) > LEDGER_BYTES_MAX:
+                    raise LedgerError(f"{order.ledger_url} tells more than {LEDGER_BYTES_MAX} bytes")
             if answer.status != 200:
                 raise LedgerError(f"{order.ledger_url} answers {answer.status}")
             told: dict[str, dict[str, int]] = msgspec.json.decode(body)

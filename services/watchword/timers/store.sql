@@ -203,6 +203,7 @@ WHERE key IN (SELECT key FROM limits WHERE tat < statement_timestamp() - $1::int
 
 -- name: numbers_after
 -- The next numbers in the order of the key, and which of them are idle: every pointer is to a week that was dropped.
+-- Pointers are looked for number by number: asked with NOT EXISTS, Postgres reads all of them first.
 WITH looked_at AS MATERIALIZED (
     SELECT tenant, number_token
     FROM subjects
@@ -210,12 +211,15 @@ WITH looked_at AS MATERIALIZED (
     ORDER BY tenant, number_token
     LIMIT $3
 )
-SELECT n.tenant, n.number_token, NOT EXISTS (
-           SELECT FROM latest_verifications AS l
-           WHERE l.tenant = n.tenant AND l.number_token = n.number_token
-             AND l.verification_id >= uuid_floor(date_trunc('week', statement_timestamp() - $4::interval))
-       ) AS idle
+SELECT n.tenant, n.number_token, kept.verification_id IS NULL AS idle
 FROM looked_at AS n
+LEFT JOIN LATERAL (
+    SELECT l.verification_id
+    FROM latest_verifications AS l
+    WHERE l.tenant = n.tenant AND l.number_token = n.number_token
+      AND l.verification_id >= uuid_floor(date_trunc('week', statement_timestamp() - $4::interval))
+    LIMIT 1
+) AS kept ON true
 ORDER BY n.tenant, n.number_token
 
 -- name: hold_numbers
