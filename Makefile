@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -52,6 +52,9 @@ interop: setup ## SMPP against software that others wrote; .ci/interop-peers ins
 
 bench: setup ## what a verification costs; ARGS=--quick, GROWTH=1 (a million stored), SOAK=1, PROFILE=1
 	$(BIN)/python -m tests.bench $(ARGS)
+
+scale: setup ## one worker as 1, 2 and 4 processes under load; ARGS="--worker dispatch"
+	$(BIN)/python -m tests.bench.scaling $(ARGS)
 
 bench-fraud: setup ## fraud scoring beside public rules, over held-out worlds; ARGS="--seeds 4" is the short form
 	nice -n 19 $(BIN)/python -m tests.bench.fraud $(ARGS)

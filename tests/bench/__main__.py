@@ -152,7 +152,9 @@ def main() -> None:
     options = arguments()
     host = processes.host()
     directory = Path(tempfile.mkdtemp(prefix="watchword-bench-"))
-    plan = Plan(directory=directory, kafka=options.kafka, tuning=Tuning.STEADY, configuration=CONFIGURATION)
+    plan = Plan(
+        directory=directory, kafka=options.kafka, tuning=Tuning.STEADY, forked=False, configuration=CONFIGURATION
+    )
     stack = Stack(plan, say=say)
     try:
         stack.start()

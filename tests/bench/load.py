@@ -136,6 +136,7 @@ class Platform:
         if opened is None or found is None:
             return
         carried_at = datetime.fromisoformat(message["sms"]["time"]).timestamp()
+        self.seen.carried_at.append(carried_at)
         self.seen.carrier_ms.append(max(carried_at - opened.accepted_at, 0) * 1000)
         self._begin(self._check(opened, found[0]), tasks)
 

@@ -52,6 +52,7 @@ class Plan:
     directory: Path
     kafka: Kind = Kind.AUTO
     tuning: Tuning = Tuning.QUICK
+    forked: bool = True
     http_port: int = 0
     seed: int = 1
     groups: Sequence[str] = GROUPS
@@ -309,7 +310,7 @@ class Stack:
             environment=dict(environment),
             stop_signal=signal.SIGTERM,
             stop_within_s=STOP_WITHIN_S,
-            launch=warm.fork if sys.platform == "linux" else None,
+            launch=warm.fork if self.plan.forked and sys.platform == "linux" else None,
         )
 
     def _await_ready(self, child: Child) -> None:
