@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale capacity clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -55,6 +55,9 @@ bench: setup ## what a verification costs; ARGS=--quick, GROWTH=1 (a million sto
 
 scale: setup ## one worker as 1, 2 and 4 processes under load; ARGS="--worker dispatch"
 	$(BIN)/python -m tests.bench.scaling $(ARGS)
+
+capacity: setup ## what 10,000 verifications/s need, from the figures of the last bench; ARGS="--per-s 500"
+	@$(BIN)/python -m tests.bench.capacity $(ARGS)
 
 bench-fraud: setup ## fraud scoring beside public rules, over held-out worlds; ARGS="--seeds 4" is the short form
 	nice -n 19 $(BIN)/python -m tests.bench.fraud $(ARGS)

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import uvloop
@@ -22,7 +23,7 @@ from rich.console import Console
 
 from tests.bench import folding, printing, processes, profiling
 from tests.bench.database import TableUse, tables_each, totals_each
-from tests.bench.figures import Report, Run, Spread, document
+from tests.bench.figures import Report, Run, Stored, details, document
 from tests.bench.load import Platform
 from tests.bench.measuring import Bench, Lengths
 from watchword.audit.gather import LedgerError
@@ -48,7 +49,7 @@ class Found:
 
     runs: Sequence[Run] = ()
     sustained_per_s: float = 0.0
-    stored: Mapping[int, Spread] = field(default_factory=dict)
+    stored: Mapping[int, Stored] = field(default_factory=dict)
     totals: Mapping[str, float] = field(default_factory=dict)
     tables: Sequence[TableUse] = ()
     grown: Mapping[str, float] = field(default_factory=dict)
@@ -80,11 +81,11 @@ async def measure(stack: Stack, bench: Bench, options: argparse.Namespace, found
     """The figures, one after the other."""
     found.sustained_per_s = options.sustained or await bench.sustained(FIRST_PER_S)
     half = options.rate or max(found.sustained_per_s / 2, 1.0)
-    before = await bench.counted()
-    found.runs = await bench.measured(half)
-    after = await bench.counted()
+    topics = processes.topic_bytes(stack)
+    found.runs, before, after = await bench.each(half)
     approved = sum(run.seen.approved for run in found.runs)
-    found.totals = totals_each(before, after, approved)
+    topics = processes.topic_bytes(stack) - topics
+    found.totals = totals_each(before, after, approved) | {"topic_bytes": topics / max(approved, 1)}
     found.tables = list(tables_each(before, after, approved))
     if options.profile:
         await profile(stack, bench, half, options)
@@ -147,6 +148,19 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
+def tell(console: Console, found: Found, kafka: str, host: Mapping[str, Any]) -> None:
+    """Write the figures to .bench/latest.json, what is beside them to details.json, and print both."""
+    report = Report(
+        found.runs, found.sustained_per_s, found.stored, found.audit, kafka, host, found.grown, found.totals
+    )
+    RESULTS.mkdir(exist_ok=True)
+    for name, value in (("latest", document(report)), ("details", details(report))):
+        (RESULTS / f"{name}.json").write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+    printing.figures(console, report)
+    printing.database(console, found.totals, found.tables)
+    printing.memory(console, found.grown)
+
+
 def main() -> None:
     """Start the stack, measure, print, write, stop; exits 1 where a promise was broken or the fold differs."""
     options = arguments()
@@ -167,12 +181,7 @@ def main() -> None:
     shutil.rmtree(directory, ignore_errors=True)
     console = Console()
     if found.runs:
-        report = Report(found.runs, found.sustained_per_s, found.stored, found.audit, stack.broker.label, host)
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "latest.json").write_bytes(orjson.dumps(document(report), option=orjson.OPT_INDENT_2))
-        printing.figures(console, report)
-        printing.database(console, found.totals, found.tables)
-        printing.memory(console, report, found.grown)
+        tell(console, found, stack.broker.label, host)
     if found.fold is not None:
         console.print(f"fold: {found.fold.told}")
     console.print(f"audit: {found.audit}", soft_wrap=True, highlight=False)

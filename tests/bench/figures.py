@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 OUTSIDE = ("simulator", "postgres", "kafka")
@@ -82,18 +82,28 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """What one verification cost while many were stored: CPU-ms, Postgres and Kafka included, and how many blocks
+    Postgres touched for it, which no noise moves."""
+
+    cpu_ms: Spread
+    blocks: float
+
+
+@dataclass(frozen=True)
 class Report:
-    """Everything a bench found. `stored` is CPU-ms of one verification, Postgres and Kafka included, by how many
-    verifications the database held; `grown` how much larger each worker became in the second half of a long load, as
-    a share; `tables` are rows about the database, to be printed."""
+    """Everything a bench found. `stored` is by how many verifications the database held; `grown` how much larger each
+    worker became in the second half of a long load, as a share; `each` counts what one verification makes Postgres and
+    Kafka write."""
 
     runs: Sequence[Run]
     sustained_per_s: float
-    stored: Mapping[int, Spread]
+    stored: Mapping[int, Stored]
     audit: str
     kafka: str
     host: Mapping[str, Any]
     grown: Mapping[str, float] = field(default_factory=dict)
+    each: Mapping[str, float] = field(default_factory=dict)
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -135,7 +145,7 @@ def document(report: Report) -> dict[str, Any]:
         },
         "rss_mib": {name: round(max(run.rss_mib[name] for run in runs), 1) for name in workers},
         "growth": {
-            f"stored_{short(count)}": report.stored[count].median if count in report.stored else None
+            f"stored_{short(count)}": report.stored[count].cpu_ms.median if count in report.stored else None
             for count in sorted({*ALWAYS_TOLD, *report.stored})
         },
         "audit": report.audit,
@@ -156,14 +166,24 @@ def rows(report: Report) -> list[tuple[str, Spread]]:
     for stage in STAGES:
         told += [(f"{stage} p{part} ms", latency(runs, stage, part / 100)) for part in (50, 99)]
     told += [(f"MiB {name}", spread([run.rss_mib[name] for run in runs])) for name in runs[0].workers]
-    told += [(f"CPU-ms with {short(count)} stored", each) for count, each in sorted(report.stored.items())]
+    told += [(f"CPU-ms with {short(count)} stored", each.cpu_ms) for count, each in sorted(report.stored.items())]
     return told
 
 
-def growth(stored: Mapping[int, Spread]) -> float:
+def growth(costs: Mapping[int, float]) -> float:
     """Cost at the most that was stored, as a multiple of that at the least; 1 where one size was measured."""
-    sizes = sorted(stored)
-    return stored[sizes[-1]].median / max(stored[sizes[0]].median, 1e-9) if sizes else 1.0
+    sizes = sorted(costs)
+    return costs[sizes[-1]] / max(costs[sizes[0]], 1e-9) if sizes else 1.0
+
+
+def details(report: Report) -> dict[str, Any]:
+    """What is written beside the document: every spread, and what one verification makes Postgres and Kafka write."""
+    return {
+        "one_verification": dict(report.each),
+        "figures": {name: asdict(each) for name, each in rows(report)},
+        "blocks": {f"stored_{short(count)}": each.blocks for count, each in sorted(report.stored.items())},
+        "memory_grown": dict(report.grown),
+    }
 
 
 def short(count: int) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.bench import processes
-from tests.bench.database import Counts, counts
-from tests.bench.figures import Run, Spread, spread
+from tests.bench.database import Counts, counts, totals_each
+from tests.bench.figures import Run, Stored, spread
 from tests.bench.load import Platform
 from tests.bench.search import Search
 from tests.bench.stored import Store
@@ -95,14 +95,22 @@ class Bench:
         await paced(COUNTED_WITHIN_S)
         return await counts(self._stack.dsn)
 
-    async def grown(self, sizes: Sequence[int], rate_per_s: float) -> dict[int, Spread]:
-        """CPU-ms of one verification, Postgres and Kafka included, with each of `sizes` stored."""
+    async def each(self, rate_per_s: float) -> tuple[list[Run], Counts, Counts]:
+        """Measured runs, and what Postgres had counted before and after them."""
+        before = await self.counted()
+        runs = await self.measured(rate_per_s)
+        return runs, before, await self.counted()
+
+    async def grown(self, sizes: Sequence[int], rate_per_s: float) -> dict[int, Stored]:
+        """What one verification costs with each of `sizes` stored."""
         told = {}
         store = Store(self._stack.dsn, most=max(sizes, default=1), say=self._say)
         for size in sorted(sizes):
             await store.grow(size)
             await self.load(rate_per_s, self._lengths.warm_up_s)
-            told[size] = spread([run.all_ms for run in await self.measured(rate_per_s)])
+            runs, before, after = await self.each(rate_per_s)
+            blocks = totals_each(before, after, sum(run.seen.approved for run in runs))["blocks"]
+            told[size] = Stored(spread([run.all_ms for run in runs]), round(blocks, 1))
         return told
 
     async def soaked(self, rate_per_s: float, seconds: float) -> Soak:

@@ -19,12 +19,13 @@ def figures(console: Console, report: Report) -> None:
     console.print(f"sustained: {report.sustained_per_s:g} verifications/s on {report.host['cpus']} CPUs")
     if len(report.stored) > 1:
         sizes = sorted(report.stored)
-        console.print(
-            f"cost growth: {growth(report.stored):.3f} times from {short(sizes[0])} to {short(sizes[-1])} stored"
-        )
+        cpu = growth({count: each.cpu_ms.median for count, each in report.stored.items()})
+        blocks = growth({count: each.blocks for count, each in report.stored.items()})
+        sizes_told = f"from {short(sizes[0])} to {short(sizes[-1])} stored"
+        console.print(f"cost growth {sizes_told}: CPU {cpu:.3f} times, blocks touched {blocks:.3f} times")
 
 
-def database(console: Console, totals: Mapping[str, float], tables: Sequence[TableUse]) -> None:
+def database(console: Console, each: Mapping[str, float], tables: Sequence[TableUse]) -> None:
     """What Postgres does for one verification."""
     table = Table(
         "table", "indexes", "inserts", "updates", "HOT", "deletes", "rows scanned", title="for one verification"
@@ -36,12 +37,13 @@ def database(console: Console, totals: Mapping[str, float], tables: Sequence[Tab
         table.add_row(use.name, str(use.indexes), inserted, updated, hot, deleted, scanned)
     console.print(table)
     console.print(
-        f"for one verification: {totals['wal_bytes']:,.0f} bytes of WAL ({totals['full_pages']:.2f} full pages), "
-        f"{totals['commits']:.2f} commits, {totals['blocks']:,.0f} blocks touched"
+        f"for one verification: {each['wal_bytes']:,.0f} bytes of WAL ({each['full_pages']:.2f} full pages), "
+        f"{each['commits']:.2f} commits, {each['blocks']:,.0f} blocks touched, "
+        f"{each['topic_bytes']:,.0f} bytes of topics"
     )
 
 
-def memory(console: Console, report: Report, grown: Mapping[str, float]) -> None:
+def memory(console: Console, grown: Mapping[str, float]) -> None:
     """By how much each worker grew in the second half of a long load."""
     if not grown:
         console.print("memory over ten minutes: not measured; SOAK=1 does")

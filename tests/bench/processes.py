@@ -42,6 +42,12 @@ def _used_ms(pid: int) -> float:
     return sum(int(fields[index]) for index in (11, 12, 13, 14)) * TICK_MS
 
 
+def topic_bytes(stack: Stack) -> int:
+    """What the broker's topics hold, as they lie on disk; its own bookkeeping left out. Apache Kafka only."""
+    logs = (stack.plan.directory / "kafka" / "data").glob("*/*.log")
+    return sum(log.stat().st_size for log in logs if not log.parent.name.startswith("__"))
+
+
 def host() -> dict[str, Any]:
     """What this machine is: figures of two machines are not compared."""
     model = next((line for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.bench.figures import Report, Run, Seen, Spread, document, growth, quantile, rows, short
+from tests.bench.capacity import units_of
+from tests.bench.figures import Report, Run, Seen, Spread, Stored, details, document, growth, quantile, rows, short
 
 HOST = {"cpus": 2}
 
@@ -28,8 +29,8 @@ def shape(value: Any) -> Any:
 def report(**changes: Any) -> Report:
     told: dict[str, Any] = {
         "runs": [run_of(100), run_of(200), run_of(400)], "sustained_per_s": 120.0,
-        "stored": {10_000: Spread(1.0, 2.0, 3.0), 1_000_000: Spread(2.0, 2.2, 3.0)}, "audit": "clean",
-        "kafka": "Apache Kafka 4.3.1", "host": HOST,
+        "stored": {10_000: Stored(Spread(1.0, 2.0, 3.0), 300.0), 1_000_000: Stored(Spread(2.0, 2.2, 3.0), 330.0)},
+        "audit": "clean", "kafka": "Apache Kafka 4.3.1", "host": HOST,
     }  # fmt: skip
     return Report(**told | changes)
 
@@ -56,7 +57,8 @@ def test_the_document_has_the_shape_that_others_read() -> None:
 
 
 def test_what_was_not_measured_is_said_to_be_unknown() -> None:
-    told = document(report(stored={10_000: Spread(1.0, 2.0, 3.0), 100_000: Spread(1.0, 2.1, 3.0)}))
+    stored = {10_000: Stored(Spread(1.0, 2.0, 3.0), 300.0), 100_000: Stored(Spread(1.0, 2.1, 3.0), 300.0)}
+    told = document(report(stored=stored))
     assert told["growth"] == {"stored_10k": 2.0, "stored_100k": 2.1, "stored_1m": None}
 
 
@@ -64,6 +66,13 @@ def test_a_verification_costs_the_median_over_runs_and_never_the_simulator() -> 
     told = document(report())["cpu_ms"]
     assert told["ours"] == {"codes": 0.5, "fraud": 1.5}
     assert (told["ours_total"], told["postgres"], told["kafka"], told["all"]) == (2.0, 1.0, 2.0, 5.0)
+
+
+def test_what_is_beside_the_document_is_what_capacity_is_reckoned_from() -> None:
+    told = details(report(each={"wal_bytes": 9.0, "topic_bytes": 8.0}))
+    assert units_of(document(report()), told).wal_bytes == 9.0
+    assert told["blocks"] == {"stored_10k": 300.0, "stored_1m": 330.0}
+    assert told["figures"]["CPU-ms ours"] == {"min": 1.0, "median": 2.0, "max": 4.0}
 
 
 def test_every_figure_is_printed_with_its_spread() -> None:
@@ -93,5 +102,5 @@ def test_quantiles_sizes_and_growth() -> None:
     assert [quantile(list(range(100)), part) for part in (0.5, 0.99, 1.0)] == [50, 99, 99]
     assert quantile([], 0.5) == 0.0
     assert [short(count) for count in (10_000, 1_000_000, 1_500)] == ["10k", "1m", "1500"]
-    assert growth({10_000: Spread(1, 2.0, 3), 1_000_000: Spread(1, 2.2, 3)}) == pytest.approx(1.1)
+    assert growth({10_000: 2.0, 1_000_000: 2.2}) == pytest.approx(1.1)
     assert growth({}) == 1.0
