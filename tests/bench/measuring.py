@@ -17,7 +17,7 @@ from watchword.local.process import LocalServerError
 from watchword.local.stack import Stack
 
 WARM_UP_PER_S = 40.0
-REST_WITHIN_S = 120.0
+REST_WITHIN_S = 330.0  # longer than a code lives: after it nothing can be under way
 COUNTED_WITHIN_S = 1.5  # a backend hands its counters over a second after its last transaction
 LOOK_AT_MEMORY_EVERY_S = 5.0
 

@@ -31,7 +31,7 @@ from watchword.local.stack import Plan, Stack
 CONFIGURATION = Path(__file__).with_name("configuration.toml")
 WORKERS = ("fraud", "codes", "dispatch", "receipts")
 COUNTS = (1, 2, 4)
-REST_WITHIN_S = 120.0
+REST_WITHIN_S = 330.0  # longer than a code lives: after it nothing can be under way
 DRAIN_S = 90.0
 MIDDLE = (0.1, 0.9)  # of a backlog: the first waits for a process to begin, the last for the end of its tail
 _LATE = "SELECT count(*) FROM attempts WHERE state = 'skipped_late'"

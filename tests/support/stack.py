@@ -46,18 +46,20 @@ async def rows(stack: Stack, query: str, *arguments: Any) -> list[asyncpg.Record
 
 
 async def at_rest(stack: Stack, *, within_s: float = 30.0) -> None:
-    """Wait until nothing is left to be told and no attempt is under way. Asked so that an index answers, however much
-    is stored."""
+    """Wait until nothing is left to be told and no attempt is under way. Asked over one connection, and so that an
+    index answers, however much is stored."""
+    connection = await asyncpg.connect(stack.dsn, timeout=10)
 
     async def quiet() -> bool:
-        [told] = await rows(
-            stack,
+        return not await connection.fetchval(
             "SELECT EXISTS (SELECT FROM outbox) OR EXISTS (SELECT FROM attempts WHERE state = 'queued') "
-            "OR EXISTS (SELECT FROM attempts WHERE state = 'sending') AS busy",
+            "OR EXISTS (SELECT FROM attempts WHERE state = 'sending')"
         )
-        return not told["busy"]
 
-    await eventually(quiet, within_s=within_s, what="an empty outbox and no attempt under way")
+    try:
+        await eventually(quiet, within_s=within_s, what="an empty outbox and no attempt under way")
+    finally:
+        await connection.close(timeout=10)
 
 
 async def killed(stack: Stack, name: str) -> None:
