@@ -167,7 +167,11 @@ def main() -> None:
     host = processes.host()
     directory = Path(tempfile.mkdtemp(prefix="watchword-bench-"))
     plan = Plan(
-        directory=directory, kafka=options.kafka, tuning=Tuning.STEADY, forked=False, configuration=CONFIGURATION
+        directory=directory,
+        kafka=options.kafka,
+        tuning=Tuning.STEADY,
+        forked=options.quick,  # what is forked shares memory with its parent: quick to begin, and no figure
+        configuration=CONFIGURATION,
     )
     stack = Stack(plan, say=say)
     try:

@@ -1,5 +1,6 @@
 """What Postgres does for one verification: rows, HOT updates, WAL, blocks. Counts, which no noise moves."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,10 @@ _SQL = statements("tests.bench", "database.sql")
 
 @dataclass(frozen=True)
 class Counts:
-    """Everything Postgres has counted up to a moment: `totals` of the server, `tables` by name, `indexes` by table."""
+    """Everything Postgres has counted up to a moment: `totals` of the server, `tables` by name, `indexes` by table.
+    `at_s` is that moment on a clock that only goes forward."""
 
+    at_s: float
     totals: Mapping[str, float]
     tables: Mapping[str, Mapping[str, int]]
     indexes: Mapping[str, int]
@@ -44,6 +47,7 @@ async def counts(dsn: str) -> Counts:
     finally:
         await connection.close(timeout=10)
     return Counts(
+        at_s=time.monotonic(),
         totals={name: float(value) for name, value in dict(totals or {}).items()},
         tables={row["name"]: _numbers(dict(row)) for row in tables},
         indexes={row["name"]: row["indexes"] for row in indexes},
@@ -57,6 +61,14 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, int]:
 def totals_each(before: Counts, after: Counts, verifications: int) -> dict[str, float]:
     """The server's totals for one verification."""
     return {name: (value - before.totals[name]) / max(verifications, 1) for name, value in after.totals.items()}
+
+
+def blocks_each(idle: tuple[Counts, Counts], busy: tuple[Counts, Counts], verifications: int) -> float:
+    """Blocks touched for one verification, without what looking for overdue work touches by the second anyway."""
+    (still, later), (before, after) = idle, busy
+    by_the_second = (later.totals["blocks"] - still.totals["blocks"]) / (later.at_s - still.at_s)
+    touched = after.totals["blocks"] - before.totals["blocks"] - by_the_second * (after.at_s - before.at_s)
+    return touched / max(verifications, 1)
 
 
 def tables_each(before: Counts, after: Counts, verifications: int) -> Iterator[TableUse]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.bench import processes
-from tests.bench.database import Counts, counts, totals_each
+from tests.bench.database import Counts, blocks_each, counts
 from tests.bench.figures import Run, Stored, spread
 from tests.bench.load import Platform
 from tests.bench.search import Search
@@ -20,6 +20,7 @@ WARM_UP_PER_S = 40.0
 REST_WITHIN_S = 330.0  # longer than a code lives: after it nothing can be under way
 COUNTED_WITHIN_S = 1.5  # a backend hands its counters over a second after its last transaction
 LOOK_AT_MEMORY_EVERY_S = 5.0
+IDLE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,11 @@ class Bench:
         for size in sorted(sizes):
             await store.grow(size)
             await self.load(rate_per_s, self._lengths.warm_up_s)
-            runs, before, after = await self.each(rate_per_s)
-            blocks = totals_each(before, after, sum(run.seen.approved for run in runs))["blocks"]
+            still = await self.counted()
+            await paced(IDLE_S)
+            idle = (still, await self.counted())
+            runs, *busy = await self.each(rate_per_s)
+            blocks = blocks_each(idle, (busy[0], busy[1]), sum(run.seen.approved for run in runs))
             told[size] = Stored(spread([run.all_ms for run in runs]), round(blocks, 1))
         return told
 
