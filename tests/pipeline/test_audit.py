@@ -9,6 +9,8 @@ import aiohttp
 import asyncpg
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.support.carrier import simulated
@@ -159,6 +161,19 @@ async def test_a2_and_a11_ask_the_carrier_what_was_sent(stand: Pipeline) -> None
     gone = await audited(stand, "--carrier-ledger", carriers.url)
     assert gone.code == 1
     assert carriers.url in gone.err
+
+
+async def test_a_ledger_is_read_to_its_end(stand: Pipeline) -> None:
+    nobody_got_one = {str(History().attempt(try_no=number)): 0 for number in range(1, 20_001)}
+
+    async def tell(request: web.Request) -> web.Response:
+        return web.json_response({"delivered": nobody_got_one})
+
+    application = web.Application()
+    application.router.add_get("/ledger", tell)
+    async with TestServer(application) as carrier:
+        told = await audited(stand, "--carrier-ledger", str(carrier.make_url("/")), "--only", "A2")
+    assert (told.code, told.err) == (0, "")
 
 
 async def test_a3_names_checks_beyond_the_limit_and_a_second_live_code(stand: Pipeline) -> None:
