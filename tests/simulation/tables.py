@@ -1,0 +1,398 @@
+"""Postgres in memory, as far as the workers use it: named statements, transactions, row locks, and connections that break.
+
+A statement is a function over `Rows` (tests/simulation/statements); it runs at one moment, like a statement of READ
+COMMITTED that found its locks free. One that needs a row somebody else has locked waits for that transaction's end and
+runs anew on what is committed by then. That these functions answer as Postgres does is held by
+tests/contract/stores/test_simulated_tables.py, which runs recorded histories on a real server.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, AsyncIterator, Self
+
+import asyncpg
+
+from tests.simulation.loop import OWNER, Owner, use_port
+
+EPOCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+LOCK_TIMEOUT_S = 4.0
+CONNECTIONS_MAX = 4
+ROUND_TRIP_MAX_S = 0.004
+SLOW_SHARE = 0.3
+IDLE_IN_TRANSACTION_S = 15.0
+
+Row = Mapping[str, Any]
+Key = tuple[str, Any]
+Statement = Callable[..., list[Row]]
+
+
+class Blocked(Exception):
+    """A row is locked by another transaction."""
+
+    def __init__(self, holder: "Open") -> None:
+        super().__init__()
+        self.holder = holder
+
+
+@dataclass(eq=False)
+class Open:
+    """A transaction under way: what it wrote (None for deleted), what it locked, and who waits for its end."""
+
+    number: int
+    owner: Owner
+    written: dict[Key, Row | None] = field(default_factory=dict)
+    locked: set[Key] = field(default_factory=set)
+    ended: "asyncio.Future[None] | None" = None
+    waits_for: "Open | None" = None
+    lock_timeout_s: float = LOCK_TIMEOUT_S
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Taped:
+    """One step of a transaction as it was done: `sql` "" for its end, with `rows` ["commit"] or ["rollback"]."""
+
+    transaction: int
+    at: datetime
+    sql: str
+    arguments: tuple[Any, ...] = ()
+    rows: Any = None
+
+
+class Rows:
+    """The rows as one statement sees and changes them. Everything is undone if it has to wait."""
+
+    def __init__(self, database: "Database", transaction: Open) -> None:
+        self._database = database
+        self._transaction = transaction
+        self.now = database.now()
+        self.written: dict[Key, Row | None] = {}
+        self.locked: set[Key] = set()
+
+    def get(self, table: str, key: Any) -> Row | None:
+        """The row as this transaction sees it."""
+        place = (table, key)
+        if place in self.written:
+            return self.written[place]
+        if place in self._transaction.written:
+            return self._transaction.written[place]
+        return self._database.tables[table].get(key)
+
+    def all(self, table: str) -> list[tuple[Any, Row]]:
+        """Every row of a table that this transaction sees, in no order that a statement may count on."""
+        keys = [*self._database.tables[table], *(key for name, key in self._own() if name == table)]
+        found = ((key, self.get(table, key)) for key in dict.fromkeys(keys))
+        return [(key, row) for key, row in found if row is not None]
+
+    def is_free(self, table: str, key: Any) -> bool:
+        """Whether nobody else has it locked: what SKIP LOCKED asks."""
+        holder = self._database.locks.get((table, key))
+        return holder is None or holder is self._transaction
+
+    def lock(self, table: str, key: Any) -> None:
+        """Hold a row until the transaction ends. Raises Blocked."""
+        holder = self._database.locks.get((table, key))
+        if holder is not None and holder is not self._transaction:
+            raise Blocked(holder)
+        self.locked.add((table, key))
+
+    def put(self, table: str, key: Any, row: Row) -> None:
+        """Write a row whole. Raises Blocked."""
+        self.lock(table, key)
+        self.written[table, key] = row
+
+    def change(self, table: str, key: Any, **columns: Any) -> Row:
+        """Set some columns of a row that is there. Raises Blocked."""
+        row = self.get(table, key)
+        assert row is not None
+        changed = {**row, **columns}
+        self.put(table, key, changed)
+        return changed
+
+    def delete(self, table: str, key: Any) -> None:
+        """Raises Blocked."""
+        self.lock(table, key)
+        self.written[table, key] = None
+
+    def wait_for_locks(self, within_s: float) -> None:
+        """How long this transaction waits for a row from now on."""
+        self._transaction.lock_timeout_s = within_s
+
+    def _own(self) -> Iterator[Key]:
+        yield from self._transaction.written
+        yield from self.written
+
+
+class Database:
+    """The server. `statements` are what it can do, by their SQL; `trouble` is how often a round trip breaks, from 0 to 1;
+    until `away_until_s` nobody is let in."""
+
+    def __init__(
+        self,
+        draw: random.Random,
+        statements: Mapping[str, Statement],
+        tables: Sequence[str],
+        monotonic: Callable[[], float],
+    ) -> None:
+        """`monotonic` tells how many seconds have passed since EPOCH."""
+        self.statements = dict(statements)
+        self.tables: dict[str, dict[Any, Row]] = {name: {} for name in tables}
+        self.locks: dict[Key, Open] = {}
+        self.open: dict[int, Open] = {}
+        self.clock_offset = timedelta()
+        self.trouble = 0.0
+        self.away_until_s = 0.0
+        self.tape: list[Taped] | None = None
+        self._draw = draw
+        self._monotonic = monotonic
+        self._count = 0
+
+    def now(self) -> datetime:
+        """The server's clock."""
+        return EPOCH + timedelta(microseconds=round(self._monotonic() * 1e6)) + self.clock_offset
+
+    def pool(self) -> "Pool":
+        """The connections of one process."""
+        return Pool(self)
+
+    def begin(self, owner: Owner) -> Open:
+        """A transaction that nothing has been done in yet."""
+        self._count += 1
+        transaction = Open(self._count, owner)
+        self.open[transaction.number] = transaction
+        return transaction
+
+    async def run(self, transaction: Open, sql: str, arguments: tuple[Any, ...]) -> list[Row]:
+        """Carry out one statement, waiting for locks. Raises what asyncpg raises."""
+        statement = self.statements[sql]
+        began_s = self._monotonic()
+        while True:
+            if transaction.over:
+                raise asyncpg.ConnectionDoesNotExistError("the server ended this session")
+            rows = Rows(self, transaction)
+            try:
+                found = statement(rows, *arguments)
+            except Blocked as blocked:
+                await self._wait(transaction, blocked.holder, began_s + transaction.lock_timeout_s)
+                continue
+            for place in rows.locked:
+                self.locks[place] = transaction
+            transaction.locked |= rows.locked
+            transaction.written |= rows.written
+            self._note(transaction, rows.now, sql, arguments, found)
+            return found
+
+    def end(self, transaction: Open, *, commit: bool) -> None:
+        """Make what it wrote true, or undone; whoever waited for it goes on."""
+        if transaction.over:
+            return
+        transaction.over = True
+        if commit:
+            for (table, key), row in transaction.written.items():
+                if row is None:
+                    self.tables[table].pop(key, None)
+                else:
+                    self.tables[table][key] = row
+        for place in transaction.locked:
+            del self.locks[place]
+        del self.open[transaction.number]
+        self._note(transaction, self.now(), "", (), ["commit" if commit else "rollback"])
+        if transaction.ended is not None and not transaction.ended.done():
+            transaction.ended.set_result(None)
+
+    def end_all_of(self, owner: Owner) -> None:
+        """The server learns that a process is gone."""
+        for transaction in [each for each in self.open.values() if each.owner is owner]:
+            self.end(transaction, commit=False)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether nobody is let in."""
+        return self._monotonic() < self.away_until_s
+
+    def breaks(self) -> bool:
+        """Whether this round trip is the one that breaks."""
+        return self.is_away or (self.trouble > 0 and self._draw.random() < self.trouble)
+
+    async def travel(self) -> None:
+        """Half a round trip. Most are so short that nobody comes in between."""
+        luck = self._draw.random()
+        if luck < SLOW_SHARE:
+            await asyncio.sleep(luck / SLOW_SHARE * ROUND_TRIP_MAX_S)
+
+    async def _wait(self, transaction: Open, holder: Open, deadline_s: float) -> None:
+        transaction.waits_for = holder
+        try:
+            if _goes_round(transaction):
+                raise asyncpg.DeadlockDetectedError("deadlock detected")
+            if holder.ended is None:
+                holder.ended = asyncio.get_running_loop().create_future()
+            async with asyncio.timeout_at(deadline_s):
+                await asyncio.shield(holder.ended)
+        except TimeoutError:
+            raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout") from None
+        finally:
+            transaction.waits_for = None
+
+    def _note(self, transaction: Open, at: datetime, sql: str, arguments: tuple[Any, ...], rows: Any) -> None:
+        if self.tape is not None:
+            self.tape.append(Taped(transaction.number, at, sql, arguments, rows))
+
+
+def _goes_round(transaction: Open) -> bool:
+    each = transaction.waits_for
+    while each is not None:
+        if each is transaction:
+            return True
+        each = each.waits_for
+    return False
+
+
+class Connection:
+    """One connection of a pool, as asyncpg's. Outside a transaction every statement is one."""
+
+    def __init__(self, database: Database, owner: Owner) -> None:
+        self._database = database
+        self._owner = owner
+        self._transaction: Open | None = None
+        self.broken = False
+
+    def transaction(self) -> "Transaction":
+        """`async with` it."""
+        return Transaction(self)
+
+    async def fetch(self, query: str, *arguments: Any, timeout: float | None = None) -> list[Row]:
+        """The rows of one statement. Raises what asyncpg raises when the connection breaks before or after it."""
+        await self._reach()
+        transaction = self._transaction or self._database.begin(self._owner)
+        alone = self._transaction is None
+        try:
+            found = await self._database.run(transaction, query, arguments)
+        except BaseException:
+            self._database.end(transaction, commit=False)
+            raise
+        if alone:
+            self._database.end(transaction, commit=True)
+        await self._return()
+        return found
+
+    async def fetchrow(self, query: str, *arguments: Any, timeout: float | None = None) -> Row | None:
+        """The first row."""
+        found = await self.fetch(query, *arguments)
+        return found[0] if found else None
+
+    async def fetchval(self, query: str, *arguments: Any, timeout: float | None = None) -> Any:
+        """The first value of the first row."""
+        found = await self.fetchrow(query, *arguments)
+        return None if found is None else next(iter(found.values()))
+
+    async def execute(self, query: str, *arguments: Any, timeout: float | None = None) -> str:
+        """For what it does."""
+        return f"OK {len(await self.fetch(query, *arguments))}"
+
+    async def _reach(self) -> None:
+        """The way there. A connection that breaks has done nothing."""
+        await self._database.travel()
+        self._living()
+        if self.broken or self._database.breaks():
+            self._break()
+
+    async def _return(self) -> None:
+        """The way back. A connection that breaks here has done what it was asked, and nobody hears of it."""
+        await self._database.travel()
+        self._living()
+        if self._database.breaks():
+            self._break()
+
+    def _living(self) -> None:
+        try:
+            use_port(self._owner)
+        except asyncio.CancelledError:
+            self._end(commit=False)
+            raise
+
+    def _break(self) -> None:
+        self.broken = True
+        self._end(commit=False)
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    def _begin(self) -> None:
+        self._transaction = self._database.begin(self._owner)
+
+    def _end(self, *, commit: bool) -> None:
+        if self._transaction is not None:
+            self._database.end(self._transaction, commit=commit)
+            self._transaction = None
+
+    async def _commit(self) -> None:
+        await self._reach()
+        if self._transaction is None or self._transaction.over:
+            self._break()
+        self._end(commit=True)
+        await self._return()
+
+
+class Transaction:
+    """One transaction of a connection: committed unless it is left with an error."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def __aenter__(self) -> Self:
+        self._connection._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if error is None:
+            await self._connection._commit()
+        else:
+            self._connection._end(commit=False)
+
+
+class Pool:
+    """A few connections; a broken one is replaced when it is given back."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._room = asyncio.Semaphore(CONNECTIONS_MAX)
+
+    @asynccontextmanager
+    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Connection]:
+        """A connection, within `timeout`."""
+        async with asyncio.timeout(timeout):
+            await self._room.acquire()
+        try:
+            owner = OWNER.get()
+            use_port(owner)
+            if self._database.is_away:
+                raise ConnectionRefusedError("the server is away")
+            yield Connection(self._database, owner)
+        finally:
+            self._room.release()
+
+    async def fetch(self, query: str, *arguments: Any, timeout: float | None = None) -> list[Row]:
+        """One statement on any connection."""
+        async with self.acquire(timeout=5) as connection:
+            return await connection.fetch(query, *arguments)
+
+    async def fetchrow(self, query: str, *arguments: Any, timeout: float | None = None) -> Row | None:
+        """One statement on any connection, its first row."""
+        async with self.acquire(timeout=5) as connection:
+            return await connection.fetchrow(query, *arguments)
+
+    async def fetchval(self, query: str, *arguments: Any, timeout: float | None = None) -> Any:
+        """One statement on any connection, its first value."""
+        async with self.acquire(timeout=5) as connection:
+            return await connection.fetchval(query, *arguments)
+
+    async def execute(self, query: str, *arguments: Any, timeout: float | None = None) -> str:
+        """One statement on any connection."""
+        async with self.acquire(timeout=5) as connection:
+            return await connection.execute(query, *arguments)
