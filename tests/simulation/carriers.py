@@ -33,12 +33,14 @@ _ANSWERS: Mapping[str, Outcome] = {
     "refused": Outcome(OutcomeClass.DESTINATION, raw_code="no_such_number"),
     "unclear": Outcome(OutcomeClass.AMBIGUOUS, raw_code="500"),
 }
+_WAITS_S = {"slow": 2.0, "late": 30.0}
 # What a carrier may do with one call, and how often, by its mood. `sent`: all is well. `mute`: the SMS goes out and no
-# answer comes. `late`: the answer comes after everybody has stopped waiting. `lost`: neither SMS nor answer. `away`: no
+# answer comes. `slow` takes two seconds. `late`: the answer comes after everybody has stopped waiting. `lost`: neither SMS nor answer. `away`: no
 # connection. The others are the answers above; `unclear` is one where the SMS may have gone out all the same.
 MOODS: Mapping[str, Mapping[str, int]] = {
     "well": {"sent": 1},
     "shaky": {"sent": 6, "mute": 2, "late": 2, "lost": 2, "busy": 2, "unclear": 2, "throttled": 1},
+    "slow": {"slow": 1},
     "mute": {"mute": 3, "lost": 1},
     "busy": {"busy": 4, "throttled": 1, "away": 2},
     "away": {"away": 1},
@@ -58,7 +60,7 @@ class Passed:
 @dataclass
 class Carriers:
     """Every carrier and every phone. `sms` counts what phones got by reference; `codes` holds what the
-    user reads in the SMS of each attempt."""
+    user reads in the SMS of each attempt; `words` is what is reported of every SMS, drawn where it is empty."""
 
     draw: random.Random
     now: Callable[[], datetime]
@@ -68,6 +70,7 @@ class Carriers:
     known: dict[tuple[str, str], str] = field(default_factory=dict)
     passed: list[Passed] = field(default_factory=list)
     codes: dict[UUID, str] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
 
     def fate(self, account: str) -> str:
         """What becomes of the next call."""
@@ -82,14 +85,14 @@ class Carriers:
         """A message comes to its carrier, whatever has become of its sender."""
         if fate == "refused" and account.gateway == DEDUPING and (account.id, message.client_ref) in self.known:
             fate = "sent"  # it is answered with the first message
-        goes_out = fate in ("sent", "mute", "late") or (fate == "unclear" and self.draw.random() < 0.5)
+        goes_out = fate in ("sent", "slow", "mute", "late") or (fate == "unclear" and self.draw.random() < 0.5)
         if goes_out:
             self._deliver(account, message)
         said = _ANSWERS.get(fate)
-        if fate in ("sent", "late"):
+        if fate in ("sent", "slow", "late"):
             said = Outcome(OutcomeClass.ACCEPTED, "200", self.known[account.id, message.client_ref])
         if said is not None:
-            wait_s = self.travel_s() + (30.0 if fate == "late" else 0.0)
+            wait_s = self.travel_s() + _WAITS_S.get(fate, 0.0)
             asyncio.get_running_loop().call_later(wait_s, _answer, answer, said)
 
     def lookup(self, account: Account, ref: str) -> Outcome | None:
@@ -109,7 +112,7 @@ class Carriers:
 
     def _report(self, account: Account, ref: str, provider_id: str) -> None:
         """What the network says of an SMS: nothing, one report, several, out of order, twice."""
-        words = self.draw.choice(
+        words = self.words or self.draw.choice(
             (("delivered",), ("delivered",), ("enroute", "delivered"), ("delivered", "enroute"), ("undelivered",),
              ("delivered", "delivered"), ("undelivered", "delivered"), ("delivered", "undelivered"), ())
         )  # fmt: skip

@@ -138,10 +138,14 @@ class Broker:
             for topic in topics:
                 self._waiting[topic].remove(appended)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether nobody reaches it."""
+        return asyncio.get_running_loop().time() < self.away_until_s
+
     def silent(self) -> bool:
         """Whether this request gets no answer."""
-        away = asyncio.get_running_loop().time() < self.away_until_s
-        return away or (self.trouble > 0 and self._draw.random() < self.trouble)
+        return self.is_away or (self.trouble > 0 and self._draw.random() < self.trouble)
 
     def chance(self, share: float) -> bool:
         """True so often."""
@@ -428,7 +432,7 @@ class Producer:
     async def start(self) -> None:
         """Raises KafkaError while no broker answers."""
         await self._reach()
-        if asyncio.get_running_loop().time() < self._broker.away_until_s:
+        if self._broker.is_away:
             raise RequestTimedOutError
 
     async def stop(self) -> None:
@@ -445,7 +449,7 @@ class Producer:
         place = self._broker.partition_of(topic, key)
         silent = self._broker.silent()
         late_s = (15.0 if self._broker.chance(0.33) else 0.0) if silent else 0.0
-        lost = silent and late_s == 0.0 and self._broker.chance(0.5)
+        lost = self._broker.is_away or (silent and late_s == 0.0 and self._broker.chance(0.5))
         at_s = max(self._last_s.get(place, 0.0), loop.time() + self._broker.delay_s() + late_s)
         self._last_s[place] = at_s
 

@@ -32,7 +32,7 @@ _CLOCKS_AGREE_WITHIN = timedelta(seconds=REFRESH_S)
 
 def broken(users: Users) -> list[str]:
     """Every promise that was broken, in words; none where all is well. For a history that was settled."""
-    return [*_told_by_audit(users.world), *_outside(users), *_inside(users.world)]
+    return [*told_by_audit(users.world), *_outside(users), *_inside(users.world)]
 
 
 def at_rest(users: Users) -> bool:
@@ -90,8 +90,9 @@ def facts(world: World) -> Facts:
     )
 
 
-def _told_by_audit(world: World) -> Iterator[str]:
-    for finding in audit(facts(world)):
+def told_by_audit(world: World, only: Iterable[str] = ()) -> Iterator[str]:
+    """What the audit finds now, of each of its checks or of `only` some."""
+    for finding in audit(facts(world), only):
         for breach in finding.breaches:
             yield f"{finding.check} ({finding.promise}): {breach.id} {breach.told}"
 
@@ -113,6 +114,9 @@ def _outside(users: Users) -> Iterator[str]:
             yield f"A3: {users.name(identity)} was told approved {told[Result.APPROVED]} times"
         if told[Result.WRONG] + told[Result.APPROVED] > CHECKS_MAX:
             yield f"A3: {users.name(identity)} took {told[Result.WRONG]} wrong codes"
+        # Whoever is told "expired" of a live verification has guessed as well, if it is approved after that.
+        if told[Result.APPROVED] and told[Result.WRONG] + told[Result.EXPIRED] >= CHECKS_MAX:
+            yield f"A3: {users.name(identity)} was approved after {CHECKS_MAX} wrong codes"
     for token, sends in users.sends.items():
         if sends > SENDS_PER_10MIN + 1:
             yield f"limits: {token} was granted {sends} sends"

@@ -69,7 +69,7 @@ class Rows:
 
     def __init__(self, database: "Database", transaction: Open) -> None:
         self._database = database
-        self._transaction = transaction
+        self.transaction = transaction
         self.now = database.now()
         self.written: dict[Key, Row | None] = {}
         self.locked: set[Key] = set()
@@ -79,8 +79,8 @@ class Rows:
         place = (table, key)
         if place in self.written:
             return self.written[place]
-        if place in self._transaction.written:
-            return self._transaction.written[place]
+        if place in self.transaction.written:
+            return self.transaction.written[place]
         return self._database.tables[table].get(key)
 
     def all(self, table: str) -> list[tuple[Any, Row]]:
@@ -92,12 +92,12 @@ class Rows:
     def is_free(self, table: str, key: Any) -> bool:
         """Whether nobody else has it locked: what SKIP LOCKED asks."""
         holder = self._database.locks.get((table, key))
-        return holder is None or holder is self._transaction
+        return holder is None or holder is self.transaction
 
     def lock(self, table: str, key: Any) -> None:
         """Hold a row until the transaction ends. Raises Blocked."""
         holder = self._database.locks.get((table, key))
-        if holder is not None and holder is not self._transaction:
+        if holder is not None and holder is not self.transaction:
             raise Blocked(holder)
         self.locked.add((table, key))
 
@@ -121,16 +121,17 @@ class Rows:
 
     def wait_for_locks(self, within_s: float) -> None:
         """How long this transaction waits for a row from now on."""
-        self._transaction.lock_timeout_s = within_s
+        self.transaction.lock_timeout_s = within_s
 
     def _own(self) -> Iterator[Key]:
-        yield from self._transaction.written
+        yield from self.transaction.written
         yield from self.written
 
 
 class Database:
     """The server. `statements` are what it can do, by their SQL; `trouble` is how often a round trip breaks, from 0 to 1;
-    until `away_until_s` nobody is let in."""
+    until `away_until_s` nobody is let in. For histories told by hand: `slow_share` of the round trips let others come in
+    between, whoever is `stalled` goes no further than the next one, and `after_commit` is done once by transaction."""
 
     def __init__(
         self,
@@ -147,6 +148,9 @@ class Database:
         self.clock_offset = timedelta()
         self.trouble = 0.0
         self.away_until_s = 0.0
+        self.slow_share = SLOW_SHARE
+        self.stalled: Owner | None = None
+        self.after_commit: dict[int, Callable[[], None]] = {}
         self.tape: list[Taped] | None = None
         self._draw = draw
         self._monotonic = monotonic
@@ -166,6 +170,18 @@ class Database:
         transaction = Open(self._count, owner)
         self.open[transaction.number] = transaction
         return transaction
+
+    def whenever(self, sql: str, done: Callable[[Open], None]) -> None:
+        """Once, when the statement has been done next."""
+        statement = self.statements[sql]
+
+        def once(rows: Rows, *arguments: Any) -> list[Row]:
+            found = statement(rows, *arguments)
+            self.statements[sql] = statement
+            done(rows.transaction)
+            return found
+
+        self.statements[sql] = once
 
     async def run(self, transaction: Open, sql: str, arguments: tuple[Any, ...]) -> list[Row]:
         """Carry out one statement, waiting for locks. Raises what asyncpg raises."""
@@ -202,6 +218,8 @@ class Database:
             del self.locks[place]
         del self.open[transaction.number]
         self._note(transaction, self.now(), "", (), ["commit" if commit else "rollback"])
+        if commit and (hook := self.after_commit.pop(transaction.number, None)):
+            hook()
         if transaction.ended is not None and not transaction.ended.done():
             transaction.ended.set_result(None)
 
@@ -222,8 +240,11 @@ class Database:
     async def travel(self) -> None:
         """Half a round trip. Most are so short that nobody comes in between."""
         luck = self._draw.random()
-        if luck < SLOW_SHARE:
-            await asyncio.sleep(luck / SLOW_SHARE * ROUND_TRIP_MAX_S)
+        if luck < self.slow_share:
+            await asyncio.sleep(luck / self.slow_share * ROUND_TRIP_MAX_S)
+        elif self.stalled is OWNER.get():
+            self.stalled = None
+            await asyncio.sleep(0)
 
     async def _wait(self, transaction: Open, holder: Open, deadline_s: float) -> None:
         transaction.waits_for = holder

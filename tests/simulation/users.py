@@ -4,7 +4,7 @@ what nobody answered. What each was told is kept: the promises are asked of it."
 import asyncio
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +45,8 @@ class Users:
     sends: Counter[str] = field(default_factory=Counter)
     told: dict[UUID, Counter[Result]] = field(default_factory=dict)
     asking: set["asyncio.Task[None]"] = field(default_factory=set)
+    front: int | None = None
+    requests: list[tuple[str, Request]] = field(default_factory=list)
     _draw: random.Random = field(init=False)
     _starts: int = 0
 
@@ -78,7 +80,14 @@ class Users:
             signals=Signals(),
         )
         self.world.tell(f"start {key} for phone {phone % 10}, {request.purpose}, {rules.id}")
+        self.requests.append((key, request))
         self._begin(self._request(key, request))
+
+    def ask_again(self) -> None:
+        """The platform asks once more under the key it asked with last, as if it had not been answered."""
+        key, request = self.requests[-1]
+        self.world.tell(f"start {key} again")
+        self._begin(self._request(key, replace(request, verification_id=self._new_id())))
 
     def resend(self, which: int) -> None:
         """The code is asked for again."""
@@ -156,7 +165,8 @@ class Users:
         self.world.tell(f"check of {self.name(identity)} is answered {answered}")
 
     def _front(self) -> Process:
-        return self._draw.choice(self.world.named("front"))
+        fronts = self.world.named("front")
+        return self._draw.choice(fronts) if self.front is None else fronts[self.front]
 
     def _newest_code(self, identity: UUID) -> str:
         row = self.row(identity)

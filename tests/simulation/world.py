@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar, cast
 
+import asyncpg
 import structlog
 
 from tests.simulation.carriers import Carriers
@@ -21,7 +22,7 @@ from tests.simulation.loop import OWNER, Owner, VirtualLoop
 from tests.simulation.premises import LIFE_S
 from tests.simulation.processes import BUILDERS, Ports, Running
 from tests.simulation.statements import MODELLED, TABLES
-from tests.simulation.tables import IDLE_IN_TRANSACTION_S, Database
+from tests.simulation.tables import IDLE_IN_TRANSACTION_S, Database, Open, Row, Rows
 from watchword.gateways.catalog import ALL
 from watchword.gateways.contract import Account, Callback, Gateway
 from watchword.kernel.instant import to_us
@@ -242,6 +243,48 @@ class World:
         by = timedelta(seconds=seconds)
         self.jumps.append((self.now(), by))
         self.database.clock_offset += by
+
+    def repeat_last(self, topic: str) -> None:
+        """The newest record of a topic comes again."""
+        place = next(place for place in self.broker.logs if place.topic == topic)
+        record = self.broker.logs[place][-1]
+        self._in_loop(lambda: self.broker.append(place, record.key, record.value, record.headers))
+
+    def until(self, happened: Callable[[], bool], *, within_s: float = 20.0) -> None:
+        """Let time pass, a little at a time, until something has happened."""
+        end_s = self.now_s + within_s
+        while not happened():
+            assert self.now_s < end_s, "it did not happen"
+            self.advance(0.005)
+
+    def freeze_at(self, sql: str, seconds: float) -> None:
+        """Whoever first comes to this statement is frozen at the next moment at which it waits for anything."""
+        self.database.whenever(sql, lambda transaction: self.freeze(self._place_of(transaction.owner), seconds))
+
+    def freeze_after(self, sql: str, seconds: float) -> None:
+        """Whoever first commits this statement is frozen before it hears of it."""
+
+        def committed(owner: Owner) -> None:
+            self.database.stalled = owner
+            self.freeze(self._place_of(owner), seconds)
+
+        def done(transaction: Open) -> None:
+            self.database.after_commit[transaction.number] = lambda: committed(transaction.owner)
+
+        self.database.whenever(sql, done)
+
+    def refuse(self, sql: str, seconds: float) -> None:
+        """For a while the server cannot do this statement."""
+        statement = self.database.statements[sql]
+
+        def refusing(rows: Rows, *arguments: Any) -> list[Row]:
+            raise asyncpg.CannotConnectNowError("not now")
+
+        self.database.statements[sql] = refusing
+        self._later(seconds, self.database.statements.__setitem__, sql, statement)
+
+    def _place_of(self, owner: Owner) -> Process:
+        return next(each for each in self._processes if each.owner is owner)
 
     def repeat_record(self, number: int) -> None:
         """Some record comes again at the end of its partition, as from a producer that thought it lost."""
