@@ -224,13 +224,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def _turning(self) -> Iterator[None]:
         """This loop runs, and every clock in this thread is its own."""
         self._running = True
+        outer = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
         monotonic, time.monotonic = time.monotonic, self.time
         try:
             yield
         finally:
             time.monotonic = monotonic
-            asyncio._set_running_loop(None)
+            asyncio._set_running_loop(outer)
             self._running = False
 
     def _run(self, *, until: float, done: Callable[[], bool]) -> None:

@@ -20,10 +20,7 @@ SENDS_PER_10MIN = 4
 LIFE = timedelta(seconds=LIFE_S)
 
 KEYS = Keyring(
-    {
-        purpose: (Key(f"key-{number:04d}", bytes([number + 1]) * KEY_BYTES),)
-        for number, purpose in enumerate(Purpose)
-    }
+    {purpose: (Key(f"key-{number:04d}", bytes([number + 1]) * KEY_BYTES),) for number, purpose in enumerate(Purpose)}
 )
 
 SHOP = Tenant(id="shop", countries=["GB"], range_per_hour=10_000)
@@ -98,5 +95,3 @@ class Applied:
 def number(index: int) -> PhoneNumber:
     """One of a few phones."""
     return PhoneNumber(Phone(f"+4477009001{index:02d}"), "GB", "mobile", "+44770090")
-
-

@@ -74,7 +74,9 @@ def facts(world: World) -> Facts:
         fold=reading.fold,
         grace=GRACE,
         at_rest=True,
-        bounds={key: Bounds(row["checks_max"], row["rules"]["sends_max"]) for key, row in _rows(world, "verifications")},
+        bounds={
+            key: Bounds(row["checks_max"], row["rules"]["sends_max"]) for key, row in _rows(world, "verifications")
+        },
         codes=_codes(world),
         open_attempts=tuple(_open_attempts(world)),
         outbox=tuple(
@@ -199,5 +201,3 @@ def _verification(row: Row) -> VerificationRow:
 def _attempt(row: Row) -> AttemptRow:
     told = {"receipt_state": row["receipt_state"] or ""}
     return AttemptRow(**{name: row[name] for name in ATTEMPT_COLUMNS if name not in told}, **told)
-
-

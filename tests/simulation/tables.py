@@ -19,7 +19,7 @@ import asyncpg
 
 from tests.simulation.loop import OWNER, Owner, use_port
 
-EPOCH = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+EPOCH = datetime(2001, 9, 3, 9, 0, tzinfo=UTC)  # a time of its own, for no partition of today to be in its way
 LOCK_TIMEOUT_S = 4.0
 CONNECTIONS_MAX = 4
 ROUND_TRIP_MAX_S = 0.004
@@ -262,7 +262,8 @@ class Database:
 
     def _note(self, transaction: Open, at: datetime, sql: str, arguments: tuple[Any, ...], rows: Any) -> None:
         if self.tape is not None:
-            self.tape.append(Taped(transaction.number, at, sql, arguments, rows))
+            kept = tuple(list(each) if isinstance(each, list) else each for each in arguments)
+            self.tape.append(Taped(transaction.number, at, sql, kept, rows))
 
 
 def _goes_round(transaction: Open) -> bool:

@@ -76,7 +76,9 @@ def its_caller_is_frozen(users: Users) -> None:
     start(users)
     users.world.until(lambda: sent(users))
     [row] = users.world.database.tables["attempts"].values()
-    users.world.freeze(next(each for each in users.world.named("dispatch") if row["owner"].startswith(each.title)), 24.0)
+    users.world.freeze(
+        next(each for each in users.world.named("dispatch") if row["owner"].startswith(each.title)), 24.0
+    )
     users.world.advance(30.0)
 
 

@@ -98,9 +98,7 @@ class World:
         self.loop.advance(BOOT_S)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._over = True
         for process in self._processes:
             if process.owner.alive:

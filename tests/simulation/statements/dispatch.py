@@ -56,9 +56,7 @@ def claim(rows: Rows, ids: Any, recoveries: Any, accounts: Any, gateways: Any, o
 
 
 def _may_be_claimed(rows: Rows, attempt: Row, verification: Row) -> bool:
-    return bool(
-        verification["state"] == "issued" or attempt["recovery"] > 0 or attempt["send_deadline"] <= rows.now
-    )
+    return bool(verification["state"] == "issued" or attempt["recovery"] > 0 or attempt["send_deadline"] <= rows.now)
 
 
 def _as_claimed(rows: Rows, attempt: Row, verification: Row) -> Row:

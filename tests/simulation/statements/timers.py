@@ -116,9 +116,7 @@ def late_attempts(rows: Rows, grace: timedelta, rows_max: int) -> list[Row]:
         late = row["state"] == "queued" and row["send_deadline"] < rows.now - grace
         return bool(late and (row["recovery"] == 0 or whole["expires_at"] < rows.now - grace))
 
-    return [
-        _attempt(row, whole, "send_deadline") for row, whole in _overdue(rows, wanted, rows_max, "send_deadline")
-    ]
+    return [_attempt(row, whole, "send_deadline") for row, whole in _overdue(rows, wanted, rows_max, "send_deadline")]
 
 
 def abandoned_attempts(rows: Rows, looked_at_max: int, rows_max: int) -> list[Row]:
