@@ -43,12 +43,12 @@ def main() -> int:
         invented = pool.submit(_invented, until) if workers > 1 else None
         counts = [each.result() for each in seeded]
         count, found = sum(count for count, _ in counts), [told for _, told in counts if told]
-        others, told = invented.result() if invented is not None else (0, "")
-    for each in [*found, *([told] if told else [])]:
+        others, shrunk = invented.result() if invented is not None else (0, "")
+    for each in [*found, *([shrunk] if shrunk else [])]:
         print(each)
     minutes = (time.monotonic() - began) / 60
     print(f"{count} histories from seeds and {others} invented ones, {(count + others) / minutes:,.0f} a minute")
-    return 1 if found or told else 0
+    return 1 if found or shrunk else 0
 
 
 def _from_seeds(first: int, step: int, until: float) -> tuple[int, str]:

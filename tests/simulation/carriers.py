@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -35,8 +35,9 @@ _ANSWERS: Mapping[str, Outcome] = {
 }
 _WAITS_S = {"slow": 2.0, "late": 30.0}
 # What a carrier may do with one call, and how often, by its mood. `sent`: all is well. `mute`: the SMS goes out and no
-# answer comes. `slow` takes two seconds. `late`: the answer comes after everybody has stopped waiting. `lost`: neither SMS nor answer. `away`: no
-# connection. The others are the answers above; `unclear` is one where the SMS may have gone out all the same.
+# answer comes. `slow` takes two seconds. `late`: the answer comes after everybody has stopped waiting. `lost`: neither
+# SMS nor answer. `away`: no connection. The others are the answers above; `unclear` is one where the SMS may have gone
+# out all the same.
 MOODS: Mapping[str, Mapping[str, int]] = {
     "well": {"sent": 1},
     "shaky": {"sent": 6, "mute": 2, "late": 2, "lost": 2, "busy": 2, "unclear": 2, "throttled": 1},
@@ -182,7 +183,7 @@ def callback_of(account: Account, ref: str, provider_id: str, state: ReceiptStat
     url = f"https://example.test/receipts/{account.id}"
     match account.gateway:
         case "echo":
-            told = {"events": [{"client_ref": ref, "id": provider_id, "state": state.value}]}
+            told: dict[str, Any] = {"events": [{"client_ref": ref, "id": provider_id, "state": state.value}]}
         case "sinch":
             word, code = {"delivered": ("Delivered", 0), "undelivered": ("Failed", 404)}.get(state, ("Dispatched", 401))
             told = {"batch_id": provider_id, "client_reference": ref, "status": word, "code": code}

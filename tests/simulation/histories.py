@@ -1,5 +1,5 @@
-"""A history from a seed: which processes there are, what is done to them and when. Every deed is drawn, weighted so that
-most of what happens is ordinary and something is always wrong somewhere."""
+"""A history from a seed: which processes there are, what is done to them and when. Every deed is drawn, weighted so
+that most of what happens is ordinary and something is always wrong somewhere."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

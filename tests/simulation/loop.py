@@ -12,7 +12,7 @@ import itertools
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -99,7 +99,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def create_task(
         self,
-        coro: Coroutine[Any, Any, T],
+        coro: Coroutine[Any, Any, T] | Generator[Any, None, T],
         *,
         name: str | None = None,
         context: contextvars.Context | None = None,
@@ -111,7 +111,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         task.add_done_callback(owner.tasks.discard)
         return task
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]  # whatever the callback takes
         self, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Run `callback` after what its process has to do already."""
@@ -120,13 +120,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._append(self._owner(context), handle)
         return handle
 
-    def call_later(
+    def call_later(  # type: ignore[override]  # the same
         self, delay: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Run `callback` once `delay` seconds have passed."""
         return self.call_at(self._now_s + delay, callback, *args, context=context)
 
-    def call_at(
+    def call_at(  # type: ignore[override]  # the same
         self, when: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Run `callback` at `when`."""
@@ -179,8 +179,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._doomed.clear()
 
     def _unwind(self, owner: Owner) -> None:
-        """What it was in the middle of is ended with its hands tied: every port of a dead process answers by cancelling,
-        so that nothing of it reaches the world."""
+        """What it was in the middle of is ended with its hands tied: every port of a dead process answers by
+        cancelling, so that nothing of it reaches the world."""
         for _ in range(_UNWINDINGS_MAX):
             left = [task for task in owner.tasks if not task.done()]
             if not left:
@@ -270,6 +270,11 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             if owner.alive and not handle.cancelled():
                 self._append(owner, handle)
         return True
+
+
+def virtual_loop(draw: random.Random) -> VirtualLoop:
+    """A loop on which no time has passed. Of what asyncio asks of one it has what no socket and no process needs."""
+    return VirtualLoop(draw)  # type: ignore[abstract]  # sockets, signals, subprocesses
 
 
 @contextmanager

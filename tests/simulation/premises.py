@@ -1,5 +1,5 @@
-"""What every history begins with: keys, one platform with its policies and template, accounts of every gateway class and
-the routes to them."""
+"""What every history begins with: keys, one platform with its policies and template, accounts of every gateway class
+and the routes to them."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from tests.simulation.carriers import Carriers, Speaker
+from tests.simulation.connections import Pool
 from tests.simulation.log import Broker
 from tests.simulation.premises import KEYS, Applied
 from tests.simulation.tables import Database
@@ -47,8 +48,8 @@ from watchword.timers.settings import TimersSettings
 
 SWEEP_AFTER_S = 3.0
 _CLUSTER = Cluster("simulated")
-_INTAKE, _DISPATCH = IntakeSettings(), DispatchSettings()
-_TIMERS = TimersSettings(pause_s=2.0, sweep_after_s=SWEEP_AFTER_S, late_grace_s=2.0)
+_INTAKE, _DISPATCH = IntakeSettings.load(), DispatchSettings.load()
+_TIMERS = TimersSettings.load().model_copy(update={"pause_s": 2.0, "sweep_after_s": SWEEP_AFTER_S, "late_grace_s": 2.0})
 _PARKED_PAUSE_S, _PARKED_ROWS_MAX = 2.0, 200
 
 
@@ -89,7 +90,7 @@ class Running:
 
 
 def _context(ports: Ports, worker: str, ordinal: int) -> Context:
-    pool = cast(Any, ports.database.pool())
+    pool = cast(Any, Pool(ports.database))
     member = f"{worker}-{ordinal}"
     publisher = Publisher(_CLUSTER, client_id=member, producer=ports.broker.producer)
     return Context(

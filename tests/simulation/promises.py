@@ -26,7 +26,6 @@ from watchword.runtime.clock import REFRESH_S
 GROUPS = ("fraud", "codes", "dispatch", "receipts")
 GRACE = timedelta(seconds=30)
 _ENDED = frozenset(state.value for state in ENDED)
-# A fourth of what is allowed in ten minutes comes back in two and a half, which is longer than any history.
 _CLOCKS_AGREE_WITHIN = timedelta(seconds=REFRESH_S)
 
 
@@ -101,7 +100,15 @@ def told_by_audit(world: World, only: Iterable[str] = ()) -> Iterator[str]:
 
 def _outside(users: Users) -> Iterator[str]:
     """What platforms, users and phones can tell."""
-    world = users.world
+    yield from _verifications(users)
+    yield from _checks(users)
+    for token, sends in users.sends.items():
+        if sends > SENDS_PER_10MIN + 1:  # a fourth of what is allowed in ten minutes comes back in two and a half
+            yield f"limits: {token} was granted {sends} sends"
+    yield from _sms(users.world)
+
+
+def _verifications(users: Users) -> Iterator[str]:
     for identity in users.accepted:
         row = users.row(identity)
         if row is None:
@@ -111,6 +118,9 @@ def _outside(users: Users) -> Iterator[str]:
     for key, identities in users.under_key.items():
         if len(identities) > 1:
             yield f"{key} was answered with {len(identities)} verifications"
+
+
+def _checks(users: Users) -> Iterator[str]:
     for identity, told in users.told.items():
         if told[Result.APPROVED] > 1:
             yield f"A3: {users.name(identity)} was told approved {told[Result.APPROVED]} times"
@@ -119,10 +129,6 @@ def _outside(users: Users) -> Iterator[str]:
         # Whoever is told "expired" of a live verification has guessed as well, if it is approved after that.
         if told[Result.APPROVED] and told[Result.WRONG] + told[Result.EXPIRED] >= CHECKS_MAX:
             yield f"A3: {users.name(identity)} was approved after {CHECKS_MAX} wrong codes"
-    for token, sends in users.sends.items():
-        if sends > SENDS_PER_10MIN + 1:
-            yield f"limits: {token} was granted {sends} sends"
-    yield from _sms(world)
 
 
 def _sms(world: World) -> Iterator[str]:
@@ -154,7 +160,8 @@ def _inside(world: World) -> Iterator[str]:
     yield from world.loop.problems
     for record in _dead(world):
         if dict(record.headers)["wwd_reason"] in (b"bug", b"unreadable"):
-            yield f"{record.topic}/{record.partition}/{record.offset} was buried: {dict(record.headers)['wwd_detail']!r}"
+            detail = dict(record.headers)["wwd_detail"]
+            yield f"{record.topic}/{record.partition}/{record.offset} was buried: {detail!r}"
 
 
 def _dead(world: World) -> Iterator[Any]:
@@ -194,10 +201,10 @@ def _open_attempts(world: World) -> Iterator[OpenAttempt]:
 
 
 def _verification(row: Row) -> VerificationRow:
-    told = {"requested_at": row["created_at"]}
+    told: dict[str, Any] = {"requested_at": row["created_at"]}
     return VerificationRow(**{name: row[name] for name in VERIFICATION_COLUMNS if name not in told}, **told)
 
 
 def _attempt(row: Row) -> AttemptRow:
-    told = {"receipt_state": row["receipt_state"] or ""}
+    told: dict[str, Any] = {"receipt_state": row["receipt_state"] or ""}
     return AttemptRow(**{name: row[name] for name in ATTEMPT_COLUMNS if name not in told}, **told)

@@ -1,5 +1,5 @@
-"""The short form of `make simulate`: some histories from seeds, every seed that ever found something, and some histories
-that hypothesis invents."""
+"""The short form of `make simulate`: some histories from seeds, every seed that ever found something, and some
+histories that hypothesis invents."""
 
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test

@@ -36,8 +36,8 @@ _EXCESS = Excess(SHOP.id, 1_000, enforced=False)
 
 @dataclass
 class Users:
-    """Everybody outside. `accepted` are verifications that a platform was promised, in that order; `under_key` what each
-    idempotency key was answered; `told` the answers to checks by verification."""
+    """Everybody outside. `accepted` are verifications that a platform was promised, in that order; `under_key` what
+    each idempotency key was answered; `told` the answers to checks by verification."""
 
     world: World
     accepted: list[UUID] = field(default_factory=list)

@@ -7,18 +7,18 @@ the same history. `log` tells it line by line.
 import asyncio
 import contextvars
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import asyncpg
 import structlog
 
 from tests.simulation.carriers import Carriers
 from tests.simulation.log import Broker, Record
-from tests.simulation.loop import OWNER, Owner, VirtualLoop
+from tests.simulation.loop import OWNER, Owner, virtual_loop
 from tests.simulation.premises import LIFE_S
 from tests.simulation.processes import BUILDERS, Ports, Running
 from tests.simulation.statements import MODELLED, TABLES
@@ -72,7 +72,7 @@ class World:
         self.seed = seed
         self.draw = self.drawn(seed, "deeds")
         self.log: list[str] = []
-        self.loop = VirtualLoop(self.drawn(seed, "turns"))
+        self.loop = virtual_loop(self.drawn(seed, "turns"))
         self.database = Database(self.drawn(seed, "database"), MODELLED, TABLES, self.loop.time)
         self.broker = Broker(self.drawn(seed, "broker"), partitions=PARTITIONS, now_ms=self._now_ms)
         self.carriers = Carriers(self.drawn(seed, "carriers"), self.database.now, self._report)
@@ -386,7 +386,7 @@ class World:
     def _now_ms(self) -> int:
         return to_us(self.database.now()) // 1_000
 
-    def _hear(self, logger: Any, method: str, record: dict[str, Any]) -> NoReturn:
+    def _hear(self, logger: Any, method: str, record: MutableMapping[str, Any]) -> Any:
         if self._verbose:
             words = " ".join(f"{name}={value}" for name, value in record.items() if name != "event")
             self.tell(f"    [{OWNER.get().name}] {record['event']} {words}")

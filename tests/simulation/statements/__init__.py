@@ -1,7 +1,7 @@
 """What each named statement does, as a function over `Rows`: one module a worker, one function a statement, under the
 statement's own name. What is not here no simulated process may ask for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
 
 from tests.simulation.statements import checks, codes, dispatch, fraud, intake, outboxes, receipts, timers
@@ -33,6 +33,3 @@ MODELLED: Mapping[str, Statement] = {
 def named(package: str, name: str) -> str:
     """The SQL of one statement."""
     return statements(package)[name]
-
-
-__all__ = ["MODELLED", "TABLES", "Callable", "named"]

@@ -12,7 +12,7 @@ _FOUND = (
 
 
 def find(rows: Rows, ids: Any, tenants: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for identity, tenant in sorted(unnest(ids, tenants)):
         row = rows.get("verifications", identity)
         if row is not None and row["tenant"] == tenant:
@@ -22,7 +22,7 @@ def find(rows: Rows, ids: Any, tenants: Any) -> list[Row]:
 
 
 def charge(rows: Rows, keys: Any, costs: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for key, cost in sorted(unnest(keys, costs)):
         rows.lock("limits", key)
         known = rows.get("limits", key)
@@ -47,7 +47,7 @@ def buckets(rows: Rows, keys: Any) -> list[Row]:
 
 
 def count(rows: Rows, ids: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for identity in ids:
         row = rows.get("verifications", identity)
         if row is None or row["state"] != "issued" or row["expires_at"] <= rows.now:

@@ -58,7 +58,7 @@ def expire(rows: Rows, keys: Any, counted: Any, reasons: Any) -> list[Row]:
 
 
 def store_code(rows: Rows, keys: Any, counted: Any, versions: Any, macs: Any, peppers: Any, sealed: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for key, version, mac, pepper, message in unnest(keys, versions, macs, peppers, sealed):
         place = (uuid(key), version)
         rows.lock("codes", place)

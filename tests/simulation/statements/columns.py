@@ -1,5 +1,5 @@
-"""What several statements share: arrays turned into rows, columns picked from rows, and what a verification owes once it
-has ended."""
+"""What several statements share: arrays turned into rows, columns picked from rows, and what a verification owes once
+it has ended."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -37,7 +37,7 @@ def facts_of(verification: Row) -> dict[str, Any]:
 
 def held(rows: Rows, ids: Iterable[Any]) -> list[Row]:
     """The verifications of those ids that there are, locked in id order."""
-    found = []
+    found: list[Row] = []
     for identity in sorted({uuid(each) for each in ids}):
         row = rows.get("verifications", identity)
         if row is not None:
@@ -78,7 +78,7 @@ def moved(
 ) -> list[Row]:
     """Every verification of `keys` takes on what `columns` answers for it and its place in the batch, None for one that
     does not change; the key and the newest number of those that did."""
-    found = []
+    found: list[Row] = []
     for index, (key, count) in enumerate(unnest(keys, counted)):
         verification = rows.get("verifications", uuid(key))
         wanted = columns(verification, index) if verification is not None else None

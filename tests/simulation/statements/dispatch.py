@@ -33,7 +33,7 @@ def tries(rows: Rows, verifications: Any, send_nos: Any) -> list[Row]:
 
 
 def claim(rows: Rows, ids: Any, recoveries: Any, accounts: Any, gateways: Any, owner: str, lease_s: float) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for identity, recovery, account, gateway in sorted(unnest(ids, recoveries, accounts, gateways)):
         row = rows.get("attempts", identity)
         if row is None or row["recovery"] != recovery or row["state"] != "queued":
@@ -92,7 +92,7 @@ def conclude(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any, 
         "state", "outcome", "raw_code", "provider_id", "price_micros", "currency", "latency_ms", "segments",
         "possible_duplicate", "receipt_due_at", "receipt_ask_at",
     )  # fmt: skip
-    found = []
+    found: list[Row] = []
     for key, count, owner, recovery, *values in unnest(keys, counted, owners, recoveries, *columns):
         row = rows.get("attempts", uuid(key))
         if row is None or not is_ours(row, owner, recovery):
@@ -113,7 +113,7 @@ def is_ours(attempt: Row, owner: str, recovery: int) -> bool:
 
 
 def requeue(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for key, count, owner, recovery in unnest(keys, counted, owners, recoveries):
         row = rows.get("attempts", uuid(key))
         if row is not None and is_ours(row, owner, recovery):
@@ -126,7 +126,7 @@ def queue_next(
     rows: Rows, keys: Any, counted: Any, previous: Any, verifications: Any, send_nos: Any, try_nos: Any, versions: Any,
     deadlines: Any,
 ) -> list[Row]:  # fmt: skip
-    found = []
+    found: list[Row] = []
     asked = unnest(keys, counted, previous, verifications, send_nos, try_nos, versions, deadlines)
     for key, count, before, verification, send_no, try_no, version, deadline in asked:
         if not _may_follow(rows, before, verification, ("deferred", "unknown")):
@@ -138,7 +138,7 @@ def queue_next(
 
 def claim_next(rows: Rows, ids: Any, previous: Any, verifications: Any, *columns: Any) -> list[Row]:
     *arrays, lease_s = columns
-    found = []
+    found: list[Row] = []
     for identity, before, verification, *values in unnest(ids, previous, verifications, *arrays):
         send_no, try_no, version, deadline, owner, account, gateway = values
         earlier = rows.get("attempts", before)
@@ -172,7 +172,7 @@ def fail(rows: Rows, keys: Any, counted: Any, reasons: Any) -> list[Row]:
 
 def to_ask(rows: Rows, rows_max: int) -> list[Row]:
     due = [row for _, row in rows.all("attempts") if row["receipt_ask_at"] and row["receipt_ask_at"] <= rows.now]
-    found = []
+    found: list[Row] = []
     for row in sorted(due, key=lambda each: (each["receipt_ask_at"], each["id"])):
         if len(found) == rows_max or not rows.is_free("attempts", row["id"]):
             continue

@@ -27,7 +27,7 @@ _NEW = {
 
 def hold_keys(rows: Rows, tenants: Any, keys: Any, fingerprints: Any) -> list[Row]:
     rows.wait_for_locks(_KEY_PATIENCE_S)
-    found = []
+    found: list[Row] = []
     for tenant, key, fingerprint in sorted(unnest(tenants, keys, fingerprints)):
         rows.lock("idempotency", (tenant, key))
         known = rows.get("idempotency", (tenant, key))
@@ -40,7 +40,7 @@ def hold_keys(rows: Rows, tenants: Any, keys: Any, fingerprints: Any) -> list[Ro
 
 
 def hold_latest(rows: Rows, tenants: Any, number_tokens: Any, purposes: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for place in sorted(unnest(tenants, number_tokens, purposes)):
         rows.lock("latest_verifications", place)
         known = rows.get("latest_verifications", place)
@@ -53,7 +53,7 @@ def hold_latest(rows: Rows, tenants: Any, number_tokens: Any, purposes: Any) -> 
 
 
 def hold_verifications(rows: Rows, ids: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for row in held(rows, ids):
         subject = rows.get("subjects", (row["tenant"], row["number_token"]))
         wrapped = subject["wrapped_key"] if subject is not None else None
@@ -62,7 +62,7 @@ def hold_verifications(rows: Rows, ids: Any) -> list[Row]:
 
 
 def hold_buckets(rows: Rows, keys: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for key in sorted(keys):
         rows.lock("limits", key)
         known = rows.get("limits", key)
@@ -74,7 +74,7 @@ def hold_buckets(rows: Rows, keys: Any) -> list[Row]:
 
 
 def add_subjects(rows: Rows, tenants: Any, number_tokens: Any, wrapped: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for tenant, number_token, key in sorted(unnest(tenants, number_tokens, wrapped)):
         rows.lock("subjects", (tenant, number_token))
         if rows.get("subjects", (tenant, number_token)) is None:
@@ -91,7 +91,7 @@ def subjects(rows: Rows, tenants: Any, number_tokens: Any) -> list[Row]:
 
 
 def begin(rows: Rows, keys: Any, counted: Any, *columns: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for key, seq, *values in unnest(keys, counted, *columns):
         identity = uuid(key)
         told = dict(zip(_BEGUN, values, strict=True))
@@ -130,7 +130,7 @@ def fill_bucket(rows: Rows, keys: Any, counted: Any, tats: Any) -> list[Row]:
 def keep_answer(
     rows: Rows, names: Any, counted: Any, tenants: Any, keys: Any, statuses: Any, answers: Any
 ) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for name, tenant, key, status, answer in unnest(names, tenants, keys, statuses, answers):
         if rows.get("idempotency", (tenant, key)) is not None:
             rows.change("idempotency", (tenant, key), status=status, answer=answer)
@@ -139,7 +139,7 @@ def keep_answer(
 
 
 def forget_key(rows: Rows, names: Any, counted: Any, tenants: Any, keys: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for name, tenant, key in unnest(names, tenants, keys):
         known = rows.get("idempotency", (tenant, key))
         if known is not None and known["status"] == 0:

@@ -1,9 +1,10 @@
 """The outbox, and the clock."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from tests.simulation.statements.columns import unnest
-from tests.simulation.tables import Row, Rows
+from tests.simulation.tables import Row, Rows, Statement
 from watchword.runtime import outbox
 
 
@@ -37,7 +38,7 @@ def clock(rows: Rows) -> list[Row]:
     return [{"clock_timestamp": rows.now}]
 
 
-STATEMENTS = {
+STATEMENTS: Mapping[str, Statement] = {
     outbox.INSERT: insert,
     outbox.DELETE: delete,
     outbox.SETTLE_AND_INSERT: settle_and_insert,

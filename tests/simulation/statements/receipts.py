@@ -33,7 +33,7 @@ def verifications(rows: Rows, ids: Any) -> list[Row]:
 
 
 def attempts(rows: Rows, ids: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for identity in sorted(set(ids)):
         row = rows.get("attempts", identity)
         if row is not None:
@@ -74,7 +74,7 @@ def _raised(row: Row, rank: int, state: str, provider_id: str, received: datetim
 def park(
     rows: Rows, keys: Any, counted: Any, accounts: Any, refs: Any, provider_ids: Any, events: Any, patience: Any
 ) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for key, account, ref, provider_id, event, wait in unnest(keys, accounts, refs, provider_ids, events, patience):
         rows.lock("receipts_parked", key)
         if rows.get("receipts_parked", key) is None:
@@ -87,7 +87,7 @@ def park(
 
 def parked(rows: Rows, rows_max: int) -> list[Row]:
     due = [row for _, row in rows.all("receipts_parked") if row["look_at"] <= rows.now]
-    found = []
+    found: list[Row] = []
     for row in sorted(due, key=lambda each: (each["look_at"], each["id"])):
         if len(found) < rows_max and rows.is_free("receipts_parked", row["id"]):
             rows.lock("receipts_parked", row["id"])
@@ -103,7 +103,7 @@ def unpark(rows: Rows, keys: Any, counted: Any) -> list[Row]:
 
 
 def look_later(rows: Rows, keys: Any, counted: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for key in keys:
         row = rows.get("receipts_parked", key)
         if row is not None:

@@ -19,7 +19,7 @@ _LEFT = ("accepted", "unknown")
 
 def late_outbox(rows: Rows, age: timedelta, rows_max: int, set_aside: Any) -> list[Row]:
     late = [row for _, row in rows.all("outbox") if row["created_at"] < rows.now - age and row["id"] not in set_aside]
-    found = []
+    found: list[Row] = []
     for row in sorted(late, key=lambda each: (each["created_at"], each["id"])):
         if len(found) < rows_max and rows.is_free("outbox", row["id"]):
             rows.lock("outbox", row["id"])
@@ -34,7 +34,7 @@ def oldest_outbox(rows: Rows) -> list[Row]:
 
 def due_verifications(rows: Rows, rows_max: int) -> list[Row]:
     due = [row for _, row in rows.all("verifications") if row["due_at"] and row["due_at"] <= rows.now]
-    found = []
+    found: list[Row] = []
     for row in sorted(due, key=lambda each: (each["due_at"], each["id"])):
         if len(found) < rows_max and rows.is_free("verifications", row["id"]):
             rows.lock("verifications", row["id"])
@@ -79,7 +79,7 @@ def _overdue(rows: Rows, wanted: Any, rows_max: int, since: str) -> list[tuple[R
     is at is passed by."""
     pairs = [(row, rows.get("verifications", row["verification_id"])) for _, row in rows.all("attempts")]
     due = [(row, whole) for row, whole in pairs if whole is not None and wanted(row, whole)]
-    found = []
+    found: list[tuple[Row, Row]] = []
     for row, whole in sorted(due, key=lambda pair: ({**pair[1], **pair[0]}[since], pair[0]["id"])):
         free = rows.is_free("verifications", whole["id"]) and rows.is_free("attempts", row["id"])
         if len(found) < rows_max and free:
@@ -98,7 +98,7 @@ def stale_claims(rows: Rows, rows_max: int) -> list[Row]:
     def wanted(row: Row, _: Row) -> bool:
         return bool(row["state"] == "sending" and row["lease_until"] < rows.now)
 
-    found = []
+    found: list[Row] = []
     for row, whole in _overdue(rows, wanted, rows_max, "lease_until"):
         tries = attempts_of(rows, row["verification_id"], row["send_no"])
         others = [each for each in tries if each["id"] != row["id"]]
@@ -144,7 +144,7 @@ def unreported(rows: Rows, rows_max: int) -> list[Row]:
 
 
 def assume_receipt(rows: Rows, keys: Any, counted: Any, ranks: Any, states: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for key, count, rank, state in unnest(keys, counted, ranks, states):
         row = rows.get("attempts", uuid(key))
         if row is None or row["receipt_rank"] >= rank or not _is_due(rows, row):
@@ -156,7 +156,7 @@ def assume_receipt(rows: Rows, keys: Any, counted: Any, ranks: Any, states: Any)
 
 
 def await_no_receipt(rows: Rows, keys: Any, counted: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for key in keys:
         row = rows.get("attempts", uuid(key))
         if row is not None and _is_due(rows, row):
@@ -170,7 +170,7 @@ def _is_due(rows: Rows, attempt: Row) -> bool:
 
 
 def requeue(rows: Rows, keys: Any, counted: Any, recoveries: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for key, count, recovery in unnest(keys, counted, recoveries):
         row = rows.get("attempts", uuid(key))
         if row is None or row["state"] != "sending" or row["recovery"] != recovery - 1:
@@ -182,7 +182,7 @@ def requeue(rows: Rows, keys: Any, counted: Any, recoveries: Any) -> list[Row]:
 
 
 def give_up(rows: Rows, keys: Any, counted: Any, begun: Any, ends: Any, outcomes: Any) -> list[Row]:
-    found = []
+    found: list[Row] = []
     for key, count, before, state, outcome in unnest(keys, counted, begun, ends, outcomes):
         row = rows.get("attempts", uuid(key))
         if row is None or row["state"] != before:
@@ -197,7 +197,7 @@ def give_up(rows: Rows, keys: Any, counted: Any, begun: Any, ends: Any, outcomes
 
 def parked_too_long(rows: Rows, rows_max: int) -> list[Row]:
     late = [row for _, row in rows.all("receipts_parked") if row["parked_until"] < rows.now]
-    found = []
+    found: list[Row] = []
     for row in sorted(late, key=lambda each: (each["parked_until"], each["id"])):
         if len(found) < rows_max and rows.is_free("receipts_parked", row["id"]):
             rows.delete("receipts_parked", row["id"])
