@@ -16,7 +16,7 @@ from uuid import UUID
 
 import orjson
 
-from tests.simulation.loop import OWNER, in_world, use_port
+from tests.simulation.loop import OWNER, go_by, in_world, use_port
 from watchword.dispatch.calling import Gate, Refused, Silence
 from watchword.dispatch.speaking import Call
 from watchword.gateways.contract import Account, Callback, Message
@@ -152,7 +152,7 @@ class Speaker:
 
     async def _connect(self, fate: str) -> None:
         use_port(OWNER.get())
-        await asyncio.sleep(self._carriers.travel_s())
+        await go_by(self._carriers.travel_s())
         if fate == "away":
             raise ConnectionRefusedError
 
@@ -173,7 +173,7 @@ class Speaker:
         fate = self._carriers.fate(self._account.id)
         await self._connect(fate)
         gate.pass_once()
-        await asyncio.sleep(self._carriers.travel_s() + (30.0 if fate in ("mute", "late", "lost") else 0.0))
+        await go_by(self._carriers.travel_s() + (30.0 if fate in ("mute", "late", "lost") else 0.0))
         use_port(OWNER.get())
         return _ANSWERS["unclear"] if fate in _ANSWERS else self._carriers.lookup(self._account, client_ref)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, RequestTimedOutError
 
-from tests.simulation.loop import OWNER, in_world, use_port
+from tests.simulation.loop import OWNER, go_by, in_world, use_port
 
 if TYPE_CHECKING:
     from tests.simulation.log import Broker, Record
@@ -122,7 +122,7 @@ class Consumer:
 
     async def notice(self, after_s: float) -> None:
         """A heartbeat: whoever is no member any more lets go of what it held, and joins anew."""
-        await asyncio.sleep(after_s)
+        await go_by(after_s)
         self._living()
         if not self._stopped and not self._broker.is_member(self):
             await self.let_go()
@@ -155,7 +155,7 @@ class Consumer:
     async def _reach(self) -> None:
         self._living()
         if (delay_s := self._broker.delay_s()) > 0:
-            await asyncio.sleep(delay_s)
+            await go_by(delay_s)
             self._living()
 
     def _living(self) -> None:
@@ -208,5 +208,5 @@ class Producer:
     async def _reach(self) -> None:
         use_port(self.owner)
         if (delay_s := self._broker.delay_s()) > 0:
-            await asyncio.sleep(delay_s)
+            await go_by(delay_s)
             use_port(self.owner)

@@ -16,7 +16,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import UnknownMemberIdError
 
 from tests.simulation.clients import Consumer, Producer
-from tests.simulation.loop import Owner, in_world
+from tests.simulation.loop import Owner, go_by, in_world
 
 SESSION_S = 12.0
 HEARTBEAT_S = 3.0
@@ -199,7 +199,7 @@ class Broker:
     async def _rebalance(self, group: Group) -> None:
         while group.dirty:
             group.dirty = False
-            await asyncio.sleep(self._draw.random() * HEARTBEAT_S)  # members hear of it with their next heartbeat
+            await go_by(self._draw.random() * HEARTBEAT_S)  # members hear of it with their next heartbeat
             asked = list(group.members.values())
             waiting = [self._give_up(member) for member in asked]
             if waiting:

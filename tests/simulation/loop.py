@@ -272,6 +272,11 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return True
 
 
+async def go_by(seconds: float) -> None:
+    """`seconds` go by. On a virtual loop they take no time."""
+    await asyncio.sleep(seconds)
+
+
 def virtual_loop(draw: random.Random) -> VirtualLoop:
     """A loop on which no time has passed. Of what asyncio asks of one it has what no socket and no process needs."""
     return VirtualLoop(draw)  # type: ignore[abstract]  # sockets, signals, subprocesses

@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from tests.simulation.loop import OWNER, Owner
+from tests.simulation.loop import OWNER, Owner, go_by
 
 EPOCH = datetime(2001, 9, 3, 9, 0, tzinfo=UTC)  # a time of its own, for no partition of today to be in its way
 LOCK_TIMEOUT_S = 4.0
@@ -234,7 +234,7 @@ class Database:
         """Half a round trip. Most are so short that nobody comes in between."""
         luck = self._draw.random()
         if luck < self.slow_share:
-            await asyncio.sleep(luck / self.slow_share * ROUND_TRIP_MAX_S)
+            await go_by(luck / self.slow_share * ROUND_TRIP_MAX_S)
         elif self.stalled is OWNER.get():
             self.stalled = None
             await asyncio.sleep(0)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from tests.simulation.loop import go_by
 from tests.simulation.premises import POLICIES, PURPOSES, SHOP, number
 from tests.simulation.processes import Running
 from tests.simulation.tables import Row
@@ -133,7 +134,7 @@ class Users:
             try:
                 reply = await self.world.ask(self._front(), lambda running: _ask(running, request))
             except _AGAIN:
-                await asyncio.sleep(self._draw.random() * 3.0)
+                await go_by(self._draw.random() * 3.0)
                 continue
             self._hear(key, request, reply)
             return
