@@ -182,12 +182,19 @@ class Broker:
 
     def expire(self, consumer: Consumer) -> None:
         """A session ends, if that member is still away."""
-        group = self.groups[consumer.group]
-        member = group.members.get(consumer.instance)
-        if member is not None and member.consumer is consumer and not consumer.heard:
+        group = self.groups.get(consumer.group)
+        member = group.members.get(consumer.instance) if group is not None else None
+        if group is not None and member is not None and member.consumer is consumer and not consumer.heard:
             self._drop(group, member)
             member.wait_no_more()
             self.rebalance(group)
+
+    def close(self) -> None:
+        """No group is left: on a loop that goes on, none of their sessions ends any more."""
+        for group in self.groups.values():
+            if group.rebalancing is not None:
+                group.rebalancing.cancel()
+        self.groups.clear()
 
     def rebalance(self, group: Group) -> None:
         """Partitions are dealt anew: asked for by whoever comes or goes, or by chance."""

@@ -100,6 +100,7 @@ async def clients(request: pytest.FixtureRequest, topic_prefix: str) -> AsyncIte
     if request.param == "simulated":
         simulated = Broker(Random(1), partitions=PARTITIONS, now_ms=lambda: int(time.monotonic() * 1_000))
         yield Clients(simulated.consumer, simulated.producer, topic_prefix)
+        simulated.close()
         return
     cluster: kafka.Cluster = request.getfixturevalue("broker")
     address = {"bootstrap_servers": cluster.bootstrap}
