@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale capacity clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale capacity simulate clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -43,6 +43,9 @@ test: setup ## every test, on Apache Kafka where Java and Maven are found; optio
 
 test-unit: setup ## the tests that need no server, in seconds
 	$(BIN)/pytest -q tests/unit $(ARGS)
+
+simulate: setup ## thousands of histories on simulated servers; MINUTES=10, or SEED=17 to play one again
+	@$(BIN)/python -m tests.simulation --minutes $(or $(MINUTES),1) $(and $(SEED),--seed $(SEED))
 
 faults: setup ## the long form of the faults: every point under load, frozen workers; options as for test
 	$(BIN)/pytest -q -m slow $(ARGS)

@@ -24,6 +24,7 @@ from watchword.events.verification import Facts, VerificationEvent
 from watchword.gateways.contract import Account
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.gateways.sessions import AnyGateway, SessionGateway
+from watchword.runtime.clock import monotonic_s
 from watchword.runtime.configuration import Configuration
 
 log = structlog.get_logger()
@@ -190,7 +191,7 @@ class Carriers:
         metrics: DispatchMetrics,
         *,
         wait_max_s: float,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = monotonic_s,
     ) -> None:
         self._configuration = configuration
         self._gateways = gateways

@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from collections.abc import Callable
 
 from watchword.dispatch.asking import PAUSE_S, Asking
 from watchword.dispatch.carriers import Carriers
@@ -41,10 +42,6 @@ async def build(context: Context) -> list[Service]:
     """The services of this worker, in start order."""
     settings = DispatchSettings.load()
     metrics = DispatchMetrics(context.metrics)
-    owner = f"{context.worker}-{context.settings.ordinal}-{uuid.uuid4().hex[:12]}"
-    store = Store(context.pool, owner)
-    teller = Teller("dispatch", publisher=context.publisher, pool=context.pool)
-    ledger = Ledger(store, context.pool, teller, context.clock)
     reports = Reports(_keeper(context, settings, metrics), metrics)
 
     def speaking(account: Account, gateway: AnyGateway) -> Speaker:
@@ -52,6 +49,21 @@ async def build(context: Context) -> list[Service]:
             return Line(account, gateway, reports.take, metrics, random.random)
         return HttpSpeaker(account, gateway)
 
+    return services(context, settings, metrics, reports, speaking)
+
+
+def services(
+    context: Context,
+    settings: DispatchSettings,
+    metrics: DispatchMetrics,
+    reports: Reports,
+    speaking: Callable[[Account, AnyGateway], Speaker],
+) -> list[Service]:
+    """The services in start order, whoever speaks to the accounts."""
+    owner = f"{context.worker}-{context.settings.ordinal}-{uuid.uuid4().hex[:12]}"
+    store = Store(context.pool, owner)
+    teller = Teller("dispatch", publisher=context.publisher, pool=context.pool)
+    ledger = Ledger(store, context.pool, teller, context.clock)
     wait_max_s = settings.account_wait_ms / 1000
     carriers = Carriers(context.configuration, ALL, speaking, metrics, wait_max_s=wait_max_s)
     holding = Turning("dispatch.lines", carriers.hold, pause_s=HOLD_EVERY_S)

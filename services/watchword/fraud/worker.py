@@ -57,17 +57,6 @@ async def build(context: Context) -> list[Service]:
     )
     signals = SignalBuffer(context.publisher, context.clock, metrics)
     gathering = Gathering(context, mirror, rules, metrics)
-    assess = Step(
-        worker="fraud",
-        group="fraud",
-        reads=(topics.REQUESTS,),
-        handles=(VerificationRequested, ResendRequested),
-        gather=gathering.asked,
-        decide=timed(metrics),
-        statements={"assess": _SQL["assess"]},
-        merge=signals.take,
-        every_s=ASSESS_EVERY_S,
-    )
     learning = Step(
         worker="fraud",
         group="fraud-outcomes",
@@ -79,7 +68,22 @@ async def build(context: Context) -> list[Service]:
         merge=signals.take,
         every_s=LEARN_EVERY_S,
     )
-    return [mirror, signals, Loop.of(assess, context), Loop.of(learning, context)]
+    return [mirror, signals, Loop.of(assessing(gathering, metrics, signals), context), Loop.of(learning, context)]
+
+
+def assessing(gathering: "Gathering", metrics: FraudMetrics, signals: SignalBuffer) -> Step[Asked]:
+    """The step that answers requests."""
+    return Step(
+        worker="fraud",
+        group="fraud",
+        reads=(topics.REQUESTS,),
+        handles=(VerificationRequested, ResendRequested),
+        gather=gathering.asked,
+        decide=timed(metrics),
+        statements={"assess": _SQL["assess"]},
+        merge=signals.take,
+        every_s=ASSESS_EVERY_S,
+    )
 
 
 class Gathering:

@@ -31,7 +31,21 @@ MATCH_EVERY_S = 0.05  # no user waits for a receipt
 async def build(context: Context) -> list[Service]:
     """The services of this worker, in start order."""
     settings, metrics = ReceiptsSettings.load(), ReceiptsMetrics(context.metrics)
-    step = Step(
+    teller = Teller("receipts", publisher=context.publisher, pool=context.pool)
+    parked = ParkedReports(context, teller, settings.parked_rows_max, metrics)
+    door = CarriersDoor(context, settings, metrics)
+    context.carriers.mount(*door.routes())
+    return [
+        teller,
+        Loop.of(matching(context, metrics), context),
+        Turning("receipts.parked", parked.turn, pause_s=settings.parked_pause_s),
+        door,
+    ]
+
+
+def matching(context: Context, metrics: ReceiptsMetrics) -> Step[ReceiptFacts]:
+    """The step that finds the attempts carriers mean."""
+    return Step(
         worker="receipts",
         group="receipts",
         reads=READS,
@@ -42,16 +56,6 @@ async def build(context: Context) -> list[Service]:
         merge=once_each,
         every_s=MATCH_EVERY_S,
     )
-    teller = Teller("receipts", publisher=context.publisher, pool=context.pool)
-    parked = ParkedReports(context, teller, settings.parked_rows_max, metrics)
-    door = CarriersDoor(context, settings, metrics)
-    context.carriers.mount(*door.routes())
-    return [
-        teller,
-        Loop.of(step, context),
-        Turning("receipts.parked", parked.turn, pause_s=settings.parked_pause_s),
-        door,
-    ]
 
 
 @dataclass(frozen=True, slots=True)

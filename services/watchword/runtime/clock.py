@@ -13,6 +13,12 @@ import asyncpg
 REFRESH_S = 10.0
 
 
+def monotonic_s() -> float:
+    """Seconds on the clock that only goes forward, for pauses and leases. A default that is looked up at each call, so
+    that a whole run can be put on another clock."""
+    return time.monotonic()
+
+
 class Clock(Protocol):
     """Anything that tells the moment decisions are made at, in UTC."""
 

@@ -114,7 +114,9 @@ class Reader:
         member: str,
         on_revoked: Callable[[], Awaitable[None]],
         metrics: RuntimeMetrics | None = None,
+        consumer: Callable[..., Any] = AIOKafkaConsumer,
     ) -> None:
+        """`consumer` makes the client, with aiokafka's options."""
         self._cluster = cluster
         self._stage = group
         self._metrics = metrics
@@ -123,7 +125,7 @@ class Reader:
         self._on_revoked = on_revoked
         self.epoch = 0
         self.group = cluster.group_prefix + group
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = consumer(
             **cluster.options(),
             client_id=member,
             group_id=self.group,
@@ -160,10 +162,11 @@ class Reader:
         rest_s = pace.rest_s()
         if rest_s:
             await asyncio.sleep(rest_s)
-            records += await self._fetched(records_max - len(records), TOP_UP_MS)
-        if epoch != self.epoch:
-            return []
-        pace.begin()
+            further = await self._fetched(records_max - len(records), TOP_UP_MS)
+            # These are of the present assignment, and nobody would read them again; the first ones may not be.
+            records = [*records, *further] if epoch == self.epoch else further
+        if records:
+            pace.begin()
         return records
 
     async def _fetched(self, records_max: int, wait_ms: int) -> list[Any]:

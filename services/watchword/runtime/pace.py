@@ -4,14 +4,15 @@ A turn costs the same whether it carries one event or fifty, so under load fewer
 after a pause waits for nothing: only the beginning of the last turn counts.
 """
 
-import time
 from collections.abc import Callable
+
+from watchword.runtime.clock import monotonic_s
 
 
 class Pace:
     """Spaces the beginnings of turns by at least `every_s`; 0 lets one follow the other at once."""
 
-    def __init__(self, every_s: float, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, every_s: float, *, monotonic: Callable[[], float] = monotonic_s) -> None:
         self._every_s = every_s
         self._monotonic = monotonic
         self._next_s = monotonic()

@@ -41,13 +41,16 @@ class Publisher:
         client_id: str,
         linger_ms: int = 2,
         observe: Callable[[float], None] = lambda seconds: None,
+        producer: Callable[..., Any] = AIOKafkaProducer,
     ) -> None:
-        """`observe` is told how long each publish took that was acknowledged."""
+        """`observe` is told how long each publish took that was acknowledged; `producer` makes the client, with
+        aiokafka's options."""
+        self._make = producer
         self._cluster = cluster
         self._observe = observe
         self._client_id = client_id
         self._linger_ms = linger_ms
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: Any = None
         self._building = asyncio.Lock()
         self._discarded: set[asyncio.Task[None]] = set()
 
@@ -67,7 +70,7 @@ class Publisher:
         """Publish `records` and wait until every one is acknowledged. Raises PublishUnknown."""
         if not records:
             return
-        producer: AIOKafkaProducer | None = None
+        producer: Any = None
         started_s = time.monotonic()
         try:
             async with asyncio.timeout(deadline_s):
@@ -92,7 +95,7 @@ class Publisher:
         if not answered:
             raise PublishUnknown("no broker answers")
 
-    async def _send(self, producer: AIOKafkaProducer, record: Outgoing) -> "asyncio.Future[Any]":
+    async def _send(self, producer: Any, record: Outgoing) -> "asyncio.Future[Any]":
         acknowledgement: asyncio.Future[Any] = await producer.send(
             self._cluster.topic_prefix + record.topic,
             record.value,
@@ -101,12 +104,12 @@ class Publisher:
         )
         return acknowledgement
 
-    async def _current(self) -> AIOKafkaProducer:
+    async def _current(self) -> Any:
         if self._producer is not None:
             return self._producer
         async with self._building:
             if self._producer is None:
-                producer = AIOKafkaProducer(
+                producer = self._make(
                     **self._cluster.options(),
                     client_id=self._client_id,
                     acks="all",
@@ -124,7 +127,7 @@ class Publisher:
                 self._producer = producer
         return self._producer
 
-    def _discard(self, producer: AIOKafkaProducer) -> None:
+    def _discard(self, producer: Any) -> None:
         """Stop a producer in the background: stopping one whose broker is away waits, and nobody should."""
         task = asyncio.create_task(stop_quietly(producer))
         self._discarded.add(task)

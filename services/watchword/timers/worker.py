@@ -39,6 +39,20 @@ async def build(context: Context) -> list[Service]:
     metrics = TimersMetrics(context.metrics)
     teller = Teller("timers", publisher=context.publisher, pool=context.pool)
     means = Means(context.pool, context.clock, teller, metrics)
+    check = context.health.check("timers.lag")
+    lag = Lag(context.cluster, clock=context.clock, metrics=context.metrics, check=check)
+    tidying = Tidying(settings, pool=context.pool, metrics=metrics)
+    return [
+        teller,
+        lag,
+        *overdue(context, settings, means),
+        Turning("timers.tidying", tidying.turn, pause_s=settings.tidy_pause_s),
+        Turning("timers.lag", lag.turn, pause_s=settings.lag_pause_s),
+    ]
+
+
+def overdue(context: Context, settings: TimersSettings, means: Means) -> list[Service]:
+    """The turns that give what is overdue what it is owed."""
     rows, grace = settings.rows_max, timedelta(seconds=settings.late_grace_s)
     due = Overdue(Kind("due_verifications", SQL["due_verifications"], (rows,), due_of, decide_due), means)
     stale = Overdue(Kind("stale_claims", SQL["stale_claims"], (rows,), stale_of, decide_stale), means)
@@ -53,16 +67,11 @@ async def build(context: Context) -> list[Service]:
         settings,
         pool=context.pool,
         publisher=context.publisher,
-        metrics=metrics,
+        metrics=means.metrics,
         swept=context.runtime_metrics.outbox_swept,
     )
-    check = context.health.check("timers.lag")
-    lag = Lag(context.cluster, clock=context.clock, metrics=context.metrics, check=check)
-    tidying = Tidying(settings, pool=context.pool, metrics=metrics)
     pause_s = settings.pause_s
     return [
-        teller,
-        lag,
         Turning("timers.due", due.turn, pause_s=pause_s),
         Turning("timers.stale", stale.turn, pause_s=pause_s),
         Turning("timers.sweep", sweep.turn, pause_s=pause_s),
@@ -70,6 +79,4 @@ async def build(context: Context) -> list[Service]:
         Turning("timers.abandoned", abandoned.turn, pause_s=pause_s * 5),
         Turning("timers.unreported", silent.turn, pause_s=pause_s * 5),
         Turning("timers.parked", parked.turn, pause_s=pause_s * 5),
-        Turning("timers.tidying", tidying.turn, pause_s=settings.tidy_pause_s),
-        Turning("timers.lag", lag.turn, pause_s=settings.lag_pause_s),
     ]

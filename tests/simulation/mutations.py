@@ -1,0 +1,235 @@
+"""Defences switched off: the statement without its condition, the step without its order. Nothing here is a behaviour
+that anybody wants; it is what the promises are there to notice. Each answers a context within which it stays off."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from tests.simulation.statements import checks, dispatch, intake, named, receipts
+from tests.simulation.statements.columns import ended, moved, uuid
+from tests.simulation.tables import Row, Rows, Statement
+from tests.simulation.world import World
+from watchword.dispatch.decide import approach
+from watchword.dispatch.exchange import Exchange
+from watchword.dispatch.feed import Feed
+from watchword.dispatch.inflight import Watermark
+from watchword.intake.limits import Buckets
+from watchword.runtime import outbox
+from watchword.runtime.kafka import Reader
+from watchword.runtime.loop import Loop
+from watchword.runtime.telling import Teller
+
+Off = AbstractContextManager[None]
+
+
+@contextmanager
+def _replaced(owner: Any, **names: Any) -> Iterator[None]:
+    """Attributes of `owner` are others for a while."""
+    kept = {name: vars(owner)[name] for name in names}
+    for name, value in names.items():
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(owner, name, value)
+
+
+@contextmanager
+def _stated(world: World, statements: Mapping[str, Statement]) -> Iterator[None]:
+    """Statements of this world's database do something else."""
+    world.database.statements.update(statements)
+    yield
+
+
+# The outbox -------------------------------------------------------------------------------------------------------
+
+
+def nothing_stored(world: World) -> Off:
+    """Events are published after the commit, and stored nowhere."""
+
+    async def store(self: Teller, connection: Any, rows: Sequence[Any]) -> list[Any]:
+        return []
+
+    return _replaced(Teller, store=store)
+
+
+def settled_unheard(world: World) -> Off:
+    """What was sent to Kafka counts as told, acknowledged or not."""
+    tell = Teller.tell
+
+    async def telling(self: Teller, rows: Sequence[Any]) -> bool:
+        self._settled.extend(row.id for row in rows)
+        return await tell(self, rows)
+
+    return _replaced(Teller, tell=telling)
+
+
+def only_settled(world: World) -> Off:
+    """The statement that deletes what was told and stores what is new only deletes."""
+
+    def delete(rows: Rows, *arguments: Any) -> list[Row]:
+        for identity in arguments[-1]:
+            if rows.get("outbox", identity) is not None:
+                rows.delete("outbox", identity)
+        return []
+
+    return _stated(world, {outbox.SETTLE_AND_INSERT: delete})
+
+
+# Conditions of statements -----------------------------------------------------------------------------------------
+
+
+def claimed_twice(world: World) -> Off:
+    """A claim is had whatever state its attempt is in."""
+
+    def claim(rows: Rows, ids: Any, *further: Any) -> list[Row]:
+        for identity in ids:
+            if rows.get("attempts", identity) is not None:
+                rows.change("attempts", identity, state="queued")
+        return dispatch.claim(rows, ids, *further)
+
+    return _stated(world, {named("watchword.dispatch", "claim"): claim})
+
+
+def concluded_by_anybody(world: World) -> Off:
+    """A result is written whether the attempt is still its writer's or not."""
+
+    def conclude(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any, *columns: Any) -> list[Row]:
+        found = [rows.change("attempts", uuid(key), state="sending") for key in keys]
+        theirs = [row["owner"] for row in found], [row["recovery"] for row in found]
+        return dispatch.conclude(rows, keys, counted, *theirs, *columns)
+
+    return _stated(world, {named("watchword.dispatch", "conclude"): conclude})
+
+
+def last_receipt_counts(world: World) -> Off:
+    """Receipts go down as well as up."""
+
+    def forgotten(rows: Rows, ids: Any) -> list[Row]:
+        return [{**row, "receipt_rank": 0} for row in receipts.attempts(rows, ids)]
+
+    def record(rows: Rows, keys: Any, counted: Any, ids: Any, *further: Any) -> list[Row]:
+        for identity in ids:
+            rows.change("attempts", identity, receipt_rank=0)
+        return receipts.record(rows, keys, counted, ids, *further)
+
+    package = "watchword.receipts"
+    return _stated(world, {named(package, "attempts"): forgotten, named(package, "record"): record})
+
+
+def approved_in_any_state(world: World) -> Off:
+    """The right code approves whatever has become of its verification since it was counted."""
+
+    def approve(rows: Rows, keys: Any, counted: Any, check_nos: Any, reasons: Any) -> list[Row]:
+        def columns(row: Row, index: int) -> dict[str, Any]:
+            return ended(rows, row, "approved", reasons[index], row["checks_told"] | 1 << check_nos[index] - 1)
+
+        return moved(rows, keys, counted, columns)
+
+    return _stated(world, {named("watchword.checks", "approve"): approve})
+
+
+def compared_uncounted(world: World) -> Off:
+    """The code is compared and the count stays where it was."""
+
+    def count(rows: Rows, ids: Any) -> list[Row]:
+        found = checks.count(rows, ids)
+        for each in found:
+            rows.change("verifications", each["id"], checks_used=each["checks_used"] - 1)
+        return found
+
+    return _stated(world, {named("watchword.checks", "count"): count})
+
+
+# Intake -----------------------------------------------------------------------------------------------------------
+
+
+def keys_forgotten(world: World) -> Off:
+    """No idempotency key is remembered, and no number's live verification."""
+
+    def hold_keys(rows: Rows, *columns: Any) -> list[Row]:
+        return [{**row, "status": 0} for row in intake.hold_keys(rows, *columns)]
+
+    def hold_latest(rows: Rows, *columns: Any) -> list[Row]:
+        return [{**row, "verification_id": None} for row in intake.hold_latest(rows, *columns)]
+
+    package = "watchword.intake"
+    return _stated(world, {named(package, "hold_keys"): hold_keys, named(package, "hold_latest"): hold_latest})
+
+
+def limits_unasked(world: World) -> Off:
+    """Every send is granted."""
+    return _replaced(Buckets, take=lambda self, limits: None)
+
+
+# Leases, deadlines, leaving ---------------------------------------------------------------------------------------
+
+
+def lease_unasked(world: World) -> Off:
+    """A gateway is called without a look at one's own lease."""
+    return _replaced(Exchange, _lease_refusal=lambda self: "")
+
+
+def deadline_unasked(world: World) -> Off:
+    """A gateway is called without a look at the clock."""
+
+    @contextmanager
+    def both() -> Iterator[None]:
+        with (
+            _replaced(approach, in_time=lambda attempt, now: attempt.live),
+            _replaced(Exchange, _send_refusal=lambda self: self._lease_refusal()),
+        ):
+            yield
+
+    return both()
+
+
+def left_in_the_middle(world: World) -> Off:
+    """Dispatch leaves without finishing what it has begun."""
+
+    async def drained(self: Feed) -> None:
+        return None
+
+    return _replaced(Feed, _drained=drained)
+
+
+# Offsets ----------------------------------------------------------------------------------------------------------
+
+
+def newest_is_finished(world: World) -> Off:
+    """Dispatch commits what it has taken."""
+    return _replaced(Watermark, position=property(lambda self: self._next if self._next >= 0 else None))
+
+
+def committed_when_read(world: World) -> Off:
+    """The loop commits what it has read."""
+    turn = Loop._turn
+
+    async def turning(self: Any, records: Sequence[Any]) -> None:
+        read = {TopicPartition(each.topic, each.partition): each.offset + 1 for each in records}
+        if read:
+            self._finished.add(read, self._reader.epoch)
+            await self._finished.commit()
+        await turn(self, records)
+
+    return _replaced(Loop, _turn=turning)
+
+
+def passed_over(world: World) -> Off:
+    """What the database could not take is not read again."""
+    return _replaced(Loop, _hold_from=lambda self, records, pause_s: None)
+
+
+def dropped_after_a_rest(world: World) -> Off:
+    """What was read after a rest is dropped with what was read before it."""
+    poll = Reader.poll
+
+    async def polling(self: Any, **options: Any) -> Any:
+        before = self.epoch
+        records = await poll(self, **options)
+        return records if before == self.epoch else []
+
+    return _replaced(Reader, poll=polling)

@@ -1,0 +1,199 @@
+"""watchword.dispatch."""
+
+from datetime import timedelta
+from typing import Any
+
+from tests.simulation.statements.codes import begin_attempt
+from tests.simulation.statements.columns import ended, facts_of, held, moved, picked, told, unnest, uuid
+from tests.simulation.tables import Row, Rows
+
+_CLAIMED = ("id", "send_no", "try_no", "code_version", "recovery", "send_deadline", "claimed_at")
+_UNDELIVERED = ("expired", "undelivered", "rejected")
+_OPEN_OR_LEFT = ("queued", "sending", "accepted", "unknown")
+
+
+def attempts_of(rows: Rows, verification: Any, send_no: int | None = None) -> list[Row]:
+    """The attempts of a verification, of one of its sends only where that is named, by send and try."""
+    found = [
+        row
+        for _, row in rows.all("attempts")
+        if row["verification_id"] == verification and send_no in (None, row["send_no"])
+    ]
+    return sorted(found, key=lambda row: (row["send_no"], row["try_no"]))
+
+
+def tries(rows: Rows, verifications: Any, send_nos: Any) -> list[Row]:
+    names = ("verification_id", "send_no", "try_no", "account", "state", "outcome", "claimed_at")
+    found = [
+        picked(row, *names)
+        for verification, send_no in unnest(verifications, send_nos)
+        for row in attempts_of(rows, verification, send_no)
+    ]
+    return sorted(found, key=lambda row: (row["verification_id"], row["try_no"]))
+
+
+def claim(rows: Rows, ids: Any, recoveries: Any, accounts: Any, gateways: Any, owner: str, lease_s: float) -> list[Row]:
+    found: list[Row] = []
+    for identity, recovery, account, gateway in sorted(unnest(ids, recoveries, accounts, gateways)):
+        row = rows.get("attempts", identity)
+        if row is None or row["recovery"] != recovery or row["state"] != "queued":
+            continue
+        verification = rows.get("verifications", row["verification_id"])
+        if verification is None or not _may_be_claimed(rows, row, verification):
+            continue
+        claimed = rows.change(
+            "attempts",
+            identity,
+            state="sending",
+            owner=owner,
+            lease_until=rows.now + timedelta(seconds=lease_s),
+            claimed_at=row["claimed_at"] or rows.now,
+            account=account or row["account"],
+            gateway=gateway or row["gateway"],
+        )
+        found.append(_as_claimed(rows, claimed, verification))
+    return found
+
+
+def _may_be_claimed(rows: Rows, attempt: Row, verification: Row) -> bool:
+    return bool(verification["state"] == "issued" or attempt["recovery"] > 0 or attempt["send_deadline"] <= rows.now)
+
+
+def _as_claimed(rows: Rows, attempt: Row, verification: Row) -> Row:
+    subject = rows.get("subjects", (verification["tenant"], verification["number_token"]))
+    code = rows.get("codes", (attempt["verification_id"], attempt["code_version"]))
+    others = attempts_of(rows, attempt["verification_id"], attempt["send_no"])
+    return {
+        **picked(attempt, *_CLAIMED),
+        **facts_of(verification),
+        **picked(verification, "created_at", "checks_used", "signals", "number_sealed"),
+        "live": verification["state"] == "issued" and attempt["send_deadline"] > rows.now,
+        "wrapped_key": subject["wrapped_key"] if subject is not None else None,
+        "message_sealed": code["sealed"] if code is not None else None,
+        "received": attempt["receipt_state"] is not None,
+        "settled": attempt["try_no"] > 1 and any(_settles(each) for each in others if each["id"] != attempt["id"]),
+    }
+
+
+def _settles(attempt: Row) -> bool:
+    if attempt["state"] not in ("accepted", "unknown"):
+        return False
+    if attempt["receipt_state"] is None:
+        return bool(attempt["state"] == "accepted")
+    return attempt["receipt_state"] not in _UNDELIVERED
+
+
+def hold(rows: Rows, ids: Any) -> list[Row]:
+    return [picked(row, "id") for row in held(rows, ids)]
+
+
+def conclude(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any, *columns: Any) -> list[Row]:
+    names = (
+        "state", "outcome", "raw_code", "provider_id", "price_micros", "currency", "latency_ms", "segments",
+        "possible_duplicate", "receipt_due_at", "receipt_ask_at",
+    )  # fmt: skip
+    found: list[Row] = []
+    for key, count, owner, recovery, *values in unnest(keys, counted, owners, recoveries, *columns):
+        row = rows.get("attempts", uuid(key))
+        if row is None or not is_ours(row, owner, recovery):
+            continue
+        ends = dict(zip(names, values, strict=True))
+        accepted = ends["state"] == "accepted"
+        ends["provider_id"] = ends["provider_id"] or row["provider_id"]
+        ends["receipt_due_at"] = ends["receipt_due_at"] if accepted and row["receipt_rank"] < 90 else None
+        ends["receipt_ask_at"] = ends["receipt_ask_at"] if accepted and row["receipt_rank"] < 40 else None
+        rows.change("attempts", row["id"], lease_until=None, concluded_at=rows.now, **ends)
+        found.append({"key": row["id"], "seq": told(rows, row["verification_id"], count)})
+    return found
+
+
+def is_ours(attempt: Row, owner: str, recovery: int) -> bool:
+    """Whether whoever claimed it still has it."""
+    return bool(attempt["state"] == "sending" and attempt["owner"] == owner and attempt["recovery"] == recovery)
+
+
+def requeue(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any) -> list[Row]:
+    found: list[Row] = []
+    for key, count, owner, recovery in unnest(keys, counted, owners, recoveries):
+        row = rows.get("attempts", uuid(key))
+        if row is not None and is_ours(row, owner, recovery):
+            rows.change("attempts", row["id"], state="queued", owner="", lease_until=None, recovery=recovery + 1)
+            found.append({"key": row["id"], "seq": told(rows, row["verification_id"], count)})
+    return found
+
+
+def queue_next(
+    rows: Rows, keys: Any, counted: Any, previous: Any, verifications: Any, send_nos: Any, try_nos: Any, versions: Any,
+    deadlines: Any,
+) -> list[Row]:  # fmt: skip
+    found: list[Row] = []
+    asked = unnest(keys, counted, previous, verifications, send_nos, try_nos, versions, deadlines)
+    for key, count, before, verification, send_no, try_no, version, deadline in asked:
+        if not _may_follow(rows, before, verification, ("deferred", "unknown")):
+            continue
+        if begin_attempt(rows, uuid(key), uuid(verification), (send_no, try_no, version), deadline):
+            found.append({"key": uuid(key), "seq": told(rows, uuid(verification), count)})
+    return found
+
+
+def claim_next(rows: Rows, ids: Any, previous: Any, verifications: Any, *columns: Any) -> list[Row]:
+    *arrays, lease_s = columns
+    found: list[Row] = []
+    for identity, before, verification, *values in unnest(ids, previous, verifications, *arrays):
+        send_no, try_no, version, deadline, owner, account, gateway = values
+        earlier = rows.get("attempts", before)
+        mine = earlier is not None and earlier["owner"] == owner
+        if not mine or not _may_follow(rows, before, verification, ("deferred",)) or deadline <= rows.now:
+            continue
+        claimed = {"state": "sending", "owner": owner, "account": account, "gateway": gateway}
+        claimed |= {"claimed_at": rows.now, "lease_until": rows.now + timedelta(seconds=lease_s)}
+        if begin_attempt(rows, identity, verification, (send_no, try_no, version), deadline, **claimed):
+            found.append({"id": identity})
+    return found
+
+
+def _may_follow(rows: Rows, before: Any, verification: Any, states: tuple[str, ...]) -> bool:
+    earlier, whole = rows.get("attempts", uuid(before)), rows.get("verifications", uuid(verification))
+    return bool(earlier and whole and earlier["state"] in states and whole["state"] == "issued")
+
+
+def fail(rows: Rows, keys: Any, counted: Any, reasons: Any) -> list[Row]:
+    def columns(row: Row, index: int) -> dict[str, Any] | None:
+        attempts = attempts_of(rows, row["id"])
+        newest = max((each["send_no"] for each in attempts), default=None)
+        if row["state"] != "issued" or row["sends_requested"] != newest:
+            return None
+        if any(each["state"] in _OPEN_OR_LEFT for each in attempts):
+            return None
+        return ended(rows, row, "failed", reasons[index], row["checks_told"])
+
+    return moved(rows, keys, counted, columns)
+
+
+def to_ask(rows: Rows, rows_max: int) -> list[Row]:
+    due = [row for _, row in rows.all("attempts") if row["receipt_ask_at"] and row["receipt_ask_at"] <= rows.now]
+    found: list[Row] = []
+    for row in sorted(due, key=lambda each: (each["receipt_ask_at"], each["id"])):
+        if len(found) == rows_max or not rows.is_free("attempts", row["id"]):
+            continue
+        again = timedelta(minutes=5)
+        later = row["receipt_due_at"] and row["receipt_due_at"] > rows.now + again
+        rows.change("attempts", row["id"], receipt_ask_at=row["receipt_due_at"] - again if later else None)
+        verification = rows.get("verifications", row["verification_id"])
+        assert verification is not None
+        found.append({**picked(row, "id", "account"), **facts_of(verification)})
+    return found
+
+
+def record_found(rows: Rows, keys: Any, counted: Any, ranks: Any, states: Any) -> list[Row]:
+    raised = []
+    for key, count, rank, state in sorted(unnest(keys, counted, ranks, states), key=lambda each: uuid(each[0])):
+        row = rows.get("attempts", uuid(key))
+        if row is None or row["receipt_rank"] >= rank:
+            continue
+        ask_at = row["receipt_ask_at"] if rank < 40 else None
+        due_at = row["receipt_due_at"] if rank < 90 else None
+        known = {"receipt_state": state, "receipt_rank": rank, "receipt_at": rows.now}
+        rows.change("attempts", row["id"], **known, receipt_ask_at=ask_at, receipt_due_at=due_at)
+        raised.append((row["id"], row["verification_id"], count))
+    return [{"key": identity, "seq": told(rows, verification, count)} for identity, verification, count in raised]

@@ -1,0 +1,19 @@
+"""watchword.fraud."""
+
+from typing import Any
+
+from tests.simulation.statements.columns import LIVE, held, moved, picked
+from tests.simulation.tables import Row, Rows
+
+
+def facts(rows: Rows, ids: Any) -> list[Row]:
+    return [{"verification_id": row["id"], **picked(row, "state", "sends_assessed")} for row in held(rows, ids)]
+
+
+def assess(rows: Rows, keys: Any, counted: Any, send_nos: Any) -> list[Row]:
+    def columns(row: Row, index: int) -> dict[str, Any] | None:
+        if row["state"] not in LIVE or row["sends_assessed"] != send_nos[index] - 1:
+            return None
+        return {"sends_assessed": send_nos[index], "due_at": row["expires_at"]}
+
+    return moved(rows, keys, counted, columns)

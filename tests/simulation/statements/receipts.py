@@ -1,0 +1,113 @@
+"""watchword.receipts: what its matcher asks, for whole messages. Reports on parts, and words that no map has, are not
+here: simulated carriers make neither."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.simulation.statements.columns import facts_of, held, picked, told, unnest
+from tests.simulation.tables import Row, Rows
+from watchword.kernel.instant import to_us
+
+_ATTEMPT = (
+    "id", "verification_id", "state", "account", "provider_id", "receipt_rank", "segments", "claimed_at",
+    "concluded_at",
+)  # fmt: skip
+_BELIEVED = timedelta(days=7)
+_RANDOM_BITS = 80
+
+
+def references(rows: Rows, ids: Any, accounts: Any, provider_ids: Any) -> list[Row]:
+    floor = to_us(rows.now - _BELIEVED) // 1_000 << _RANDOM_BITS
+    named = set(ids)
+    provided = set(unnest(accounts, provider_ids))
+    return [
+        picked(row, "id", "verification_id")
+        for _, row in rows.all("attempts")
+        if row["id"] in named
+        or (row["provider_id"] and (row["account"], row["provider_id"]) in provided and row["id"].int >= floor)
+    ]
+
+
+def verifications(rows: Rows, ids: Any) -> list[Row]:
+    return [facts_of(row) for row in held(rows, ids)]
+
+
+def attempts(rows: Rows, ids: Any) -> list[Row]:
+    found: list[Row] = []
+    for identity in sorted(set(ids)):
+        row = rows.get("attempts", identity)
+        if row is not None:
+            rows.lock("attempts", identity)
+            found.append(picked(row, *_ATTEMPT))
+    return found
+
+
+def record(
+    rows: Rows, keys: Any, counted: Any, ids: Any, ranks: Any, states: Any, provider_ids: Any, received: Any, dues: Any
+) -> list[Row]:
+    most: dict[Any, tuple[Any, ...]] = {}
+    reports = unnest(ids, ranks, keys, counted, states, provider_ids, received, dues)
+    for report in sorted(reports, key=lambda each: (each[0], -each[1], each[2])):
+        most.setdefault(report[0], report)
+    raised = []
+    for identity, rank, key, count, *values in most.values():
+        row = rows.get("attempts", identity)
+        if row is not None and row["receipt_rank"] < rank:
+            rows.change("attempts", identity, **_raised(row, rank, *values))
+            raised.append((key, row["verification_id"], count))
+    return [{"key": key, "seq": told(rows, verification, count)} for key, verification, count in raised]
+
+
+def _raised(row: Row, rank: int, state: str, provider_id: str, received: datetime, due: datetime) -> dict[str, Any]:
+    waits = rank < 90 and row["state"] in ("sending", "accepted", "unknown")
+    return {
+        "receipt_state": state,
+        "receipt_rank": rank,
+        "receipt_at": received,
+        "provider_id": row["provider_id"] or provider_id,
+        "state": "accepted" if row["state"] == "unknown" else row["state"],
+        "receipt_ask_at": row["receipt_ask_at"] if rank < 40 else None,
+        "receipt_due_at": (row["receipt_due_at"] or due) if waits else None,
+    }
+
+
+def park(
+    rows: Rows, keys: Any, counted: Any, accounts: Any, refs: Any, provider_ids: Any, events: Any, patience: Any
+) -> list[Row]:
+    found: list[Row] = []
+    for key, account, ref, provider_id, event, wait in unnest(keys, accounts, refs, provider_ids, events, patience):
+        rows.lock("receipts_parked", key)
+        if rows.get("receipts_parked", key) is None:
+            parked = {"id": key, "account": account, "client_ref": ref, "provider_id": provider_id, "event": event}
+            parked |= {"parked_at": rows.now, "parked_until": rows.now + wait}
+            rows.put("receipts_parked", key, {**parked, "look_at": rows.now + timedelta(seconds=1)})
+            found.append({"key": key, "seq": 0})
+    return found
+
+
+def parked(rows: Rows, rows_max: int) -> list[Row]:
+    due = [row for _, row in rows.all("receipts_parked") if row["look_at"] <= rows.now]
+    found: list[Row] = []
+    for row in sorted(due, key=lambda each: (each["look_at"], each["id"])):
+        if len(found) < rows_max and rows.is_free("receipts_parked", row["id"]):
+            rows.lock("receipts_parked", row["id"])
+            found.append(picked(row, "id", "account", "client_ref", "provider_id", "event", "parked_at"))
+    return found
+
+
+def unpark(rows: Rows, keys: Any, counted: Any) -> list[Row]:
+    found = [key for key in keys if rows.get("receipts_parked", key) is not None]
+    for key in found:
+        rows.delete("receipts_parked", key)
+    return [{"key": key, "seq": 0} for key in found]
+
+
+def look_later(rows: Rows, keys: Any, counted: Any) -> list[Row]:
+    found: list[Row] = []
+    for key in keys:
+        row = rows.get("receipts_parked", key)
+        if row is not None:
+            wait = min(max(rows.now - row["parked_at"], timedelta(seconds=1)), timedelta(minutes=1))
+            rows.change("receipts_parked", key, look_at=rows.now + wait)
+            found.append({"key": key, "seq": 0})
+    return found
