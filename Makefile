@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults chaos interop bench bench-fraud clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -46,6 +46,9 @@ test-unit: setup ## the tests that need no server, in seconds
 
 faults: setup ## the long form of the faults: every point under load, frozen workers; options as for test
 	$(BIN)/pytest -q -m slow $(ARGS)
+
+chaos: setup ## everything runs and everything breaks: MINUTES=5 RATE=60 SEED=7, ARGS="--json"; then the audit
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),5) --rate $(or $(RATE),60) --seed $(or $(SEED),0) $(ARGS)
 
 interop: setup ## SMPP against software that others wrote; .ci/interop-peers installs it
 	$(BIN)/pytest -q -rs -m interop tests/interop $(ARGS)
