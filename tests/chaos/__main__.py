@@ -128,7 +128,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0, help="how long everything is broken")
-    parser.add_argument("--rate", type=float, default=60.0, help="users a second; what two cores carry while they fail")
+    parser.add_argument("--rate", type=float, default=20.0, help="users a second; what two cores carry while they fail")
     parser.add_argument("--seed", type=int, default=0, help="draws the faults; 0 takes one by chance and tells it")
     parser.add_argument("--json", action="store_true", help="the outcome as JSON on standard output")
     parser.add_argument("--keep", action="store_true", help="keep logs and data although all promises were kept")

@@ -84,9 +84,10 @@ class Installation:
 
 @asynccontextmanager
 async def installed(
-    directory: Path, *, instances: Mapping[str, int] | None = None, environment: Mapping[str, str] | None = None
+    directory: Path, *, more: str = "", environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Installation]:
-    """Everything started and in order; stopped again in any case. Raises LocalServerError."""
+    """Everything started and in order; stopped again in any case. `more` is added to the configuration, `environment`
+    to that of every worker. Raises LocalServerError."""
     async with AsyncExitStack() as held:
         ports = dict(zip(PROXIES, free_ports(len(PROXIES)), strict=True))
         broker = await asyncio.to_thread(
@@ -106,11 +107,10 @@ async def installed(
         endpoint = await held.enter_async_context(receiver())
         plan = Plan(
             directory=directory,
-            configuration=_configuration(directory, ports, endpoint.url),
+            configuration=_configuration(directory, ports, endpoint.url, more),
             kafka_address=f"{LOOPBACK}:{ports['kafka']}",
             postgres_address=_through(database.dsn, ports["postgres"]),
             carriers=CARRIERS,
-            instances=instances or {},
             environment=environment or {},
             restarts_max=RESTARTS_MAX,
         )
@@ -136,13 +136,13 @@ async def _introduce(made: Installation) -> None:
         await made.behave(name)
 
 
-def _configuration(directory: Path, ports: Mapping[str, int], endpoint: str) -> Path:
+def _configuration(directory: Path, ports: Mapping[str, int], endpoint: str, more: str) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "chaos.toml"
     text = Template(CONFIGURATION.read_text("utf-8")).safe_substitute(
         carrier=f"http://{LOOPBACK}:{ports['carrier']}", asked=f"http://{LOOPBACK}:{ports['asked']}", endpoint=endpoint
     )
-    file.write_text(text, "utf-8")
+    file.write_text(text + more, "utf-8")
     return file
 
 
