@@ -6,6 +6,7 @@ the same order; what they meet is up to the machine.
 
 import argparse
 import asyncio
+import logging
 import random
 import shutil
 import sys
@@ -140,6 +141,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run once and say what came of it."""
     options = arguments()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that the broker is away is what it is told to be
     directory = Path(tempfile.mkdtemp(prefix="watchword-chaos-"))
     say(f"seed {options.seed}, {options.rate:g} users/s, {options.minutes:g} minutes")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -22,7 +22,7 @@ QUIET_WITHIN_S = 180.0
 AUDIT_WITHIN_S = 400.0
 AT_REST_AFTER_S = 5.0
 AUDITS_MAX = 12
-CANARIES_MAX = 9_000
+CANARIES_MAX = 300  # each is looked for in every byte of every record
 
 
 async def set_right(made: Installation) -> None:
