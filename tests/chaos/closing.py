@@ -17,8 +17,10 @@ from tests.chaos.users import Phones, User
 from tests.support.proxy import FAIR
 from tests.support.records import DEAD, everything_on
 from tests.support.waiting import eventually, paced
+from watchword.local.process import LocalServerError
 
 QUIET_WITHIN_S = 180.0
+READY_WAITS = 3
 AUDIT_WITHIN_S = 400.0
 AT_REST_AFTER_S = 5.0
 AUDITS_MAX = 12
@@ -33,7 +35,18 @@ async def set_right(made: Installation) -> None:
         await made.behave(name)
     for name, child in list(made.stack.children.items()):
         if not child.stopped:
+            await _ready(made, name)
+
+
+async def _ready(made: Installation, name: str) -> None:
+    """Wait for one worker, again where a busy machine takes longer than a start may: who is late is started anew."""
+    for left in reversed(range(READY_WAITS)):
+        try:
             await asyncio.to_thread(made.stack.await_ready, name)
+            return
+        except LocalServerError:
+            if not left:
+                raise
 
 
 async def quiet(made: Installation) -> str:

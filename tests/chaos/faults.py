@@ -5,7 +5,7 @@ import os
 import random
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
@@ -112,15 +112,21 @@ class Breaker:
 
     def _skewing(self, skew_s: int) -> Callable[[], Awaitable[None]]:
         async def skew() -> None:
-            """One worker lives with a wall clock of its own for a while; its monotonic clock is right."""
+            """One worker lives with a wall clock of its own for a while; its monotonic clock is right. It is not forked
+            from a warm process: the library must be there when the interpreter begins."""
             stack, name = self._made.stack, self._draw.choice(GROUPS)
+            child, usual = stack.children[name], stack.children[name].program
             wrong = {"LD_PRELOAD": str(FAKETIME[0]), "FAKETIME": f"{skew_s:+d}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-            for environment in (wrong, {}):
-                child = stack.children[name]
-                child.stopped = True  # what ends now ends on purpose
-                await asyncio.to_thread(stack.restart, name, **environment)
+            child.stopped = True  # what ends now ends on purpose
+            child.program = replace(usual, launch=None)
+            try:
+                await asyncio.to_thread(stack.restart, name, **wrong)
                 await asyncio.to_thread(stack.await_ready, name)
-                await paced(self._draw.uniform(5, 10) if environment else 0)
+                await paced(self._draw.uniform(5, 10))
+            finally:
+                child.stopped, child.program = True, usual
+                await asyncio.to_thread(stack.restart, name)
+            await asyncio.to_thread(stack.await_ready, name)
 
         return skew
 

@@ -16,18 +16,26 @@ from watchword.local.process import LocalServerError
 
 PAUSE_S = (0.5, 3.0)
 FAULT_WITHIN_S = 150.0
-# What may keep a fault from being brought about: another one.
-_HINDERED = (KafkaError, aiohttp.ClientError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# What may keep a fault from being brought about: another one. A worker that is not ready in the middle of it has until
+# the end to become so.
+_HINDERED = (
+    KafkaError,
+    aiohttp.ClientError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    LocalServerError,
+    OSError,
+    TimeoutError,
+)
 
 
 @dataclass
 class Injected:
-    """What was done, by kind; what could not be done because something else was broken; workers that did not come
-    back, which nobody may excuse."""
+    """What was done, by kind, what could not be done to its end because something else was broken, and what is being
+    done by each lane."""
 
     counts: Counter[str] = field(default_factory=Counter)
     hindered: Counter[str] = field(default_factory=Counter)
-    never_ready: list[str] = field(default_factory=list)
     now: dict[int, str] = field(default_factory=dict)
 
 
@@ -68,8 +76,6 @@ async def _lane(
             async with asyncio.timeout(FAULT_WITHIN_S):
                 await fault.act()
             injected.counts[fault.kind] += 1
-        except LocalServerError as error:
-            injected.never_ready.append(f"{fault.kind}: {str(error).splitlines()[0]}")
         except _HINDERED as error:
             injected.hindered[f"{fault.kind}: {type(error).__name__}"] += 1
         injected.now.pop(number, None)

@@ -31,6 +31,7 @@ TIMES = 10
 RECOVERED_WITHIN_S = 10.0
 REFUSED_WITHIN_MS = 2_000.0
 USUAL_S = 10.0
+CALLBACKS_S = 5.0
 PROBE_EVERY_S = 0.25
 PROBES_IN_A_ROW = 3
 SOON_S = 2.0  # or three times what was usual
@@ -58,7 +59,7 @@ class Flood:
 
 
 class Crowd:
-    """Asks for verifications and watches the phones; nobody types a code in."""
+    """Asks for verifications, watches the phones, and types the codes in."""
 
     def __init__(self, made: Installation, phones: Phones) -> None:
         self._made = made
@@ -88,7 +89,8 @@ class Crowd:
         self.users.append(user)
         flood.users.append(user)
         began = loop.time()
-        status, told = await self._ask({"to": user.number, "policy": "short", "reference": user.reference})
+        body = {"to": user.number, "policy": "short", "reference": user.reference}
+        status, told = await self._ask("/v1/verifications", body)
         flood.statuses[status] += 1
         user.id, user.refused = str(told.get("id", "")), str(told.get("code", ""))
         if user.id:
@@ -97,11 +99,10 @@ class Crowd:
             flood.refused_ms.append((loop.time() - began) * 1_000)
         return user
 
-    async def _ask(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    async def _ask(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         headers = {"Authorization": f"Bearer {self._made.stack.api_key}"}
-        url = f"{self._made.stack.api_url}/v1/verifications"
         try:
-            async with self._made.session.post(url, json=body, headers=headers) as answer:
+            async with self._made.session.post(self._made.stack.api_url + path, json=body, headers=headers) as answer:
                 return answer.status, dict(orjson.loads(await answer.read()))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return 0, {"code": type(error).__name__}
@@ -110,18 +111,23 @@ class Crowd:
         """Wait until every accepted one of these has a code, or patience is over."""
         loop = asyncio.get_running_loop()
 
-        async def one(number: str, accepted_at: float) -> None:
-            phone = self._phones.of(number)
+        async def one(user: User) -> None:
+            phone = self._phones.of(user.number)
             while not phone.messages:
                 phone.news.clear()
                 await phone.news.wait()
-            flood.coded_s.append(loop.time() - accepted_at)
+            flood.coded_s.append(loop.time() - flood.accepted_at[user.number])
+            status, told = await self._ask(f"/v1/verifications/{user.id}/check", {"code": phone.code()})
+            user.right_typed = True
+            user.checks += [str(told["result"])] if status == 200 else []
 
-        waiting = [asyncio.create_task(one(*each)) for each in flood.accepted_at.items()]
+        waiting = [asyncio.create_task(one(user)) for user in flood.users if user.id]
         if waiting:
-            _, late = await asyncio.wait(waiting, timeout=PATIENCE_S)
+            done, late = await asyncio.wait(waiting, timeout=PATIENCE_S)
             for task in late:
                 task.cancel()
+            for task in done:
+                task.result()
 
     async def recovered_s(self, usual_s: float) -> float:
         """How long until some in a row are accepted and have their codes soon."""
@@ -168,6 +174,7 @@ async def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         console.print(f"  recovered after {recovered_s:.1f} s")
         await crowd.coded(flood)
         ledger = judge(await closing.seen(made, crowd.users, phones))
+        await paced(CALLBACKS_S)
         callbacks = await closing.rows(made, CALLBACKS)
         following.cancel()
         await asyncio.wait({following})

@@ -60,12 +60,21 @@ def test_a_second_message_is_allowed_to_a_blind_gateway_that_tells_of_it(
     assert (ledger.broken == []) is kept
 
 
+def test_a_gateway_that_could_tell_is_excused_only_where_it_was_silent() -> None:
+    second = replace(ATTEMPT, id="b", account="beta", possible_duplicate=True)
+    silent = (replace(ATTEMPT, state="unknown"), second)
+    assert told(attempts=silent, sms=(SMS, Sms("b", NOW))).broken == []
+    assert told(attempts=(ATTEMPT, second), sms=(SMS, Sms("b", NOW))).broken
+    assert told(attempts=(*silent[:1], replace(second, possible_duplicate=False)), sms=(SMS, Sms("b", NOW))).broken
+
+
 def test_a_second_message_of_a_blind_gateway_that_nobody_told_of_is_one_too_many() -> None:
     assert told(attempts=(replace(ATTEMPT, account="form"),), sms=(SMS, SMS)).broken
 
 
 def test_a_message_after_its_deadline_is_late() -> None:
-    ledger = told(sms=(Sms("a", NOW + timedelta(seconds=241)),))
+    assert told(sms=(Sms("a", NOW + timedelta(seconds=244)),)).broken == [], "it was called in time"
+    ledger = told(sms=(Sms("a", NOW + timedelta(seconds=246)),))
     assert ledger.late == 1 and words(ledger) == ["late: an SMS after its deadline"]
 
 
