@@ -94,7 +94,8 @@ def judge(seen: Seen) -> Ledger:
     told.ended.update(row.state for row in seen.rows)
     told.approved = told.ended["approved"]
     told.without_code = sum(user.id not in reached for user in known)
-    lost = [*_lost_users(known, rows, reached), *_lost_sends(rows, sends, sms)]
+    in_doubt = {each.verification for each in seen.attempts if each.state == "unknown"}
+    lost = [*_lost_users(known, rows, reached | in_doubt), *_lost_sends(rows, sends, sms)]
     told.lost = len({identity for identity, _ in lost})
     told.broken += [(f"lost: {what}", identity) for identity, what in lost]
     _count_duplicates(told, sends, sms)
@@ -113,14 +114,14 @@ def _by_send(attempts: Iterable[Attempt]) -> Mapping[tuple[str, int], list[Attem
     return found
 
 
-def _lost_users(known: Iterable[User], rows: Mapping[str, Row], reached: set[str]) -> Iterator[tuple[str, str]]:
-    """Whoever was accepted is known, and has a message or an end that says why not. With a gateway that may hold a
-    message back for good, waiting is such an end."""
+def _lost_users(known: Iterable[User], rows: Mapping[str, Row], told: set[str]) -> Iterator[tuple[str, str]]:
+    """Whoever was accepted is known, and has a message, an end that says why not, or an attempt of which it is told
+    that nobody can say: then the user may ask once more."""
     for user in known:
         row = rows.get(user.id)
         if row is None:
             yield user.id, "accepted, and nobody knows it"
-        elif user.id not in reached and row.state not in ENDED_UNASKED and user.purpose != "held":
+        elif user.id not in told and row.state not in ENDED_UNASKED:
             yield user.id, f"is {row.state}, and no message ever came"
 
 

@@ -43,6 +43,8 @@ def test_who_waits_for_a_message_that_never_came_is_lost() -> None:
         user=waiting, row=replace(ROW, state="failed"), attempts=(replace(ATTEMPT, state="rejected"),), sms=()
     )
     assert ledger.broken == [], "an end was told that says why"
+    in_doubt = (replace(ATTEMPT, account="form", state="unknown"),)
+    assert told(user=waiting, row=replace(ROW, state="issued"), attempts=in_doubt, sms=()).broken == []
 
 
 def test_a_message_that_is_told_as_taken_and_on_no_phone_is_lost() -> None:
