@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale capacity simulate clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale capacity simulate chaos soak overload clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -49,6 +49,15 @@ simulate: setup ## thousands of histories on simulated servers; MINUTES=10, or S
 
 faults: setup ## the long form of the faults: every point under load, frozen workers; options as for test
 	$(BIN)/pytest -q -m slow $(ARGS)
+
+chaos: setup ## everything runs and everything breaks: MINUTES=5 RATE=20 SEED=7, ARGS="--json"; then the audit
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),5) --rate $(or $(RATE),20) --seed $(or $(SEED),0) $(ARGS)
+
+soak: setup ## half load for MINUTES=30 at RATE=30: memory, descriptors, tasks and latency stay flat; ARGS="--json"
+	$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),30) $(ARGS)
+
+overload: setup ## ten times RATE=20: a code in time or a no at once, and well again within ten seconds
+	$(BIN)/python -m tests.chaos.overload --rate $(or $(RATE),20) $(ARGS)
 
 interop: setup ## SMPP against software that others wrote; .ci/interop-peers installs it
 	$(BIN)/pytest -q -rs -m interop tests/interop $(ARGS)

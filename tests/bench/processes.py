@@ -30,6 +30,11 @@ def resident_mib(pids: Mapping[str, int]) -> dict[str, float]:
     return {name: int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_MIB for name, pid in pids.items()}
 
 
+def descriptors(pid: int) -> int:
+    """How many file descriptors a process holds now, sockets included."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def _family(pid: int) -> Iterable[int]:
     return (pid, *children(pid))
 

@@ -5,19 +5,16 @@ Not part of `make test`; `make faults` runs it.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.support import stack as stacks
-from tests.support.deaths import KILLED, REACHED_WITHIN_S, Death, Task, arm, told_of
+from tests.support.deaths import KILLED, REACHED_WITHIN_S, Death, Task, arm, is_frozen, second, told_of
 from tests.support.platform import Platform, fresh_number, platform_of
 from tests.support.waiting import eventually
 from watchword.local.kafka import Kind
-from watchword.local.process import Process
 from watchword.local.stack import Plan, Stack
 
 CONFIGURATION = Path(__file__).parents[1] / "support" / "stories.toml"
@@ -86,23 +83,6 @@ async def test_a_worker_dies_under_load_and_every_user_is_verified_with_one_mess
     await eventually(dead, within_s=REACHED_WITHIN_S, what=f"{group} to die at {point}")
     assert armed.exit_code == KILLED
     assert_nobody_noticed(await told_of(stack, platform, ended))
-
-
-@asynccontextmanager
-async def second(stack: Stack, group: str) -> AsyncIterator[None]:
-    """One more process of a worker, which takes over the partitions of the first once that one is given up."""
-    child = stack.children[group]
-    environment = {**(child.program.environment or {}), "WATCHWORD_ORDINAL": "1", "WATCHWORD_OPS_PORT": "0"}
-    process = await asyncio.to_thread(Process, replace(child.program, environment=environment))
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(process.stop)
-
-
-def is_frozen(pid: int) -> bool:
-    """Whether the process was stopped by a signal (proc(5): state T)."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T")
 
 
 @pytest.mark.parametrize(("group", "point"), FROZEN, ids=[point for _, point in FROZEN])

@@ -141,6 +141,23 @@ async def test_an_event_that_a_newer_version_tells_is_passed_over_not_buried(sta
     assert await stand.records(topics.dead(topics.ASSESSMENTS)) == []
 
 
+async def test_nobody_loses_a_request_to_a_full_disk(stand: Pipeline) -> None:
+    """While nothing can be stored the request waits; it is not taken for poison."""
+    about = await stand.verification()
+    await stand.connection.execute(
+        "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION "
+        "'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$; "
+        "CREATE SEQUENCE refused; GRANT USAGE ON refused TO PUBLIC; "
+        "CREATE TRIGGER no_room BEFORE INSERT ON codes FOR EACH ROW "
+        "WHEN (nextval('refused') <= 3) EXECUTE FUNCTION no_room()"
+    )
+    async with stand.running("codes"):
+        await assess(stand, about)
+        await stand.told(topics.DISPATCH, count=1)
+    assert await stand.connection.fetchval("SELECT last_value FROM refused") == 4, "the fourth time there was room"
+    assert await stand.records(topics.dead(topics.ASSESSMENTS)) == []
+
+
 async def test_a_value_that_no_column_takes_is_buried_and_its_neighbours_are_not(stand: Pipeline) -> None:
     about = await stand.verification()
     other = await stand.verification(number="+919876543211")

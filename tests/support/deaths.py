@@ -1,13 +1,16 @@
 """Killing workers at named points: one life of a worker per point, a user's verification to bring it there."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from tests.support import stack as stacks
 from tests.support.platform import Platform, Verified
 from tests.support.records import Told, lives
 from tests.support.waiting import eventually
+from watchword.local.process import Process
 from watchword.local.stack import Stack
 
 KILLED = 137
@@ -99,3 +102,20 @@ async def reported(stack: Stack, *, within_s: float) -> None:
         return bool((await stacks.rows(stack, query))[0]["left"] == 0)
 
     await eventually(all_reported, within_s=within_s, what="a receipt for every accepted attempt")
+
+
+@asynccontextmanager
+async def second(stack: Stack, group: str) -> AsyncIterator[None]:
+    """One more process of a worker, which takes over the partitions of the first once that one is given up."""
+    child = stack.children[group]
+    environment = {**(child.program.environment or {}), "WATCHWORD_ORDINAL": "1", "WATCHWORD_OPS_PORT": "0"}
+    process = await asyncio.to_thread(Process, replace(child.program, environment=environment))
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(process.stop)
+
+
+def is_frozen(pid: int) -> bool:
+    """Whether the process was stopped by a signal (proc(5): state T)."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T")

@@ -18,6 +18,7 @@ from faust.types.enums import ProcessingGuarantee
 
 from watchword.events import topics
 from watchword.fraud.judge import Judge, Record
+from watchword.fraud.standstill import Standstill
 from watchword.runtime import unfinished
 from watchword.runtime.health import Check
 from watchword.runtime.kafka import Cluster
@@ -29,6 +30,7 @@ STOP_WITHIN_S = 15.0
 ADMIN_WITHIN_S = 20.0
 VISIBLE_PAUSE_S = 0.05
 WATCH_PAUSE_S = 1.0
+STANDSTILL_PAUSE_S = 10.0
 FRESH_S = 30.0
 SESSION_TIMEOUT_S = 10.0
 HEARTBEAT_S = 3.0
@@ -52,6 +54,10 @@ class JudgeStream:
         self._in_hand: tuple[unfinished.Unfinished, ...] = ()
         unfinished.show(self._metrics, STAGE, now=context.clock.now, in_hand=lambda: self._in_hand)
         self._watch = Turning("judge-watch", self._look, pause_s=WATCH_PAUSE_S)
+        self._ours: frozenset[int] = frozenset()
+        source = context.cluster.topic_prefix + topics.SIGNALS
+        self._standstill = Standstill(context.cluster, group=self._group, topic=source, ours=lambda: self._ours)
+        self._progress = Turning("judge-progress", self._standstill.turn, pause_s=STANDSTILL_PAUSE_S)
         self._directory: TemporaryDirectory[str] | None = None
         self._app: Any = None
 
@@ -64,9 +70,12 @@ class JudgeStream:
         async with asyncio.timeout(START_WITHIN_S):
             await self._app.start()
         await self._watch.start()
+        await self._progress.start()
 
     async def stop(self) -> None:
         """Finish the event in hand, flush the changelog, commit, end. The static membership stays for a restart."""
+        await self._progress.stop()
+        await self._standstill.stop()
         await self._watch.stop()
         if self._app is not None:
             async with asyncio.timeout(STOP_WITHIN_S):
@@ -78,7 +87,7 @@ class JudgeStream:
     def failed(self) -> BaseException | None:
         """What the stream died of, if it did: only a restart can mend it."""
         reason: BaseException | None = None if self._app is None else self._app.crash_reason
-        return reason
+        return reason or self._standstill.found
 
     @property
     def _group(self) -> str:
@@ -120,7 +129,8 @@ class JudgeStream:
         """Count it. What is assigned holds the table's changelog too, which is no work."""
         self._metrics.rebalances.add(stage=STAGE)
         source = self._cluster.topic_prefix + topics.SIGNALS
-        self._metrics.assigned.set(sum(each.topic == source for each in assigned), stage=STAGE)
+        self._ours = frozenset(each.partition for each in assigned if each.topic == source)
+        self._metrics.assigned.set(len(self._ours), stage=STAGE)
 
 
 def _options(cluster: Cluster, instance: str, directory: str) -> dict[str, Any]:

@@ -128,17 +128,23 @@ class Broker:
 
 
 def start(
-    directory: Path, *, prefer: Kind = Kind.AUTO, tuning: Tuning = Tuning.QUICK, guard: Guard | None = None
+    directory: Path,
+    *,
+    prefer: Kind = Kind.AUTO,
+    tuning: Tuning = Tuning.QUICK,
+    guard: Guard | None = None,
+    advertised_port: int = 0,
 ) -> Broker:
     """A broker whose data and log lie in `directory`, on a free port of 127.0.0.1, ready to serve.
 
     Data of an earlier start in the same directory is served again, with the users it had. A `guard` is Apache Kafka's
-    whatever is preferred. Raises LocalServerError if the broker that `prefer` names cannot run here, or did not become
-    ready within 30 s.
+    whatever is preferred, and so is `advertised_port`: where clients are told to come, if something stands before the
+    broker. Raises LocalServerError if the broker that `prefer` names cannot run here, or did not become ready within
+    30 s.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    if guard is not None:
-        return Broker(_apache(directory, _java_or_error(), tuning, guard))
+    if guard is not None or advertised_port:
+        return Broker(_apache(directory, _java_or_error(), tuning, guard, advertised_port))
     match prefer:
         case Kind.WHEEL:
             return Broker(_wheel(directory))
@@ -174,7 +180,7 @@ node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+advertised.listeners=PLAINTEXT://{host}:{advertised_port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs=data
@@ -199,7 +205,7 @@ num.io.threads=4
 
 _GUARDED_PROPERTIES = """\
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port},GUARDED://{host}:{guarded_port}
-advertised.listeners=PLAINTEXT://{host}:{port},GUARDED://{host}:{guarded_port}
+advertised.listeners=PLAINTEXT://{host}:{advertised_port},GUARDED://{host}:{guarded_port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:SASL_PLAINTEXT
 sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.guarded.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
@@ -212,7 +218,9 @@ _FLAGS = ("-Xms256m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.hea
 _QUICK = "-XX:TieredStopAtLevel=1"
 
 
-def _apache(directory: Path, java: Java, tuning: Tuning, guard: Guard | None = None) -> _Recipe:
+def _apache(
+    directory: Path, java: Java, tuning: Tuning, guard: Guard | None = None, advertised_port: int = 0
+) -> _Recipe:
     """Apache Kafka as one KRaft node. Of properties that stand twice the later one holds.
 
     Java's first clean exit leaves an archive of Kafka's classes in the cache; that exit takes four seconds more,
@@ -221,6 +229,7 @@ def _apache(directory: Path, java: Java, tuning: Tuning, guard: Guard | None = N
     class_path = f"{kafka_jars.jars()}/*"
     port, controller_port, guarded_port = free_ports(3)
     ports = {"port": port, "controller_port": controller_port, "guarded_port": guarded_port}
+    ports["advertised_port"] = advertised_port or port
     properties = _PROPERTIES + (_GUARDED_PROPERTIES if guard else "")
     (directory / "server.properties").write_text(properties.format(host=LOOPBACK, **ports))
     archive = kafka_jars.class_archive(java)

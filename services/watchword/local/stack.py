@@ -47,7 +47,8 @@ RESTARTS_MAX = 50
 class Plan:
     """What to run. Port 0 takes a free one. `environment` is added to what every worker gets; `groups` are lists of
     workers that share a process, `instances` how many processes of a group there are where it is not one.
-    `kafka_address` and `postgres_address` use servers that run already."""
+    `kafka_address` and `postgres_address` use servers that run already. A worker that ended is started again at most
+    `restarts_max` times."""
 
     directory: Path
     kafka: Kind = Kind.AUTO
@@ -61,6 +62,8 @@ class Plan:
     configuration: Path = CONFIGURATION
     kafka_address: str = ""
     postgres_address: str = ""
+    carriers: Sequence[str] = CARRIERS
+    restarts_max: int = RESTARTS_MAX
 
 
 @dataclass
@@ -175,7 +178,7 @@ class Stack:
         """Start one worker again, with `environment` added for this run."""
         child = self.children[name]
         child.process.stop()
-        if child.restarts >= RESTARTS_MAX:
+        if child.restarts >= self.plan.restarts_max:
             raise LocalServerError(f"{name} keeps ending.\n{child.process.log_tail()}")
         child.process = Process(_with_environment(child.program, environment))
         child.restart_at = 0.0
@@ -232,7 +235,7 @@ class Stack:
         self.smpp_url = f"smpp://{LOOPBACK}:{smpp_port}"
         self.receipts_url = f"http://{LOOPBACK}:{receipts_port}"
         self.api_url = f"http://{LOOPBACK}:{self.plan.http_port or http_port}"
-        carriers = tuple(word for name in CARRIERS for word in ("--carrier", name))
+        carriers = tuple(word for name in self.plan.carriers for word in ("--carrier", name))
         receipts = ("--receipt-url", self.receipts_url + "/receipts/{carrier}")
         ports = ("--port", str(port), "--smpp-port", str(smpp_port))
         command = ("simulator", *ports, "--seed", str(self.plan.seed), *carriers, *receipts)

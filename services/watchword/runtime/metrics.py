@@ -183,6 +183,7 @@ class RuntimeMetrics:
         self.used = own.gauge(
             "deadline_used_ratio", "Share of its time that the oldest unfinished item has used; 1 is too late.", "stage"
         )
+        self.tasks = own.gauge("tasks_size", "Tasks of the process's event loop that are not over.")
         self.held = own.gauge("held_size", "Partitions that are paused.", "stage")
         self.assigned = own.gauge("assigned_size", "Partitions that this process reads.", "stage")
         self.rebalances = own.counter("rebalances_total", "Assignments that changed.", "stage")

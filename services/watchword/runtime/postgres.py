@@ -14,16 +14,19 @@ CONNECT_TIMEOUT_S = 10.0
 
 # asyncpg's own exceptions for a server that is away, going away or refusing; with OSError and TimeoutError they
 # mean "try again later", never "this input is wrong". A server that dies in the middle of an answer leaves the
-# driver's connection in a state from which the next statement fails with an InternalClientError.
+# driver's connection in a state from which the next statement fails with an InternalClientError. Classes 53, 57 and
+# 58 of PostgreSQL's error codes (appendix A of its manual) are about the server's own state: a full disk, memory or
+# connections used up, a shutdown, a file it cannot read. A session that stood still in a transaction was ended; a
+# server that takes no writes is about to be replaced by one that does.
 AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.QueryCanceledError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,

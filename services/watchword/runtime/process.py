@@ -85,6 +85,7 @@ class Process:
         started.failing("starting")
         runtime_metrics = RuntimeMetrics(self.metrics)
         self.metrics.before_each_look(partial(_show_readiness, self.health, runtime_metrics))
+        self.metrics.before_each_look(lambda: runtime_metrics.tasks.set(len(asyncio.all_tasks())))
         if self.settings.ops_port:
             host, port = self.settings.ops_host, self.settings.ops_port
             await self._start(OperationsPort(self.health, self.metrics, host=host, port=port))

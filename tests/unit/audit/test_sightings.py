@@ -64,6 +64,20 @@ def test_key_and_headers_are_looked_at_too() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "feature",
+    [b"operator:+9987@shop", b"series:+9171115@shop", b"range:+91711150@shop", b"block:+91711150.a1b2@shop"],
+)
+def test_an_operator_is_not_alarmed_by_the_leading_digits_that_fraud_judges(feature: bytes) -> None:
+    value = b'{"feature":"' + feature + b'","level":"elevated"}'
+    seen = sightings(topics.RISK_LEVELS, feature, value, [("ce_partitionkey", feature)], "", Canaries())
+    assert list(seen) == []
+
+
+def test_a_number_in_the_place_of_leading_digits_is_seen() -> None:
+    assert list(sightings(topics.RISK_LEVELS, b"series:+919876543210@shop", None, [], "", Canaries()))
+
+
 @pytest.mark.parametrize("topic", [topics.INBOX, topics.dead(topics.INBOX)])
 def test_publishers_own_topic_is_excepted(topic: str) -> None:
     assert seen(b'{"to":"+919876543210"}', topic=topic) == 0

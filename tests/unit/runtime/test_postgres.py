@@ -25,6 +25,22 @@ def test_a_server_that_died_in_the_middle_of_an_answer_is_away(error: Exception)
 @pytest.mark.parametrize(
     "error",
     [
+        asyncpg.DiskFullError("could not extend file: No space left on device"),
+        asyncpg.OutOfMemoryError("out of memory"),
+        asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+        asyncpg.PostgresIOError("could not read block 7"),
+        asyncpg.IdleInTransactionSessionTimeoutError("terminating connection due to idle-in-transaction timeout"),
+        asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_a_server_cannot_do_just_now_is_no_fault_of_an_event(error: Exception) -> None:
+    assert is_away(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
         asyncpg.DataError("invalid input for query argument $1: value out of int32 range"),
         asyncpg.NumericValueOutOfRangeError("smallint out of range"),
         asyncpg.CheckViolationError("new row violates check constraint"),

@@ -1,0 +1,1 @@
+"""Users who are told the truth, and everything that can break under them: chaos, soak, overload."""

@@ -1,0 +1,55 @@
+"""The outcome of a chaos run for a reader at a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+BROKEN_SHOWN = 40
+
+
+def show(console: Console, told: Mapping[str, Any]) -> None:
+    """What was done, what came of it, and how to do it again."""
+    table = Table("fault", "times", title=f"{sum(told['injected'].values())} faults")
+    for kind, times in told["injected"].items():
+        table.add_row(kind, str(times))
+    console.print(table)
+    for kind, times in told["hindered"].items():
+        console.print(f"not brought about, something else was broken: {kind} ({times})", highlight=False)
+    for line in told["not_injected"]:
+        console.print(f"[bold yellow]{line}[/]", highlight=False)
+    console.print(f"records of poison: {told['poison']}; forged receipts: {told['forged_receipts']}", highlight=False)
+    console.print(f"calls that users had to repeat: {told['calls_repeated']}", highlight=False)
+    _ledger(console, told["ledger"])
+    broken = told["ledger"]["broken"]
+    for each in broken[:BROKEN_SHOWN]:
+        console.print(f"  [bold red]✗[/] {each['what']}: {each['shown_by']}", highlight=False, soft_wrap=True)
+    if len(broken) > BROKEN_SHOWN:
+        console.print(f"  … and {len(broken) - BROKEN_SHOWN} more; --json tells all", highlight=False)
+    console.print(f"audit: {told['audit']}")
+    console.print(f"[bold]{'every promise was kept' if told['kept'] else 'PROMISES WERE BROKEN'}[/]")
+    again = f"make chaos MINUTES={told['minutes']:g} RATE={told['rate_per_s']:g} SEED={told['seed']}"
+    console.print(f"again: {again}", highlight=False)
+
+
+def _ledger(console: Console, ledger: Mapping[str, Any]) -> None:
+    table = Table("ledger", "", title=f"{ledger['users']} users")
+    rows = {
+        "accepted": ledger["accepted"],
+        "sent": ledger["sent"],
+        "lost": ledger["lost"],
+        "late": ledger["late"],
+        **{f"sent through {kind}": count for kind, count in sorted(ledger["sent_by_class"].items())},
+        **{
+            f"duplicates, {kind}": f"{ledger['duplicates'].get(kind, 0)}, "
+            f"{ledger['told_of_duplicates'].get(kind, 0)} accounted for"
+            for kind in ("dedupes", "asked", "blind", "held")
+        },
+        "without a message, and told why": ledger["without_code"],
+        **{f"ended {state}" if state != "issued" else "still live": n for state, n in sorted(ledger["ended"].items())},
+        **{f"refused: {word}": count for word, count in sorted(ledger["refused"].items())},
+    }
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    console.print(table)

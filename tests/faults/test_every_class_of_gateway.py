@@ -1,0 +1,201 @@
+"""Every point of dispatch against every class of gateway, killed and frozen; and the points of those workers that
+answer to nobody: callbacks, judge, timers (guarantees.md, section 4).
+
+Each life ends at its point while one user's message is on its way; the users go on and are asked at the end. Not part
+of `make test`; `make faults` runs it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.chaos.installation import Installation, installed
+from tests.support import stack as stacks
+from tests.support.deaths import KILLED, REACHED_WITHIN_S, Task, arm, dies, is_frozen, second
+from tests.support.platform import Platform, Verified, fresh_number, platform_of
+from tests.support.waiting import eventually, paced
+
+CLASSES = ("dedupes", "asked", "blind")
+AROUND_THE_CALL = ("claimed", "before_call", "called", "before_result")
+AFTER_THE_RESULT = ("result_committed", "published", "offsets_committed")
+DISPATCH = (*AROUND_THE_CALL, *AFTER_THE_RESULT)
+CALLBACKS = ("claimed", "answered", "concluding", "concluded")
+JUDGE = ("weighed", "told")
+# One moment each in the middle of a transaction, where a frozen process holds locks that others want.
+FROZEN = (
+    ("intake,checks", "intake.acted"), ("intake,checks", "checks.counted"), ("fraud", "fraud.acted"),
+    ("codes", "codes.acted"), ("receipts", "receipts.acted"), ("callbacks", "callbacks.answered"),
+    ("judge", "judge.told"), ("timers", "timers.acted"),
+)  # fmt: skip
+FROZEN_S = 6.0  # longer than any lock is waited for
+WITHIN_S = 280.0  # of the 300 s that a code lives
+
+pytestmark = [pytest.mark.apache, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of one user: how the worker ended, the user's way, the messages on the phone, and whether one of
+    the attempts says that there may be two."""
+
+    exit_code: int | None
+    way: Verified
+    state: str
+    messages: int
+    marked: bool
+
+
+@pytest_asyncio.fixture(scope="module")
+async def made(servers_directory: Path) -> AsyncIterator[Installation]:
+    environment = {"WATCHWORD_TIMERS_SWEEP_AFTER_S": "1"}
+    async with installed(servers_directory / "classes", environment=environment) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module")
+async def platform(made: Installation) -> AsyncIterator[Platform]:
+    async with platform_of(made.stack) as one:
+        yield one
+
+
+def verifies(platform: Platform, purpose: str) -> Callable[[], Awaitable[Verified]]:
+    """A user on a number of their own, by way of a gateway of this class."""
+    return partial(platform.verify, fresh_number(), within_s=WITHIN_S, policy="load", purpose=purpose)
+
+
+async def told_of(made: Installation, platform: Platform, exit_code: int | None, task: Task) -> Told:
+    """One user's story to its end, and what phone and database say of it."""
+    way = await task
+    await stacks.at_rest(made.stack, within_s=60)
+    query = (
+        "SELECT v.state, coalesce(bool_or(a.possible_duplicate), false) AS marked FROM verifications v "
+        "LEFT JOIN attempts a ON a.verification_id = v.id WHERE v.id = $1::text::uuid GROUP BY v.state"
+    )
+    [row] = await stacks.rows(made.stack, query, way.id)
+    messages = len(await platform.carriers.inbox(way.number))
+    return Told(exit_code, way, row["state"], messages, row["marked"])
+
+
+def assert_as_promised(told: Told, purpose: str) -> None:
+    """Approved; one message, or with a blind gateway one more that the attempt tells of."""
+    assert told.way.result in ("approved", "used") and told.state == "approved", told
+    if purpose == "blind":
+        assert told.messages == 1 or (told.messages == 2 and told.marked), told
+    else:
+        assert told.messages == 1, told
+
+
+# Dispatch --------------------------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(scope="module")
+async def killed(made: Installation, platform: Platform) -> dict[tuple[str, str], Told]:
+    """One life after another; those who wait for a lease wait together."""
+    begun: dict[tuple[str, str], tuple[int | None, Task]] = {}
+    for purpose in CLASSES:
+        for point in DISPATCH:
+            begun[purpose, point] = await dies(made.stack, "dispatch", f"dispatch.{point}", verifies(platform, purpose))
+    return {which: await told_of(made, platform, *each) for which, each in begun.items()}
+
+
+@pytest.mark.parametrize("point", DISPATCH)
+@pytest.mark.parametrize("purpose", CLASSES)
+async def test_dispatch_dies_and_each_class_of_gateway_keeps_its_promise(
+    killed: dict[tuple[str, str], Told], purpose: str, point: str
+) -> None:
+    told = killed[purpose, point]
+    assert told.exit_code == KILLED, f"nothing came to dispatch.{point}"
+    assert_as_promised(told, purpose)
+
+
+async def frozen_at(made: Installation, group: str, point: str) -> Callable[[], bool]:
+    """Arm a worker; answers what says whether it stands still."""
+    await asyncio.to_thread(arm, made.stack, group, point, action="freeze")
+    process = made.stack.children[group].process
+    return lambda: is_frozen(process.pid)
+
+
+@pytest.mark.parametrize("point", DISPATCH)
+async def test_dispatch_freezes_until_another_has_done_its_work_and_each_class_keeps_its_promise(
+    made: Installation, platform: Platform, point: str
+) -> None:
+    stands_still = await frozen_at(made, "dispatch", f"dispatch.{point}")
+    process = made.stack.children["dispatch"].process
+    users = {purpose: asyncio.create_task(_verified(verifies(platform, purpose))) for purpose in CLASSES}
+
+    async def frozen() -> bool:
+        return stands_still()
+
+    await eventually(frozen, within_s=REACHED_WITHIN_S, what=f"dispatch to freeze at {point}")
+    async with second(made.stack, "dispatch"):
+        await asyncio.wait(users.values())
+        process.thaw()
+        after = asyncio.create_task(_verified(verifies(platform, "dedupes")))
+        assert_as_promised(await told_of(made, platform, None, after), "dedupes")
+        for purpose, task in users.items():
+            assert_as_promised(await told_of(made, platform, None, task), purpose)
+    assert process.exit_code is None, "it thawed and went on"
+
+
+async def _verified(story: Callable[[], Awaitable[Verified]]) -> Verified:
+    return await story()
+
+
+# The others ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("group", "point"), FROZEN, ids=[point for _, point in FROZEN])
+async def test_a_worker_freezes_and_thaws_and_its_user_is_verified_with_one_message(
+    made: Installation, platform: Platform, group: str, point: str
+) -> None:
+    if group == "timers":  # they assess where fraud does not come to it
+        await asyncio.to_thread(made.stack.terminate, "fraud")
+    stands_still = await frozen_at(made, group, point)
+    process = made.stack.children[group].process
+    user = asyncio.create_task(_verified(verifies(platform, "dedupes")))
+
+    async def frozen() -> bool:
+        return stands_still()
+
+    await eventually(frozen, within_s=REACHED_WITHIN_S, what=f"{group} to freeze at {point}")
+    await paced(FROZEN_S)
+    process.thaw()
+    assert_as_promised(await told_of(made, platform, None, user), "dedupes")
+    assert process.exit_code is None, "it thawed and went on"
+    if group == "timers":
+        await asyncio.to_thread(made.stack.restart, "fraud")
+
+
+@pytest.mark.parametrize("point", CALLBACKS)
+async def test_callbacks_dies_and_the_platform_is_told_under_the_same_id(
+    made: Installation, platform: Platform, point: str
+) -> None:
+    exit_code, task = await dies(made.stack, "callbacks", f"callbacks.{point}", verifies(platform, "dedupes"))
+    told = await told_of(made, platform, exit_code, task)
+    assert told.exit_code == KILLED
+    assert_as_promised(told, "dedupes")
+
+    async def delivered() -> bool:
+        query = (
+            "SELECT count(*) FILTER (WHERE state = 'delivered') AS told, count(*) AS owed "
+            "FROM callback_deliveries WHERE verification_id = $1::text::uuid"
+        )
+        [row] = await stacks.rows(made.stack, query, told.way.id)
+        return bool(row["owed"] and row["told"] == row["owed"])
+
+    await eventually(delivered, within_s=60, what="the platform to be told")
+    about = [call for call in made.endpoint.calls if told.way.id.encode() in call.body]
+    assert {call.headers["webhook-id"] for call in about} == {about[0].headers["webhook-id"]}
+
+
+@pytest.mark.parametrize("point", JUDGE)
+async def test_the_judge_dies_and_nobody_waits_for_it(made: Installation, platform: Platform, point: str) -> None:
+    exit_code, task = await dies(made.stack, "judge", f"judge.{point}", verifies(platform, "dedupes"))
+    told = await told_of(made, platform, exit_code, task)
+    assert told.exit_code == KILLED
+    assert_as_promised(told, "dedupes")
