@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults attacks interop bench bench-fraud clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -46,6 +46,9 @@ test-unit: setup ## the tests that need no server, in seconds
 
 faults: setup ## the long form of the faults: every point under load, frozen workers; options as for test
 	$(BIN)/pytest -q -m slow $(ARGS)
+
+attacks: setup ## every attack on the running system, in the long form; options as for test
+	$(BIN)/pytest -q -m "not interop" tests/attacks $(ARGS)
 
 interop: setup ## SMPP against software that others wrote; .ci/interop-peers installs it
 	$(BIN)/pytest -q -rs -m interop tests/interop $(ARGS)
