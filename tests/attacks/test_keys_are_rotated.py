@@ -6,6 +6,7 @@ Which worker may know which key is settled by two rounds (decision 0027): tests/
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,6 @@ async def _come_and_go(platform: Platform, over: asyncio.Event, *, own_code: boo
     """Users one after the other, each from the number to the answer, until it is over."""
     ways: list[Verified] = []
     while not over.is_set():
-        fields = {"policy": "long", "code": "7301649285"} if own_code else {}
+        fields: dict[str, Any] = {"policy": "long", "code": "7301649285"} if own_code else {}
         ways.append(await platform.verify(fresh_number(), **fields))
     return ways

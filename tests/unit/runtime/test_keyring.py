@@ -3,6 +3,7 @@
 import json
 import stat
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,8 @@ def test_an_existing_keyring_is_left_alone(path: Path) -> None:
 def test_during_a_rotation_nobody_seals_what_another_cannot_open_whoever_starts_first(path: Path) -> None:
     """A right code was wrong when codes had started anew and checks had not."""
     started = [Keyring.load(path, {Purpose.PEPPER})]
-    for step in (lambda: rotate(path, NOW, [Purpose.PEPPER]), lambda: promote(path)):
-        step()
+    for step in (partial(rotate, now=NOW, purposes=[Purpose.PEPPER]), promote):
+        step(path)
         started.append(Keyring.load(path, {Purpose.PEPPER}))
         before, after = started[-2:]
         assert before.sealing(Purpose.PEPPER) in after.opening(Purpose.PEPPER)
