@@ -133,7 +133,7 @@ class Target:
 
     async def code_on(self, number: str, *, seen: int = 0) -> str:
         """What the phone shows: what the attacker would give much for."""
-        code = await self.phones.wait_for_code(number, seen=seen, within_s=20)
+        code = await self.phones.wait_for_code(number, seen=seen, within_s=30)
         self.traces.codes.add(code)
         return code
 

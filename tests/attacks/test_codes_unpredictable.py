@@ -45,6 +45,7 @@ async def drawn_by_forked_processes() -> list[list[str]]:
     return [[line[at : at + DIGITS] for at in range(0, len(line), DIGITS)] for line in lines]
 
 
+@pytest.mark.attack
 async def test_codes_of_forked_processes_are_uniform_and_follow_from_nothing() -> None:
     children = await drawn_by_forked_processes()
     assert [len(each) for each in children] == [EACH] * CHILDREN

@@ -24,7 +24,7 @@ from watchword.runtime import http_reading
 from watchword.runtime.problems import Problem
 from watchword.runtime.sealing import Key
 
-FEW = settings(max_examples=50, deadline=None)
+FEW = settings(max_examples=25, deadline=None)
 ANYWHERE = frozenset(phonenumbers.SUPPORTED_REGIONS) | {"001"}
 KEY = Key("cursor-1", bytes(range(32)))
 SCOPE = ("shop", "", "", "", "")
