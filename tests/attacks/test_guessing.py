@@ -66,6 +66,7 @@ async def test_the_simple_pair_and_the_api_count_the_same_guesses(target: Target
     assert last.json == {"verified": False, "result": "locked", "checks_left": 0}
 
 
+@pytest.mark.attack
 async def test_a_cancelled_and_begun_verification_brings_no_new_guesses(target: Target) -> None:
     number, wrong = fresh_number(), 0
     for _ in range(4):
@@ -80,6 +81,7 @@ async def test_a_cancelled_and_begun_verification_brings_no_new_guesses(target: 
     assert (wrong, told.word) == (WRONG_PER_HOUR, "number_limited")
 
 
+@pytest.mark.attack
 async def test_a_number_out_of_guesses_stays_so_whatever_the_spelling(target: Target) -> None:
     number = fresh_number()
     identity, code = await target.issued(number, purpose="default")
@@ -106,6 +108,7 @@ async def test_one_guess_at_each_of_many_numbers_is_stopped_where_the_tenant_enf
     assert (await aims.prey.check(identity, code)).word == "approved", "another tenant is not concerned"
 
 
+@pytest.mark.attack
 async def test_what_one_tenant_guesses_costs_the_same_number_of_another_nothing(aims: Aims) -> None:
     number = fresh_number()
     for _ in range(2):

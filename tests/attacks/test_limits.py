@@ -7,6 +7,8 @@ tests/pipeline/test_intake_limits.py. Who is believed behind a proxy: tests/unit
 import asyncio
 from collections import Counter
 
+import pytest
+
 from tests.attacks.adapter import Target
 from tests.attacks.conftest import Aims
 from tests.attacks.test_strange_input import aliases
@@ -62,6 +64,7 @@ async def test_a_burst_gets_what_the_bucket_holds_whatever_it_claims_to_be(aims:
     assert all(int(each.headers["Retry-After"]) >= 1 for each in refused)
 
 
+@pytest.mark.attack
 async def test_addresses_of_one_customer_share_what_the_address_may(aims: Aims) -> None:
     """Whoever owns a /64 has 2^64 addresses and one budget."""
 
@@ -114,6 +117,7 @@ async def test_a_race_for_one_idempotency_key_is_won_once(target: Target) -> Non
     assert sum(messages) <= 1
 
 
+@pytest.mark.attack
 async def test_an_idempotency_key_is_good_for_one_operation(target: Target) -> None:
     """The same key and body at another address is another request."""
     first, second = [(await target.start(fresh_number())).id for _ in range(2)]

@@ -79,6 +79,7 @@ async def test_forged_and_swapped_receipts_change_nothing(target: Target) -> Non
     assert (await target.check(identity, code)).word == "approved"
 
 
+@pytest.mark.attack
 async def test_a_genuine_receipt_replayed_is_told_once(stack: Stack, target: Target) -> None:
     identity, _, client_ref = await sent_by_east(target)
     enroute, delivered = report(client_ref, "enroute"), report(client_ref)
@@ -116,6 +117,7 @@ async def test_a_receipt_of_nothing_we_sent_is_answered_like_any_other(target: T
     assert {(each.status, each.body) for each in told} == {(200, told[0].body)}
 
 
+@pytest.mark.attack
 async def test_signed_garbage_stops_nobody(target: Target) -> None:
     for body in (b"", b"{", b"null", b'{"events":{}}', b'{"events":[1]}', b"\xff" * 100, b'{"events":' + b"[" * 9_000):
         assert (await target.receipt("east", body, signed(body, EAST))).status == 200, "kept for a person to look at"

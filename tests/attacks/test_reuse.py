@@ -6,6 +6,8 @@ That an unknown id and another tenant's answer alike byte for byte: tests/pipeli
 import asyncio
 from collections import Counter
 
+import pytest
+
 from tests.attacks.adapter import Target, other_than
 from tests.attacks.conftest import NOBODY, Aims
 from tests.attacks.test_guessing import resent
@@ -101,6 +103,7 @@ async def test_a_rival_s_key_reaches_nothing_of_the_tenant(aims: Aims) -> None:
     assert (await aims.prey.check(identity, code)).word == "approved", "nothing was counted or cancelled"
 
 
+@pytest.mark.attack
 async def test_a_rival_s_cursor_leads_into_nobody_else_s_list(aims: Aims) -> None:
     for _ in range(2):
         await aims.rival.start(fresh_number())
@@ -111,6 +114,7 @@ async def test_a_rival_s_cursor_leads_into_nobody_else_s_list(aims: Aims) -> Non
     assert (told.status, told.word) == (400, "cursor_invalid")
 
 
+@pytest.mark.attack
 async def test_a_rival_s_idempotency_key_replays_nothing(aims: Aims) -> None:
     number = fresh_number()
     first = await aims.prey.start(number, repeat="shared-by-chance")
