@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale capacity simulate chaos soak overload clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale capacity simulate chaos soak overload attacks clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -58,6 +58,8 @@ soak: setup ## half load for MINUTES=30 at RATE=30: memory, descriptors, tasks a
 
 overload: setup ## ten times RATE=20: a code in time or a no at once, and well again within ten seconds
 	$(BIN)/python -m tests.chaos.overload --rate $(or $(RATE),20) $(ARGS)
+attacks: setup ## every attack on the running system, in the long form; options as for test
+	$(BIN)/pytest -q -m "not interop" tests/attacks $(ARGS)
 
 interop: setup ## SMPP against software that others wrote; .ci/interop-peers installs it
 	$(BIN)/pytest -q -rs -m interop tests/interop $(ARGS)

@@ -1,7 +1,8 @@
 """What every test may ask for, and what every test is held to.
 
 `broker`, `database_server`: servers the run shares. `database`: a fresh, migrated database. `topic_prefix`: a name
-nobody else uses. Held: no connection beyond this machine, no task left running.
+nobody else uses. `stack`, `platform`, `carriers`: every process, running for all stories and all attacks. Held: no
+connection beyond this machine, no task left running.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -20,8 +21,14 @@ from tests.support import kafka, leaks, loopback, postgres, sharing
 from tests.support.metrics_page import NEEDS_PROMTOOL
 from watchword.local.kafka import Kind
 
+if TYPE_CHECKING:
+    from tests.support.carrier import Carriers
+    from tests.support.platform import Platform
+    from watchword.local.stack import Stack
+
 loopback.refuse_outside_hosts()
 
+STORIES = Path(__file__).parent / "support" / "stories.toml"
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 8 << 30
 _STAND_INS = "watchword_stand_ins"
@@ -136,6 +143,38 @@ async def database(
 def topic_prefix() -> str:
     """The beginning of every topic and group name of this test, used by no other test or run."""
     return f"t{uuid.uuid4().hex[:12]}."
+
+
+@pytest_asyncio.fixture(scope="session")
+async def stack(request: pytest.FixtureRequest, servers_directory: Path) -> "AsyncIterator[Stack]":
+    """Everything, running for all stories and attacks: two carriers, and a tenant with a policy for each case. Nothing
+    of it may be killed. Imported here, because most runs need none of it."""
+    from tests.support import stack as stacks
+    from watchword.local.stack import Plan
+
+    kind: Kind = request.config.getoption("--kafka")
+    plan = Plan(servers_directory / "stories", kafka=kind, configuration=STORIES)
+    async with stacks.running(plan) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session")
+async def platform(stack: "Stack") -> "AsyncIterator[Platform]":
+    """The tenant `demo` of the stack."""
+    from tests.support.platform import platform_of
+
+    async with platform_of(stack) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def carriers(platform: "Platform") -> "AsyncIterator[Carriers]":
+    """The carriers of the stack, to be played with: afterwards they behave as at birth."""
+    from watchword.local.stack import CARRIERS
+
+    yield platform.carriers
+    for name in CARRIERS:
+        await platform.carriers.behave_as_at_birth(name)
 
 
 @pytest.fixture(autouse=True)

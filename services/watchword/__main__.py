@@ -200,7 +200,7 @@ def keys_rotate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add new keys. They seal from the next start of the workers on; the older ones still open."""
+    """Add new keys, which open and do not seal yet: start every worker anew, and then `watchword keys promote`."""
     from watchword.runtime import keyring
     from watchword.runtime.clock import WallClock
 
@@ -209,6 +209,14 @@ def keys_rotate(
         raise typer.BadParameter(f"{unknown[0]} is not a purpose; there are {', '.join(known)}")
     chosen = [known[word] for word in purpose] if purpose else None
     _print_keys(keyring.rotate(path, WallClock().now(), chosen), as_json=as_json)
+
+
+@keys_app.command("promote")
+def keys_promote(path: KeyringPath, as_json: AsJson = False) -> None:
+    """Let new keys seal from the next start of the workers on; the older ones still open."""
+    from watchword.runtime import keyring
+
+    _print_keys(keyring.promote(path), as_json=as_json)
 
 
 @keys_app.command("list")

@@ -59,6 +59,7 @@ def test_keys_are_made_rotated_and_listed_but_never_printed(keyring: str) -> Non
     assert watchword("keys", "init", keyring).returncode == 2
     assert watchword("keys", "rotate", keyring, "--purpose", "pepper").returncode == 0
     assert watchword("keys", "rotate", keyring, "--purpose", "peper").returncode == 2
+    assert watchword("keys", "promote", keyring).returncode == 0
     listed = watchword("keys", "list", keyring, "--json")
     told = json.loads(listed.stdout)
     assert [one["seals"] for one in told if one["purpose"] == "pepper"] == [False, True]

@@ -7,10 +7,11 @@ last file to begin should not be the longest.
 
 from xdist.scheduler import LoadScopeScheduling
 
-STACKS = ("tests/faults", "tests/journeys", "tests/guide")
+STACKS = ("tests/faults", "tests/journeys", "tests/attacks", "tests/guide")
 _LONGEST_FIRST = (
     "tests/faults",
     "tests/journeys",
+    "tests/attacks",
     "tests/guide",
     "tests/pipeline",
     "tests/contract/stores",

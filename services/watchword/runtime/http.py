@@ -317,8 +317,10 @@ class Door:
 def _caller(mounted: _Mounted, request: web.BaseRequest) -> ApiKey | None:
     if not mounted.route.scope or mounted.configuration is None or mounted.clock is None:
         return None
-    presented = request.headers.get("Authorization", "")
-    return authenticate(presented, mounted.route.scope, mounted.configuration.current(), mounted.clock.now())
+    presented = request.headers.getall("Authorization", ())
+    # Of two, whoever stands before us may have looked at the other one.
+    alone = presented[0] if len(presented) == 1 else ""
+    return authenticate(alone, mounted.route.scope, mounted.configuration.current(), mounted.clock.now())
 
 
 def _body(raw: bytes, route: Route[Any], request: web.BaseRequest) -> Any:

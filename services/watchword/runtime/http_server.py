@@ -1,5 +1,6 @@
 """Sockets for a door: aiohttp's low-level server with limits on time and size, and no word about itself."""
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -23,11 +24,13 @@ class Limits:
     """What a door waits for, in seconds, and how much it does at once.
 
     `idle_s` is how long a connection may be silent between requests, and how long it may take to send headers.
-    `read_s` is for a body, `handle_s` for a handler, `drain_s` for what is in flight at a stop.
+    `read_s` is for a body, `handle_s` for a handler, `write_s` for a caller to take its answer, `drain_s` for what is
+    in flight at a stop.
     """
 
     idle_s: float = 15.0
     read_s: float = 10.0
+    write_s: float = 15.0
     handle_s: float = 15.0
     drain_s: float = 15.0
     inflight_max: int = 4_000
@@ -42,9 +45,24 @@ class _Request(web.BaseRequest):
 
 
 class _Connection(RequestHandler):
-    """A connection whose bytes may not be HTTP at all: that too is answered with a problem."""
+    """A connection whose bytes may not be HTTP at all: that too is answered with a problem. Whoever asks and does not
+    take the answer is let go."""
 
-    __slots__ = ()
+    __slots__ = ("write_s",)
+    write_s: float
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer. What is not taken in time is thrown away: to close in good order would wait for it again."""
+        transport = request.transport
+        try:
+            async with asyncio.timeout(self.write_s):
+                return await super().finish_response(request, resp, start_time)
+        except TimeoutError:
+            if transport is not None:
+                transport.abort()
+            return resp, True
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -57,8 +75,12 @@ class _Connection(RequestHandler):
 
 
 class _Server(web.Server):
+    write_s: float
+
     def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+        made = _Connection(self, loop=self._loop, **self._kwargs)
+        made.write_s = self.write_s
+        return made
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
@@ -103,6 +125,7 @@ class Listener:
             max_headers=HEADERS_MAX,
             read_bufsize=BUFFER_BYTES,
         )
+        server.write_s = self._limits.write_s
         self._runner = web.ServerRunner(server, shutdown_timeout=self._limits.drain_s)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._tls, backlog=BACKLOG)

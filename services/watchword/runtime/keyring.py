@@ -1,7 +1,8 @@
 """The keyring: one file that holds every key, of which a worker loads only the purposes it may hold.
 
-The newest key of a purpose seals; older ones still open. The file belongs to the operator: mode 0600, written
-whole or not at all, never in a repository or an image.
+One key of a purpose seals; older ones still open. A new one opens at first and seals only once it is promoted, when
+every process knows it: what one seals another must open, whichever of them was started anew first. The file belongs
+to the operator: mode 0600, written whole or not at all, never in a repository or an image.
 """
 
 import base64
@@ -48,11 +49,12 @@ class KeyringError(Exception):
     """The keyring cannot be used; the message names the file, the fault and the fix, and no key."""
 
 
-class _StoredKey(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class _StoredKey(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     id: str
     purpose: Purpose
     created_at: datetime
     secret: str
+    waits: bool = False
 
 
 class _Stored(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -74,7 +76,7 @@ class Keyring:
     """The keys of some purposes. Asking for another purpose raises KeyringError: a wiring mistake, not a state."""
 
     def __init__(self, keys: Mapping[Purpose, tuple[Key, ...]]) -> None:
-        """`keys` per purpose, the newest first; a purpose needs at least one."""
+        """`keys` per purpose, the one that seals first; a purpose needs at least one."""
         self._keys = dict(keys)
         self._tenant_keys: dict[tuple[Purpose, str], Key] = {}
 
@@ -98,7 +100,7 @@ class Keyring:
         return self.opening(purpose)[0]
 
     def opening(self, purpose: Purpose) -> tuple[Key, ...]:
-        """Every key that may have sealed, the newest first."""
+        """Every key that may have sealed or soon will, the one that seals now first."""
         try:
             return self._keys[purpose]
         except KeyError:
@@ -126,13 +128,23 @@ def create(path: Path, now: datetime) -> list[KeyFacts]:
 
 
 def rotate(path: Path, now: datetime, purposes: Iterable[Purpose] | None = None) -> list[KeyFacts]:
-    """Add a key for each of `purposes` (by default all but the naming ones); the older ones still open.
+    """Add a key for each of `purposes` (by default all but the naming ones), which opens and waits to seal.
 
-    Raises KeyringError. Workers take a new key up when they start.
+    Raises KeyringError. Workers take a new key up when they start. The first key of a purpose does not wait.
     """
     stored = _read(path)
     chosen = frozenset(Purpose) - NAMING if purposes is None else frozenset(purposes)
-    stored.keys += [_new_key(purpose, now) for purpose in Purpose if purpose in chosen]
+    known = {key.purpose for key in stored.keys}
+    stored.keys += [_new_key(purpose, now, waits=purpose in known) for purpose in Purpose if purpose in chosen]
+    _write(path, stored)
+    return _facts(stored)
+
+
+def promote(path: Path) -> list[KeyFacts]:
+    """Keys that waited seal from the next start of the workers on; the older ones still open. Raises KeyringError."""
+    stored = _read(path)
+    for key in stored.keys:
+        key.waits = False
     _write(path, stored)
     return _facts(stored)
 
@@ -148,14 +160,16 @@ def _facts(stored: _Stored) -> list[KeyFacts]:
 
 
 def _of_purpose(stored: _Stored, purpose: Purpose) -> tuple[Key, ...]:
-    """The file lists keys oldest first; the last one seals."""
-    found = [Key(key.id, base64.b64decode(key.secret)) for key in stored.keys if key.purpose is purpose]
-    return tuple(reversed(found))
+    """The file lists keys oldest first; the last one that does not wait seals."""
+    newest_first = [key for key in reversed(stored.keys) if key.purpose is purpose]
+    found = sorted(newest_first, key=lambda key: key.waits)
+    return tuple(Key(key.id, base64.b64decode(key.secret)) for key in found)
 
 
-def _new_key(purpose: Purpose, now: datetime) -> _StoredKey:
+def _new_key(purpose: Purpose, now: datetime, *, waits: bool = False) -> _StoredKey:
     secret = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode("ascii")
-    return _StoredKey(id=secrets.token_hex(KEY_ID_CHARS // 2), purpose=purpose, created_at=now, secret=secret)
+    named = secrets.token_hex(KEY_ID_CHARS // 2)
+    return _StoredKey(id=named, purpose=purpose, created_at=now, secret=secret, waits=waits)
 
 
 def _read(path: Path) -> _Stored:

@@ -9,8 +9,11 @@ import msgspec
 
 from watchword.runtime.problems import CONTENT_TYPE, PROBLEMS, FieldError
 
-_ALWAYS = ("malformed_request", "unavailable", "internal")
-_WITH_BODY = ("malformed_json", "malformed_body", "empty_body", "body_too_large", "unsupported_media_type")
+_ALWAYS = ("malformed_request", "header_too_large", "overloaded", "unavailable", "internal")
+_WITH_ANY_BODY = ("body_too_large", "request_timeout")
+_WITH_BODY = ("malformed_json", "malformed_body", "empty_body", "unsupported_media_type", *_WITH_ANY_BODY)
+_WITH_KEY = ("malformed_header",)
+_END_IN_PYTHON, _END = r"\Z", "$"  # JSON Schema has the regular expressions of ECMA-262, where \Z is the letter
 _WITH_SCOPE = ("unauthenticated", "forbidden_scope")
 _REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -59,7 +62,8 @@ def document(title: str, routes: Sequence[Operation]) -> dict[str, Any]:
     """The OpenAPI document of the routes."""
     types = _types(routes)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
-    known = dict(zip(types, schemas, strict=True))
+    components = _in_ecma(components)
+    known = dict(zip(types, map(_in_ecma, schemas), strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, known, components)
@@ -82,6 +86,18 @@ def _types(routes: Iterable[Operation]) -> list[Any]:
             if one is not None and one is not bytes:
                 found.setdefault(one)
     return list(found)
+
+
+def _in_ecma(schema: Any) -> Any:
+    """A schema whose patterns end as everybody reads it, at whatever depth they stand."""
+    if isinstance(schema, list):
+        return [_in_ecma(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: one.replace(_END_IN_PYTHON, _END) if name == "pattern" and isinstance(one, str) else _in_ecma(one)
+        for name, one in schema.items()
+    }
 
 
 def _operation(route: Operation, known: Mapping[Any, Any], components: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +128,7 @@ def _parameters(route: Operation, components: Mapping[str, Any]) -> list[dict[st
             for name, one in schema["properties"].items()
         ]
     if route.idempotent:
-        key_schema = {"type": "string", "maxLength": 200}
+        key_schema = {"type": "string", "pattern": "^[!-~]{1,200}$"}
         found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key_schema})
     if route.waits:
         words = "wait=N: answer when the outcome is known, or after N seconds (RFC 7240)."
@@ -131,7 +147,9 @@ def _answers(route: Operation, known: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _problem_answers(route: Operation) -> dict[str, Any]:
     codes = [*_ALWAYS, *route.problems, *(_WITH_SCOPE if route.scope else ())]
-    codes += _WITH_BODY if route.request is not None and route.request is not bytes else ()
+    if route.request is not None:
+        codes += _WITH_ANY_BODY if route.request is bytes else _WITH_BODY
+    codes += _WITH_KEY if route.idempotent else ()
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys(codes):
         by_status.setdefault(PROBLEMS[code].status, []).append(code)

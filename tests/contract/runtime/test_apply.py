@@ -161,6 +161,7 @@ async def test_a_changed_secret_and_a_rotated_key_make_a_new_version(
     applied = await operator.applies(FILE.replace("hunter2", "hunter3"))
     assert ("changed", "account", "alpha", 2) in actions(applied)
     keyring.rotate(keys, datetime(2026, 6, 1, tzinfo=UTC), [Purpose.ACCOUNT])
+    keyring.promote(keys)
     applied = await operator.applies(FILE.replace("hunter2", "hunter3"))
     assert ("changed", "account", "alpha", 3) in actions(applied)
     account = (await current(pool, keys)).account("alpha")

@@ -104,7 +104,9 @@ async def test_the_openapi_document_says_every_route_and_every_reference_leads_s
     assert told["openapi"].startswith("3.1")
     start = told["paths"]["/v1/verifications"]["post"]
     assert start["security"] == [{"apiKey": ["start"]}]
-    assert {"202", "400", "401", "403", "413", "415", "422", "429", "500", "503"} == set(start["responses"])
+    assert {"202", "400", "401", "403", "408", "413", "415", "422", "429", "431", "500", "503"} == set(
+        start["responses"]
+    )
     assert [one["name"] for one in start["parameters"]] == ["Idempotency-Key"]
     got = told["paths"]["/v1/verifications/{id}"]["get"]
     assert [(one["name"], one["in"]) for one in got["parameters"]] == [

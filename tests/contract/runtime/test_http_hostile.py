@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from tests.contract.runtime.door_case import MARK, Handlers, problem, talk
+from tests.contract.runtime.door_case import KEY, MARK, Handlers, problem, talk
 from watchword.runtime import api_keys
 from watchword.runtime.http import Door
 
@@ -99,3 +99,12 @@ async def test_bytes_that_are_not_http_get_a_problem_and_a_closed_connection(
     told = await talk(door, sent)
     assert told.split(b" ", 2)[1] == status and code in told
     assert MARK.encode() not in told and b"Server" not in told
+
+
+async def test_a_request_with_two_keys_is_let_in_by_neither(door: Door, handlers: Handlers) -> None:
+    other = api_keys.new_key(test=True)
+    for first, second in ((KEY, other), (other, KEY), (KEY, KEY)):
+        head = f"POST /v1/verifications HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {first}\r\n"
+        told = await talk(door, f"{head}Authorization: Bearer {second}\r\nConnection: close\r\n\r\n".encode())
+        assert told.split(b" ", 2)[1] == b"401"
+    assert handlers.calls == 0

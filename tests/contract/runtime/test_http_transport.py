@@ -98,7 +98,7 @@ async def test_a_key_that_does_not_fit_refuses_to_start(tmp_path: Path) -> None:
 
 # Patience ---------------------------------------------------------------------------------------------------------
 
-HASTY = Limits(idle_s=0.2, read_s=0.2, handle_s=0.2, drain_s=0.2, inflight_max=1)
+HASTY = Limits(idle_s=0.2, read_s=0.2, write_s=0.2, handle_s=0.2, drain_s=0.2, inflight_max=1)
 
 
 @pytest_asyncio.fixture
@@ -120,6 +120,21 @@ async def test_a_body_that_does_not_arrive_is_408(hasty: Door) -> None:
     head = b"POST /receipts/alpha HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf"
     told = await talk(hasty, head)
     assert b" 408 " in told.splitlines()[0] and b"request_timeout" in told
+
+
+async def test_a_caller_who_never_reads_his_answers_is_let_go(hasty: Door) -> None:
+    host, port = hasty.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port), limit=1_024)
+    asking = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100
+    try:
+        async with asyncio.timeout(10):
+            with pytest.raises(ConnectionError):
+                while True:
+                    writer.write(asking)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+    finally:
+        writer.transport.abort()
 
 
 async def test_a_handler_that_takes_too_long_is_503(hasty: Door) -> None:

@@ -250,6 +250,7 @@ async def test_another_binding_counts_as_wrong_and_the_right_one_approves(stand:
 async def test_a_code_made_under_an_older_pepper_still_approves(stand: Pipeline) -> None:
     about = await issued(stand)
     keyring.rotate(stand.keyring_path, datetime.now(UTC), [Purpose.PEPPER])
+    keyring.promote(stand.keyring_path)
     async with pool_of("checks", stand.dsn) as pool:
         desk = Desk(
             pool=pool,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -33,6 +34,51 @@ STATEMENTS = {
 }
 
 
+# What would give somebody away or give something away, and the only ones who may do it. An auditor reads everything and
+# opens nothing: it holds no key.
+TRIED = {
+    "SELECT mac FROM codes": {"codes", "checks", "dispatch", "audit"},
+    "SELECT sealed FROM codes": {"codes", "checks", "dispatch", "audit"},
+    "SELECT wrapped_key FROM subjects": {"intake", "dispatch", "audit"},
+    "SELECT hash FROM api_keys": {"intake", "checks", "audit"},
+    "SELECT answer FROM idempotency": {"intake", "timers", "audit"},
+    "SELECT tat FROM limits": {"intake", "checks", "timers", "audit"},
+    "UPDATE limits SET tat = now()": {"intake", "checks", "timers"},
+    "INSERT INTO verifications DEFAULT VALUES": {"intake"},
+    "INSERT INTO codes DEFAULT VALUES": {"codes"},
+    "INSERT INTO subjects DEFAULT VALUES": {"intake"},
+    "INSERT INTO erasures DEFAULT VALUES": {"operator"},
+    "DELETE FROM subjects": {"timers", "operator"},
+    "DELETE FROM idempotency": {"intake", "timers"},
+    **dict.fromkeys(
+        [
+            "UPDATE codes SET mac = ''",
+            "UPDATE codes SET sealed = ''",
+            "UPDATE subjects SET wrapped_key = ''",
+            "UPDATE api_keys SET tenant = 'mine'",
+            "UPDATE configuration SET document = '{}'",
+            "INSERT INTO api_keys DEFAULT VALUES",
+            "INSERT INTO configuration DEFAULT VALUES",
+            "DELETE FROM verifications",
+            "DELETE FROM codes",
+            "DELETE FROM attempts",
+            "DELETE FROM api_keys",
+            "DELETE FROM erasures",
+            "TRUNCATE limits",
+            "TRUNCATE outbox",
+            "ALTER TABLE verifications DISABLE TRIGGER ALL",
+            "DROP TABLE codes",
+            "CREATE TABLE mine ()",
+            "CREATE ROLE mine",
+            "SELECT pg_read_file('/etc/passwd')",
+            "COPY codes TO PROGRAM 'cat'",
+            "SELECT passwd FROM pg_shadow",
+        ],
+        frozenset[str](),
+    ),
+}
+
+
 @pytest_asyncio.fixture(scope="module")
 async def installation(
     database_server: postgres.Server, tmp_path_factory: pytest.TempPathFactory
@@ -58,6 +104,38 @@ async def test_a_process_does_its_own_work_and_no_other(installation: Installati
             await pool.execute(refused)
     finally:
         await pool.close()
+
+
+@pytest.mark.parametrize("process", STATEMENTS)
+async def test_nobody_does_what_would_give_something_away_but_who_must(
+    installation: Installation, process: str
+) -> None:
+    """Every process tries everything, in the role it acts under; what it was let do is taken back."""
+    pool = await connect(installation.login(process), worker=ROLE_OF[process].removeprefix("watchword_"))
+    done = set()
+    try:
+        async with pool.acquire() as connection:
+            for statement in TRIED:
+                if await _lets(connection, statement):
+                    done.add(statement)
+    finally:
+        await pool.close()
+    assert done == {statement for statement, allowed in TRIED.items() if process in allowed}
+
+
+async def _lets(connection: Any, statement: str) -> bool:
+    """Whether the role has the right. That a row lacks what it needs is found after the right to write it."""
+    attempt = connection.transaction(readonly=False)
+    await attempt.start()
+    try:
+        await connection.execute(statement)
+    except (REFUSED, asyncpg.ReadOnlySQLTransactionError):
+        return False
+    except asyncpg.IntegrityConstraintViolationError:
+        return True
+    finally:
+        await attempt.rollback()
+    return True
 
 
 @pytest.mark.parametrize("process", [worker.name for worker in flow.WORKERS])

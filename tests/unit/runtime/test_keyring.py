@@ -3,11 +3,12 @@
 import json
 import stat
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from watchword.runtime.keyring import NAMING, Keyring, KeyringError, Purpose, create, facts, rotate
+from watchword.runtime.keyring import NAMING, Keyring, KeyringError, Purpose, create, facts, promote, rotate
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -31,9 +32,30 @@ def test_an_existing_keyring_is_left_alone(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_during_a_rotation_nobody_seals_what_another_cannot_open_whoever_starts_first(path: Path) -> None:
+    """A right code was wrong when codes had started anew and checks had not."""
+    started = [Keyring.load(path, {Purpose.PEPPER})]
+    for step in (partial(rotate, now=NOW, purposes=[Purpose.PEPPER]), promote):
+        step(path)
+        started.append(Keyring.load(path, {Purpose.PEPPER}))
+        before, after = started[-2:]
+        assert before.sealing(Purpose.PEPPER) in after.opening(Purpose.PEPPER)
+        assert after.sealing(Purpose.PEPPER) in before.opening(Purpose.PEPPER)
+    assert started[0].sealing(Purpose.PEPPER) == started[1].sealing(Purpose.PEPPER)
+    assert started[1].sealing(Purpose.PEPPER) != started[2].sealing(Purpose.PEPPER)
+
+
+def test_the_first_key_of_a_purpose_does_not_wait(path: Path) -> None:
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "keys": [one for one in stored["keys"] if one["purpose"] != "pepper"]}))
+    rotate(path, NOW, [Purpose.PEPPER])
+    assert Keyring.load(path, {Purpose.PEPPER}).sealing(Purpose.PEPPER)
+
+
 def test_after_a_rotation_the_new_key_seals_and_the_old_one_opens(path: Path) -> None:
     before = Keyring.load(path, {Purpose.PEPPER}).sealing(Purpose.PEPPER)
     rotate(path, NOW, [Purpose.PEPPER])
+    promote(path)
     after = Keyring.load(path, {Purpose.PEPPER})
     assert after.sealing(Purpose.PEPPER).id != before.id
     assert after.opening(Purpose.PEPPER)[1] == before
