@@ -15,7 +15,7 @@ from watchword.runtime.postgres import AWAY, Pool
 from watchword.runtime.stop import Turning
 
 RENEW_EVERY_S: Final = 1.0
-LEASE_S: Final = 5.0
+LEASE_S: Final = 3.0
 
 
 class Shares:
