@@ -35,6 +35,7 @@ T = TypeVar("T")
 CALL_TIMEOUT_MAX_S: Final = LEASE_S / 2 - 0.5
 _LINE_PER_CALL: Final = 4
 _BUSY_AFTER_S: Final = 0.5
+_CONNECTED_AGAIN_S: Final = 0.02
 _WORDS: Mapping[OutcomeClass, Word] = {
     OutcomeClass.ACCEPTED: Word.WELL,
     OutcomeClass.TEMPORARY: Word.FAILED,
@@ -83,10 +84,11 @@ class Carrier:
         return self._lane.inside == 0 and self._lane.waiting == 0
 
     def health(self, country: str, now_s: float, wait_max_s: float) -> Health:
-        """Whether it can be called now, for a number of `country`. Without a share of its pace it can be soon."""
+        """Whether it can be called now, for a number of `country`. Without a share of its pace, or while its connection
+        is being made, it can be soon."""
         if self._lane.full or not all(breaker.lets_through(now_s) for breaker in self._breakers(country)):
             return Health.AWAY
-        if not self._pace.shared(now_s):
+        if not self._pace.shared(now_s) or not self.speaker.ready:
             return Health.BUSY
         wait_s = self._pace.delay_s(now_s) + self._lane.waiting / self._pace.rate
         if wait_s > wait_max_s:
@@ -144,12 +146,17 @@ class Carrier:
     def let_in(self) -> None:
         """As many of those who wait as there is room and pace for; where a moment is to come, it looks again then."""
         now_s = time.monotonic()
-        while self._lane.calls and not self._pace.delay_s(now_s):
+        while self._lane.calls and not self._delay_s(now_s):
             self._pace.take(now_s)
             self._lane.let_in().set_result(True)
-        delay_s = self._pace.delay_s(now_s)
+        delay_s = self._delay_s(now_s)
         if self._lane.calls and self._timer is None and delay_s != float("inf"):
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._moment_came)
+
+    def _delay_s(self, now_s: float) -> float:
+        """Until the next one may go in, or to look again."""
+        delay_s = self._pace.delay_s(now_s)
+        return delay_s if self.speaker.ready else max(delay_s, _CONNECTED_AGAIN_S)
 
     def _moment_came(self) -> None:
         self._timer = None

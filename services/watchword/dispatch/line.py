@@ -82,6 +82,11 @@ class Line:
         self._slots = [_Slot(role) for role in endpoint.roles]
         self._tasks = {asyncio.create_task(self._hold(slot, endpoint), name="dispatch-line") for slot in self._slots}
 
+    @property
+    def ready(self) -> bool:
+        """Whether a connection is there, or none is being made."""
+        return any(slot.ready for slot in self._slots) or all(slot.away for slot in self._slots)
+
     def message(self, message: Message) -> Call[Outcome]:
         """The call that sends `message`. Raises ValueError."""
         over_s = message.at.timestamp() + message.life_s
