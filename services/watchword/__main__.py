@@ -55,7 +55,10 @@ KeyringPath = Annotated[Path, typer.Argument(help="The keyring file.")]
 
 
 def main() -> None:
-    """The entry point of the `watchword` command."""
+    """The entry point of the `watchword` command. Answers go to stdout and nothing else does."""
+    from watchword.runtime import logs
+
+    logs.configure(level="warning")
     try:
         app()
     except Exception as error:

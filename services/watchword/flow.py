@@ -32,7 +32,7 @@ WORKERS = (
            writes=("code-issued", "send-requested", "verification-ended"), owns=("codes", "attempts")),
     Worker("dispatch", "watchword.dispatch.worker", reads=(t.DISPATCH, *RETRY),
            writes=("attempt-made", "receipt-received", "receipt-recorded", "send-requested", "verification-ended"),
-           owns=("attempts",)),
+           owns=("attempts", "account_scores", "pace_slices")),
     Worker("receipts", "watchword.receipts.worker", reads=(t.RECEIPTS,),
            writes=("receipt-received", "receipt-recorded"), owns=("receipts_parked", "receipts_unmapped"),
            doors=("carriers",)),

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import processes
-from tests.bench.load import Platform, Seen
+from tests.bench.figures import Seen
+from tests.bench.load import Platform
 from tests.chaos import flatness
 from tests.chaos.flatness import Sample
 from tests.support import stack as stacks

@@ -19,6 +19,27 @@ tenant = "shop"
 name = "web"
 scopes = ["start"]
 """
+ROUTED = """
+[[accounts]]
+id = "dear"
+gateway = "echo"
+url = "http://127.0.0.1:1"
+price_micros = 1_000
+prices = { "+9198" = 9_000 }
+
+[[accounts]]
+id = "plain"
+gateway = "echo"
+url = "http://127.0.0.1:1"
+price_micros = 2_000
+
+[[routes]]
+id = "india"
+country = "IN"
+accounts = ["dear", "plain"]
+price_max_micros = 2_500
+choice = "scored"
+"""
 
 
 def watchword(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -103,3 +124,22 @@ def test_a_database_that_is_away_ends_with_1_and_no_traceback(keyring: str, tmp_
 def test_migrate_twice_finds_nothing_to_do(database: FreshDatabase) -> None:
     ended = watchword("migrate", "--json", postgres=database.dsn)
     assert (ended.returncode, json.loads(ended.stdout)) == (0, {"applied": []})
+
+
+def test_routes_and_receipts_are_asked_about_what_stands_in_the_database(
+    database: FreshDatabase, keyring: str, tmp_path: Path
+) -> None:
+    file, settings = tmp_path / "shop.toml", {"postgres": database.dsn, "keyring": keyring}
+    file.write_text(FILE + ROUTED)
+    assert watchword("apply", str(file), **settings).returncode == 0
+    ended = watchword("routes", "explain", "+919876543210", **settings)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    lines = ended.stdout.splitlines()
+    assert "dear, plain; drawn by how often codes were typed in time; up to 0.0025 USD a part" in lines[1]
+    assert lines[2].endswith("0.009 USD a part") and "it is passed over: a part costs more" in lines[3]
+    nobody = watchword("routes", "explain", "+447400123456", **settings)
+    assert nobody.returncode == 1 and "no route serves GB" in nobody.stderr
+    unmapped = watchword("receipts", "unmapped", **settings)
+    assert (unmapped.returncode, unmapped.stdout) == (0, "every word of every carrier has a state\n")
+    remapped = watchword("receipts", "remap", "--dry-run", "--json", **settings)
+    assert (remapped.returncode, json.loads(remapped.stdout)["still_unmapped"]) == (0, 0)

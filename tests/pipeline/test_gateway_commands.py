@@ -19,6 +19,17 @@ secrets = {{ token = "north-token", callback = "k" }}
 """
 
 
+BIND = """
+[[accounts]]
+id = "north"
+gateway = "smpp"
+url = "{url}"
+sender = "SHOP"
+secrets = {{ password = "{password}" }}
+options = {{ system_id = "north" }}
+"""
+
+
 async def typed(file: Path, *words: str) -> Result:
     """The command beside this event loop: it has one of its own."""
     asked = ["send-test", "north", "--to", "+919876543210", "--file", str(file), *words]
@@ -51,3 +62,20 @@ async def test_a_carrier_that_is_away_is_told_as_that(tmp_path: Path) -> None:
     ran = await typed(file, "--yes")
     assert ran.exit_code == 1
     assert "it did not leave" in ran.output
+
+
+async def test_a_test_message_goes_over_a_kept_connection_too(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.toml"
+    async with simulated(seed=3, smpp_port=0) as carriers:
+        await carriers.behave("north", token="north-word")
+        file.write_text(BIND.format(url=carriers.smpp_url, password="north-word"), "utf-8")
+        shown = await typed(file, "--dry-run")
+        assert (shown.exit_code, await reached(carriers)) == (0, 0)
+        assert shown.output.startswith("bind as trx at ") and "then submit units of" in shown.output
+        taken = await typed(file, "--yes")
+        assert (taken.exit_code, taken.output.split()[0]) == (0, "accepted")
+        assert await reached(carriers) == 1
+        file.write_text(BIND.format(url=carriers.smpp_url, password="wrong"), "utf-8")
+        refused = await typed(file, "--yes")
+        assert (refused.exit_code, refused.output.splitlines()[-1].split()[0]) == (1, "account")
+    assert "north-word" not in shown.output + taken.output + refused.output

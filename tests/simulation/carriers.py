@@ -132,6 +132,11 @@ class Speaker:
         self._carriers = carriers
         self._can_be_asked = can_be_asked
 
+    @property
+    def ready(self) -> bool:
+        """Always: there is no connection to be made."""
+        return True
+
     def message(self, message: Message) -> Call[Outcome]:
         """The call that sends it."""
         return partial(self._within, partial(self._send, message))

@@ -1,5 +1,6 @@
 """The workers' processes: each is built of the services its worker is built of in production, on simulated ports."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,7 @@ from watchword.checks.desk import Desk as ChecksDesk
 from watchword.checks.metrics import ChecksMetrics
 from watchword.codes import worker as codes
 from watchword.dispatch import worker as dispatch
+from watchword.dispatch.carriers import Carriers as DispatchCarriers
 from watchword.dispatch.metrics import DispatchMetrics
 from watchword.dispatch.reports import Reports
 from watchword.dispatch.settings import DispatchSettings
@@ -141,14 +143,32 @@ async def _codes(ports: Ports, ordinal: int) -> Running:
     return Running([context.publisher, *await codes.build(context)])
 
 
+class WholePace:
+    """Every process may use an account as if it were alone: leases of shares are tried on a real server."""
+
+    def __init__(self, context: Context, carriers: DispatchCarriers) -> None:
+        self._accounts = context.configuration.current().accounts.values
+        self._carriers = carriers
+
+    async def start(self) -> None:
+        """Share it out, for ever."""
+        self._carriers.share({each.id: each.per_second for each in self._accounts()}, math.inf)
+
+    async def stop(self) -> None:
+        """Nothing is leased."""
+
+
 async def _dispatch(ports: Ports, ordinal: int) -> Running:
     context, metrics = _context(ports, "dispatch", ordinal), DispatchMetrics(_METRICS)
 
     def speaking(account: Account, gateway: AnyGateway) -> Speaker:
         return Speaker(account, ports.carriers, can_be_asked=isinstance(gateway, QueryableGateway))
 
+    def sharing(owner: str, carriers: DispatchCarriers) -> Service:
+        return WholePace(context, carriers)
+
     reports = Reports(_keeper(context), metrics)
-    built = dispatch.services(context, _DISPATCH, metrics, reports, speaking)
+    built = dispatch.services(context, _DISPATCH, metrics, reports, speaking, sharing)
     return Running([context.publisher, *built])
 
 

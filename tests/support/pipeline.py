@@ -155,7 +155,7 @@ class Pipeline:
 
     async def verification(self, *, number: str = "+919876543210", **columns: Any) -> Facts:
         """A verification as intake would have written it; `columns` replace what it would say."""
-        identity = UUID(str(uuid_utils.uuid7()))
+        identity = columns.pop("id", None) or UUID(str(uuid_utils.uuid7()))
         number_token = token(self.keys.tenant_key(Purpose.NUMBER_TOKEN, "shop"), number)
         data_key = new_data_key()
         now = datetime.now(UTC)

@@ -14,11 +14,12 @@ from watchword.accounts import scaffold
 from watchword.accounts.checking import Flaw, flaws
 from watchword.accounts.masking import masked
 from watchword.accounts.source import accounts_of
-from watchword.dispatch.calling import Caller, Gate, Reply, Silence
+from watchword.accounts.trying import plan_of, tried
+from watchword.dispatch.calling import Silence
 from watchword.gateways.catalog import ALL, GATEWAYS, facts_of
-from watchword.gateways.contract import Account, Message, Request
+from watchword.gateways.contract import Account, Message
 from watchword.gateways.facts import AccountForm
-from watchword.gateways.outcome import OutcomeClass
+from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.operations.databases import SAMPLE
 from watchword.replay import terminal
 from watchword.replay.terminal import AsJson
@@ -87,11 +88,6 @@ def send_test(
     if dry_run == yes:
         raise typer.BadParameter("a message costs money: --yes sends it, --dry-run shows the request")
     chosen = _account(accounts_of(file), account)
-    if chosen.gateway not in GATEWAYS:
-        told = (
-            f"{account} keeps a connection, which dispatch makes; `watchword gateways check` reads it without calling"
-        )
-        raise terminal.failed(told, 2)
     message = Message(
         client_ref=str(uuid4()),
         to=to,
@@ -102,13 +98,12 @@ def send_test(
         variables={"code": NO_CODE, "template": ""},
     )
     try:
-        request = GATEWAYS[chosen.gateway].encode(message, chosen)
+        if dry_run:
+            typer.echo(_shown(message, chosen))
+        else:
+            _conclude(asyncio.run(tried(message, chosen)))
     except ValueError as error:
         raise terminal.failed(f"{chosen.id} cannot send: {error}; see `watchword gateways check {chosen.id}`") from None
-    if dry_run:
-        typer.echo(masked(request, chosen, message))
-        return
-    _conclude(chosen, asyncio.run(_called(request, chosen)))
 
 
 @app.command("new")
@@ -138,19 +133,16 @@ def _say(chosen: Sequence[Account], told: Sequence[Flaw]) -> None:
             typer.echo(f"      fix: {flaw.fix}")
 
 
-async def _called(request: Request, account: Account) -> Reply | Silence:
-    caller = Caller(1)
-    try:
-        return await caller.call(request, Gate(lambda: ""), timeout_s=account.timeout_ms / 1_000)
-    finally:
-        await caller.close()
+def _shown(message: Message, account: Account) -> str:
+    if account.gateway in GATEWAYS:
+        return masked(GATEWAYS[account.gateway].encode(message, account), account, message)
+    return plan_of(message, account)
 
 
-def _conclude(account: Account, answer: Reply | Silence) -> None:
+def _conclude(answer: Outcome | Silence) -> None:
     if isinstance(answer, Silence):
         left = "it may have left" if answer.may_have_left else "it did not leave"
         raise terminal.failed(f"no answer ({answer.word}); {left}")
-    outcome = GATEWAYS[account.gateway].decode(answer.status, answer.headers, answer.body, account)
-    typer.echo(f"{outcome.kind}  {outcome.raw_code}  {outcome.provider_id}".rstrip())
-    if outcome.kind is not OutcomeClass.ACCEPTED:
+    typer.echo(f"{answer.kind}  {answer.raw_code}  {answer.provider_id}".rstrip())
+    if answer.kind is not OutcomeClass.ACCEPTED:
         raise typer.Exit(1)

@@ -3,6 +3,7 @@ ends, and once more five minutes later. After ten, timers end the wait."""
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 
 ROWS_A_TURN_MAX: Final = 50
 PAUSE_S: Final = 2.0
+LATER_THAN_ANY: Final = timedelta(days=1)  # no message waits behind a question
 _NO_CAUSE = acting.Cause()
 _WRITES = {"record_found": SQL["record_found"]}
 
@@ -64,7 +66,7 @@ class Asking:
 
     async def _ask(self, one: Unreported) -> Outcome | None:
         """What its gateway knows of the attempt; None where it knows nothing, or cannot be asked."""
-        leave = await self._carriers.enter(one.account, one.about.country)
+        leave = await self._carriers.enter(one.account, one.about.country, one.about.expires_at + LATER_THAN_ANY)
         if leave is None:
             return None
         try:

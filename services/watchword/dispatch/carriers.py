@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -15,7 +16,8 @@ import structlog
 from watchword.dispatch.breaker import Breaker, State, Word
 from watchword.dispatch.calling import Gate, Silence
 from watchword.dispatch.decide.facts import Abilities, Health, Routing
-from watchword.dispatch.lanes import Entry, Lane
+from watchword.dispatch.decide.routed import Known, routed
+from watchword.dispatch.lanes import Lane
 from watchword.dispatch.metrics import DispatchMetrics
 from watchword.dispatch.pacing import Pace
 from watchword.dispatch.speaking import Call, Speaker
@@ -34,6 +36,7 @@ T = TypeVar("T")
 CALL_TIMEOUT_MAX_S: Final = LEASE_S / 2 - 0.5
 _LINE_PER_CALL: Final = 4
 _BUSY_AFTER_S: Final = 0.5
+_CONNECTED_AGAIN_S: Final = 0.02
 _WORDS: Mapping[OutcomeClass, Word] = {
     OutcomeClass.ACCEPTED: Word.WELL,
     OutcomeClass.TEMPORARY: Word.FAILED,
@@ -61,7 +64,9 @@ class Leave:
 class Carrier:
     """One account in use. Made while the event loop runs."""
 
-    def __init__(self, account: Account, gateway: AnyGateway, speaker: Speaker, metrics: DispatchMetrics) -> None:
+    def __init__(
+        self, account: Account, gateway: AnyGateway, speaker: Speaker, pace: Pace, metrics: DispatchMetrics
+    ) -> None:
         self.account = account
         self.gateway = gateway
         self.abilities = Abilities.of(gateway)
@@ -69,41 +74,41 @@ class Carrier:
         self.timeout_s = min(account.timeout_ms / 1000, CALL_TIMEOUT_MAX_S)
         self._metrics = metrics
         self._lane: Lane[asyncio.Future[bool]] = Lane(account.inflight_max, account.inflight_max * _LINE_PER_CALL)
-        self._pace = Pace(account.per_second)
+        self._pace = pace
+        self._timer: asyncio.TimerHandle | None = None
         self._breaker = Breaker()
         self._countries: dict[str, Breaker] = {}
 
     @property
     def idle(self) -> bool:
-        """Whether nobody is calling."""
-        return self._lane.inside == 0
+        """Whether nobody is calling, or waits to."""
+        return self._lane.inside == 0 and self._lane.waiting == 0
 
     def health(self, country: str, now_s: float, wait_max_s: float) -> Health:
-        """Whether it can be called now, for a number of `country`."""
-        delay_s = self._pace.delay_s(now_s)
-        open_ = not all(breaker.lets_through(now_s) for breaker in self._breakers(country))
-        if open_ or self._lane.full or delay_s > wait_max_s:
+        """Whether it can be called now, for a number of `country`. Without a share of its pace, or while its connection
+        is being made, it can be soon."""
+        if self._lane.full or not all(breaker.lets_through(now_s) for breaker in self._breakers(country)):
             return Health.AWAY
-        return Health.BUSY if self._lane.waiting or delay_s > _BUSY_AFTER_S else Health.READY
+        if not self._pace.shared(now_s) or not self.speaker.ready:
+            return Health.BUSY
+        wait_s = self._pace.delay_s(now_s) + self._lane.waiting / self._pace.rate
+        if wait_s > wait_max_s:
+            return Health.AWAY
+        return Health.BUSY if self._lane.crowded or wait_s > _BUSY_AFTER_S else Health.READY
 
-    async def enter(self, country: str, wait_max_s: float, resting: asyncio.Event) -> Leave | None:
-        """Leave to call, after waiting for room and tokens; None where that takes too long or `resting` is set."""
+    async def enter(self, country: str, deadline_s: float, wait_max_s: float, resting: asyncio.Event) -> Leave | None:
+        """Leave to call, after waiting for room and a moment, the nearest deadline first; None where that takes too
+        long or `resting` is set."""
         started_s = time.monotonic()
-        if not await self._room(wait_max_s, resting):
+        if self._pace.shared(started_s) and self._pace.delay_s(started_s) > wait_max_s:
             return None
-        delay_s = self._pace.delay_s(time.monotonic())
-        waited_s = time.monotonic() - started_s
-        entered = waited_s + delay_s <= wait_max_s and self._pass_breakers(country)
-        if not entered:
+        if not await self._turn(deadline_s, wait_max_s, resting):
+            return None
+        if not self._pass_breakers(country):
             self._step_out()
             return None
-        delay_s = self._pace.take(time.monotonic())
-        leave = Leave(self, country)
-        if delay_s and await _set_within(resting, delay_s):
-            self.give_back(leave, None)
-            return None
         self._metrics.account_wait_seconds.observe(time.monotonic() - started_s, account=self.account.id)
-        return leave
+        return Leave(self, country)
 
     def give_back(self, leave: Leave, outcome: Outcome | None) -> None:
         """The calls are over; `outcome` is what the last one said of the account, None if there was none."""
@@ -135,13 +140,36 @@ class Carrier:
 
     async def close(self) -> None:
         """Close its connections."""
+        if self._timer is not None:
+            self._timer.cancel()
         await self.speaker.close()
 
-    async def _room(self, wait_max_s: float, resting: asyncio.Event) -> bool:
+    def let_in(self) -> None:
+        """As many of those who wait as there is room and pace for; where a moment is to come, it looks again then."""
+        now_s = time.monotonic()
+        while self._lane.calls and not self._delay_s(now_s):
+            self._pace.take(now_s)
+            self._lane.let_in().set_result(True)
+        delay_s = self._delay_s(now_s)
+        if self._lane.calls and self._timer is None and delay_s != float("inf"):
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._moment_came)
+
+    def _delay_s(self, now_s: float) -> float:
+        """Until the next one may go in, or to look again."""
+        delay_s = self._pace.delay_s(now_s)
+        return delay_s if self.speaker.ready else max(delay_s, _CONNECTED_AGAIN_S)
+
+    def _moment_came(self) -> None:
+        self._timer = None
+        self.let_in()
+
+    async def _turn(self, deadline_s: float, wait_max_s: float, resting: asyncio.Event) -> bool:
         ticket: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        entry = self._lane.enter(ticket)
-        if entry is not Entry.LINE:
-            return entry is Entry.IN
+        if not self._lane.stand(ticket, deadline_s):
+            return False
+        self.let_in()
+        if ticket.done():
+            return True
         rest: asyncio.Future[bool] = asyncio.ensure_future(_set(resting))
         turns: set[asyncio.Future[bool]] = {ticket, rest}
         try:
@@ -154,9 +182,8 @@ class Carrier:
         return stays
 
     def _step_out(self) -> None:
-        following = self._lane.leave()
-        if following is not None:
-            following.set_result(True)
+        self._lane.leave()
+        self.let_in()
 
     def _breakers(self, country: str) -> tuple[Breaker, ...]:
         own = self._countries.get(country)
@@ -191,6 +218,7 @@ class Carriers:
         metrics: DispatchMetrics,
         *,
         wait_max_s: float,
+        known: Known,
         monotonic: Callable[[], float] = monotonic_s,
     ) -> None:
         self._configuration = configuration
@@ -198,9 +226,11 @@ class Carriers:
         self._speaking = speaking
         self._metrics = metrics
         self._wait_max_s = wait_max_s
+        self._known = known
         self._monotonic = monotonic
         self._carriers: dict[str, Carrier] = {}
         self._replaced: list[Carrier] = []
+        self._paces: dict[str, Pace] = {}
         self.resting = asyncio.Event()
 
     async def start(self) -> None:
@@ -215,6 +245,7 @@ class Carriers:
                 self.of(account.id)
         for account_id in [known for known in self._carriers if known not in accounts]:
             self._replaced.append(self._carriers.pop(account_id))
+            self._paces.pop(account_id, None)
         await self._close_replaced()
 
     async def stop(self) -> None:
@@ -231,13 +262,18 @@ class Carriers:
     def routing(self, about: Facts | VerificationEvent) -> Routing:
         """The accounts of the most specific route for a destination, and how each fares; while resting, none does."""
         routes = self._configuration.current().routes_for(about.country, about.range, about.purpose)
-        carriers = [carrier for name in (routes[0].accounts if routes else ()) if (carrier := self.of(name))]
-        routing = Routing(
-            tuple(carrier.account for carrier in carriers),
+        if not routes:
+            return Routing((), {})
+        carriers = [carrier for name in routes[0].accounts if (carrier := self.of(name))]
+        routing = routed(
+            routes[0],
+            [carrier.account for carrier in carriers],
             {
                 carrier.account.id: carrier.health(about.country, self._monotonic(), self._wait_max_s)
                 for carrier in carriers
             },
+            about,
+            self._known,
         )
         return routing.closed() if self.resting.is_set() else routing
 
@@ -252,16 +288,31 @@ class Carriers:
             if known is not None:
                 self._replaced.append(known)
             known = self._carriers[account_id] = Carrier(
-                account, gateway, self._speaking(account, gateway), self._metrics
+                account, gateway, self._speaking(account, gateway), self._pace(account_id), self._metrics
             )
         return known
 
-    async def enter(self, account_id: str, country: str, wait_max_s: float | None = None) -> Leave | None:
-        """Leave to call an account, waiting for it within bounds; None if it cannot be had."""
+    def share(self, per_second: Mapping[str, float], until_s: float) -> None:
+        """What this process may call each account a second, up to `until_s` on the monotonic clock."""
+        for account_id, rate in per_second.items():
+            self._pace(account_id).share(rate, until_s)
+        for carrier in (*self._carriers.values(), *self._replaced):
+            carrier.let_in()
+
+    async def enter(
+        self, account_id: str, country: str, deadline: datetime, wait_max_s: float | None = None
+    ) -> Leave | None:
+        """Leave to call an account with a message that must leave by `deadline`, waiting for it within bounds; None if
+        it cannot be had."""
         carrier = self.of(account_id)
         if carrier is None or self.resting.is_set():
             return None
-        return await carrier.enter(country, self._wait_max_s if wait_max_s is None else wait_max_s, self.resting)
+        wait_max_s = self._wait_max_s if wait_max_s is None else wait_max_s
+        return await carrier.enter(country, deadline.timestamp(), wait_max_s, self.resting)
+
+    def _pace(self, account_id: str) -> Pace:
+        """One an account, whatever becomes of its other terms: what was taken under the old ones counts."""
+        return self._paces.setdefault(account_id, Pace())
 
     async def _close_replaced(self) -> None:
         idle = [carrier for carrier in self._replaced if carrier.idle]
@@ -271,13 +322,3 @@ class Carriers:
 
 async def _set(event: asyncio.Event) -> bool:
     return await event.wait()
-
-
-async def _set_within(event: asyncio.Event, within_s: float) -> bool:
-    """Whether `event` was set within that time."""
-    try:
-        async with asyncio.timeout(within_s):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -1,59 +1,69 @@
 """A lane: so many calls of one account at a time, so many more waiting in line, no more. Pure."""
 
-from collections import deque
-from enum import StrEnum
+from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
-class Entry(StrEnum):
-    """`in`: go. `line`: wait to be called. `full`: not here, not now."""
-
-    IN = "in"
-    LINE = "line"
-    FULL = "full"
-
-
 class Lane(Generic[T]):
-    """Who is in and who waits, first come first served. A ticket is whatever the caller knows its turn by."""
+    """Who is in and who waits, the nearest deadline in front; among equals who came first. A ticket is whatever the
+    caller knows its turn by, hashable."""
 
     def __init__(self, inside_max: int, line_max: int) -> None:
         self._inside_max = inside_max
         self._line_max = line_max
-        self._line: deque[T] = deque()
+        self._line: list[tuple[float, int, T]] = []
+        self._standing: set[T] = set()
+        self._came = 0
         self.inside = 0
 
     @property
     def waiting(self) -> int:
         """How many stand in line."""
-        return len(self._line)
+        return len(self._standing)
 
     @property
     def full(self) -> bool:
         """Whether the next one would be turned away."""
-        return self.inside >= self._inside_max and len(self._line) >= self._line_max
+        return self.waiting >= self._line_max
 
-    def enter(self, ticket: T) -> Entry:
-        """Come in, or stand in line, or be turned away."""
-        if self.inside < self._inside_max:
-            self.inside += 1
-            return Entry.IN
-        if len(self._line) >= self._line_max:
-            return Entry.FULL
-        self._line.append(ticket)
-        return Entry.LINE
+    @property
+    def crowded(self) -> bool:
+        """Whether somebody waits for another one to leave."""
+        return bool(self._standing) and self.inside >= self._inside_max
 
-    def leave(self) -> T | None:
-        """One that was in goes. The first in line takes its place and is answered, None if nobody stands there."""
-        if self._line:
-            return self._line.popleft()
+    @property
+    def calls(self) -> bool:
+        """Whether there is room inside for somebody who waits."""
+        return bool(self._standing) and self.inside < self._inside_max
+
+    def stand(self, ticket: T, deadline_s: float) -> bool:
+        """Stand in line; False if it is full."""
+        if self.full:
+            return False
+        self._came += 1
+        heappush(self._line, (deadline_s, self._came, ticket))
+        self._standing.add(ticket)
+        return True
+
+    def let_in(self) -> T:
+        """The one in front comes in. Only where the lane `calls`."""
+        while (ticket := heappop(self._line)[2]) not in self._standing:
+            pass  # gave up
+        self._standing.discard(ticket)
+        self.inside += 1
+        return ticket
+
+    def leave(self) -> None:
+        """One that was in goes."""
         self.inside -= 1
-        return None
 
     def give_up(self, ticket: T) -> bool:
-        """One that stood in line goes; False if it had been called in already, and so must `leave`."""
-        if ticket not in self._line:
+        """One that stood in line goes; False if it had been let in already, and so must `leave`."""
+        if ticket not in self._standing:
             return False
-        self._line.remove(ticket)
+        self._standing.discard(ticket)
+        if not self._standing:
+            self._line.clear()
         return True

@@ -3,10 +3,10 @@
 import asyncio
 import ssl
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from heapq import heappop, heappush
 from itertools import count
 from typing import Final
 
@@ -69,7 +69,8 @@ class Line:
         self._draw = draw
         self._tickets = count(1)
         self._open: dict[int, asyncio.Future[Outcome | Silence]] = {}
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._came = count(1)
         self._closing = asyncio.Event()
         self._slots: list[_Slot] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,9 +82,15 @@ class Line:
         self._slots = [_Slot(role) for role in endpoint.roles]
         self._tasks = {asyncio.create_task(self._hold(slot, endpoint), name="dispatch-line") for slot in self._slots}
 
+    @property
+    def ready(self) -> bool:
+        """Whether a connection is there, or none is being made."""
+        return any(slot.ready for slot in self._slots) or all(slot.away for slot in self._slots)
+
     def message(self, message: Message) -> Call[Outcome]:
         """The call that sends `message`. Raises ValueError."""
-        return partial(self._send, self._gateway.encode(message, self._account))
+        over_s = message.at.timestamp() + message.life_s
+        return partial(self._send, self._gateway.encode(message, self._account), over_s)
 
     def question(self, client_ref: str) -> None:
         """Nobody can be asked over these."""
@@ -103,8 +110,8 @@ class Line:
                 await asyncio.wait(late)
         self._wake(len(self._waiting))
 
-    async def _send(self, submission: Submission, gate: Gate, timeout_s: float) -> Outcome | Silence:
-        connection = await self._with_room(len(submission.units))
+    async def _send(self, submission: Submission, over_s: float, gate: Gate, timeout_s: float) -> Outcome | Silence:
+        connection = await self._with_room(len(submission.units), over_s)
         if not isinstance(connection, Connection):
             return connection
         try:
@@ -124,14 +131,15 @@ class Line:
         finally:
             del self._open[ticket]
 
-    async def _with_room(self, units: int) -> Connection | Outcome | Silence:
-        """A connection that takes so many units, after a short wait; what to answer where there is none."""
+    async def _with_room(self, units: int, over_s: float) -> Connection | Outcome | Silence:
+        """A connection that takes so many units, after a short wait, in which the code that is over soonest (`over_s`)
+        comes first; what to answer where there is none."""
         until_s = asyncio.get_running_loop().time() + ROOM_WITHIN_S
         while (found := self._roomiest(units)) is None:
             if self._closing.is_set() or all(slot.away for slot in self._slots):
                 return next((slot.refusal for slot in self._slots if slot.refusal), Silence(False, "not_connected"))
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
+            heappush(self._waiting, (over_s, next(self._came), turn))
             try:
                 async with asyncio.timeout_at(until_s):
                     await turn
@@ -148,7 +156,7 @@ class Line:
 
     def _wake(self, turns: int) -> None:
         while turns > 0 and self._waiting:
-            turn = self._waiting.popleft()
+            turn = heappop(self._waiting)[2]
             if not turn.done():
                 turn.set_result(None)
                 turns -= 1

@@ -8,25 +8,41 @@ COMES_BACK: Final = 0.05
 COMES_BACK_EVERY_S: Final = 5.0
 _LOWEST: Final = 0.02
 _BURST_S: Final = 0.2
+_NEVER_S: Final = float("inf")
 
 
 class Pace:
-    """Hands out moments to call at, `per_second` of them at most. A throttled call cuts the rate to 0.7 of itself,
-    once a second at most, and every 5 s without one give back 5 % of the full rate (delivery.md, section 6.5)."""
+    """Hands out moments to call at, `full` a second of them at most, which is this process's share of what the account
+    takes, and none once that share is over. A throttled call cuts the rate to 0.7 of itself, once a second at most, and
+    every 5 s without one give back 5 % of the full rate (delivery.md, section 6.5)."""
 
-    def __init__(self, per_second: float) -> None:
-        self.full = per_second
-        self.rate = per_second
+    def __init__(self, full: float = 0.0) -> None:
+        self.full = full
+        self._part = 1.0
+        self._until_s = _NEVER_S
         self._next_s = 0.0
-        self._cut_s = float("-inf")
-        self._raised_s = float("-inf")
+        self._cut_s = -_NEVER_S
+        self._raised_s = -_NEVER_S
+
+    @property
+    def rate(self) -> float:
+        """Moments a second as it is now."""
+        return self.full * self._part
+
+    def share(self, full: float, until_s: float) -> None:
+        """From now on, and up to `until_s`, so many a second. How far it has given way stays."""
+        self.full, self._until_s = full, until_s
+
+    def shared(self, now_s: float) -> bool:
+        """Whether there is a share of any size at all."""
+        return self.full > 0 and now_s < self._until_s
 
     def delay_s(self, now_s: float) -> float:
-        """How long a call would have to wait."""
-        return max(self._next_s - now_s, 0.0)
+        """How long a call would have to wait, `inf` without a share."""
+        return max(self._next_s - now_s, 0.0) if self.shared(now_s) else _NEVER_S
 
     def take(self, now_s: float) -> float:
-        """Take the next free moment; answers how long to wait for it, 0.0 for at once."""
+        """Take the next free moment; answers how long to wait for it, 0.0 for at once. Only with a share."""
         self._come_back(now_s)
         delay_s = self.delay_s(now_s)
         # Unused moments are kept for a fifth of a second (one at least), so that calls may come together.
@@ -37,12 +53,12 @@ class Pace:
     def throttled(self, now_s: float, pause_s: float = 0.0) -> None:
         """The gateway says that this is too fast; `pause_s` is how long it asked us to wait."""
         if now_s - self._cut_s >= 1.0:
-            self.rate = max(self.rate * GIVES_WAY, self.full * _LOWEST)
+            self._part = max(self._part * GIVES_WAY, _LOWEST)
             self._cut_s = self._raised_s = now_s
         self._next_s = max(self._next_s, now_s + pause_s)
 
     def _come_back(self, now_s: float) -> None:
-        steps = int((now_s - self._raised_s) // COMES_BACK_EVERY_S) if self.rate < self.full else 0
+        steps = int((now_s - self._raised_s) // COMES_BACK_EVERY_S) if self._part < 1 else 0
         if steps > 0:
-            self.rate = min(self.rate + steps * COMES_BACK * self.full, self.full)
+            self._part = min(self._part + steps * COMES_BACK, 1.0)
             self._raised_s += steps * COMES_BACK_EVERY_S

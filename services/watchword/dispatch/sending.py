@@ -108,11 +108,11 @@ class Sender:
             carrier = self._carriers.of(own.account)
             if carrier is None:
                 return ACCOUNTS_AWAY, None
-            leave = await self._carriers.enter(own.account, event.country)
+            leave = await self._carriers.enter(own.account, event.country, event.send_deadline)
             return Choice(carrier.account, Reason.RECOVERY), leave
         routing = self._carriers.routing(event)
         while isinstance(choice := plan(event.send_no, _earlier(work), routing), Choice):
-            leave = await self._carriers.enter(choice.account.id, event.country)
+            leave = await self._carriers.enter(choice.account.id, event.country, event.send_deadline)
             if leave is not None:
                 return choice, leave
             routing = routing.without(choice.account)
@@ -155,6 +155,7 @@ class Sender:
             tries=_earlier(work),
             checks_used=claim.checks_used,
             signals=claim.signals,
+            grounds=choice.grounds,
         )
         nobody = choice if isinstance(choice, Nobody) else ACCOUNTS_AWAY
         return Held(attempt, claim.sealed, claim.lease_ends_s, leave, nobody)
@@ -176,7 +177,9 @@ class Sender:
         if conclusion.follow is None or not recorded.follows:
             return None, recorded
         follow = conclusion.follow
-        leave = await self._carriers.enter(follow.choice.account.id, attempt.about.country, FOLLOW_WAIT_S)
+        leave = await self._carriers.enter(
+            follow.choice.account.id, attempt.about.country, attempt.send_deadline, FOLLOW_WAIT_S
+        )
         following = attempt.next(follow.id, follow.choice, self._abilities(follow.choice.account), follow.concluded)
         return Held(following, held.sealed, started_s + LEASE_S, leave), recorded
 

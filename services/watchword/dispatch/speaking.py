@@ -18,6 +18,11 @@ or a carrier does."""
 class Speaker(Protocol):
     """One account's language and its connections."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether a call would be made, or refused, at once: no connection is being made that it would have to wait
+        for, claimed and perhaps killed before a byte of it was written."""
+
     def message(self, message: Message) -> Call[Outcome]:
         """What sends `message`. Raises ValueError where it cannot be written."""
 
@@ -36,6 +41,11 @@ class HttpSpeaker:
         self._account = account
         self._gateway = gateway
         self._caller = Caller(account.inflight_max)
+
+    @property
+    def ready(self) -> bool:
+        """Always: who cannot be reached is told within the call."""
+        return True
 
     def message(self, message: Message) -> Call[Outcome]:
         """The call that sends `message`. Raises ValueError."""

@@ -188,3 +188,57 @@ WHERE v.id = t.id AND v.state = 'issued'
       WHERE a.verification_id = v.id AND a.state IN ('queued', 'sending', 'accepted', 'unknown')
   )
 RETURNING v.id AS key, v.seq
+
+-- name: scores_counted_until
+-- Held by whoever counts; none for everybody else.
+SELECT until_at FROM account_scores_counted FOR UPDATE SKIP LOCKED
+
+-- name: count_verified
+-- What became, within $3, of the verifications that began in a slice (attempts carry its time in their ids too): the
+-- last message before the ending is what verified, the others did not. Those that were cancelled, locked or never sent say nothing of a carrier.
+WITH told AS (
+    SELECT a.account, v.country, v.state = 'approved' AND v.ended_at <= v.created_at + $3::interval AS in_time,
+           row_number() OVER (PARTITION BY v.id ORDER BY a.send_no DESC, a.try_no DESC) AS place
+    FROM verifications AS v
+    JOIN attempts AS a ON a.verification_id = v.id
+    WHERE v.id >= uuid_floor($1) AND v.id < uuid_floor($2) AND v.state IN ('issued', 'approved', 'expired')
+      AND a.id >= uuid_floor($1) AND a.id < uuid_floor($2)
+      AND a.state IN ('accepted', 'unknown') AND a.account <> ''
+      AND a.claimed_at <= coalesce(v.ended_at, 'infinity')
+)
+SELECT account, country, count(*) FILTER (WHERE in_time AND place = 1)::int AS verified,
+       count(*) FILTER (WHERE NOT (in_time AND place = 1))::int AS unverified
+FROM told
+GROUP BY account, country
+
+-- name: scores
+SELECT account, country, verified, unverified, as_of FROM account_scores
+
+-- name: set_scores
+INSERT INTO account_scores (account, country, verified, unverified, as_of)
+SELECT * FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[], $5::timestamptz[])
+ON CONFLICT (account, country) DO UPDATE
+SET verified = excluded.verified, unverified = excluded.unverified, as_of = excluded.as_of
+
+-- name: forget_scores
+-- A day is a hundred half-lives.
+DELETE FROM account_scores WHERE as_of < statement_timestamp() - interval '1 day'
+
+-- name: scores_are_counted
+UPDATE account_scores_counted SET until_at = $1
+
+-- name: lock_slices
+-- One process renews at a time; a turn takes a few milliseconds, and each has one a second.
+SELECT pg_advisory_xact_lock(7316003)
+
+-- name: other_slices
+SELECT shares FROM pace_slices WHERE owner <> $1 AND lease_until > clock_timestamp()
+
+-- name: renew_slices
+WITH over AS (DELETE FROM pace_slices WHERE owner <> $1 AND lease_until < clock_timestamp() - interval '1 minute')
+INSERT INTO pace_slices (owner, shares, lease_until)
+VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
+ON CONFLICT (owner) DO UPDATE SET shares = excluded.shares, lease_until = excluded.lease_until
+
+-- name: give_slices_back
+DELETE FROM pace_slices WHERE owner = $1

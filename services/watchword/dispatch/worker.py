@@ -12,8 +12,11 @@ from watchword.dispatch.line import Line
 from watchword.dispatch.metrics import DispatchMetrics
 from watchword.dispatch.opening import Opener
 from watchword.dispatch.reports import Reports
+from watchword.dispatch.scores import PAUSE_S as SCORE_EVERY_S
+from watchword.dispatch.scores import Scores
 from watchword.dispatch.sending import Sender
 from watchword.dispatch.settings import DispatchSettings
+from watchword.dispatch.shares import Shares
 from watchword.dispatch.speaking import HttpSpeaker, Speaker
 from watchword.dispatch.store import Store
 from watchword.events.attempt_made import AttemptMade
@@ -49,7 +52,10 @@ async def build(context: Context) -> list[Service]:
             return Line(account, gateway, reports.take, metrics, random.random)
         return HttpSpeaker(account, gateway)
 
-    return services(context, settings, metrics, reports, speaking)
+    def sharing(owner: str, carriers: Carriers) -> Service:
+        return Shares(context.pool, owner, context.configuration, carriers.share)
+
+    return services(context, settings, metrics, reports, speaking, sharing)
 
 
 def services(
@@ -58,21 +64,25 @@ def services(
     metrics: DispatchMetrics,
     reports: Reports,
     speaking: Callable[[Account, AnyGateway], Speaker],
+    sharing: Callable[[str, Carriers], Service],
 ) -> list[Service]:
-    """The services in start order, whoever speaks to the accounts."""
+    """The services in start order, whoever speaks to the accounts and shares their pace out."""
     owner = f"{context.worker}-{context.settings.ordinal}-{uuid.uuid4().hex[:12]}"
     store = Store(context.pool, owner)
     teller = Teller("dispatch", publisher=context.publisher, pool=context.pool)
     ledger = Ledger(store, context.pool, teller, context.clock)
     wait_max_s = settings.account_wait_ms / 1000
-    carriers = Carriers(context.configuration, ALL, speaking, metrics, wait_max_s=wait_max_s)
+    scores = Scores(context.pool, context.configuration, context.clock)
+    scoring = Turning("dispatch.scores", scores.turn, pause_s=SCORE_EVERY_S)
+    carriers = Carriers(context.configuration, ALL, speaking, metrics, wait_max_s=wait_max_s, known=scores.of)
+    shares = sharing(owner, carriers)
     holding = Turning("dispatch.lines", carriers.hold, pause_s=HOLD_EVERY_S)
     context.metrics.before_each_look(carriers.show)
     sender = Sender(ledger, carriers, Opener(context.keyring), context.clock, metrics, owner=owner)
     turning = context.health.check("dispatch.feed", ready_within_s=TURNS_WITHIN_S, live_within_s=LIVE_WITHIN_S)
     feed = Feed(context.reader, store, ledger, sender, context.clock, settings, context.runtime_metrics, turning)
     asking = Turning("dispatch.asking", Asking(context.pool, carriers, teller, context.clock).turn, pause_s=PAUSE_S)
-    return [teller, ledger, reports, carriers, holding, asking, feed]
+    return [teller, ledger, reports, scoring, carriers, shares, holding, asking, feed]
 
 
 def _keeper(context: Context, settings: DispatchSettings, metrics: DispatchMetrics) -> Keeper:

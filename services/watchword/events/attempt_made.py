@@ -4,6 +4,8 @@ import re
 from typing import Any, ClassVar
 from uuid import UUID
 
+import msgspec
+
 from watchword.events import topics
 from watchword.events.verification import OpenEnum, VerificationEvent
 
@@ -18,12 +20,62 @@ class AttemptResult(OpenEnum):
     UNKNOWN = "unknown"
 
 
+class PassedWord(OpenEnum):
+    """Why an account was not taken: above the route's price or in another currency, not to be called now or only after
+    a wait, used by this send before, refused it before."""
+
+    PRICE = "price"
+    CURRENCY = "currency"
+    AWAY = "away"
+    BUSY = "busy"
+    USED = "used"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class DrawnBy(OpenEnum):
+    """What an order was drawn by."""
+
+    WEIGHTS = "weights"
+    SCORED = "scored"
+    UNKNOWN = "unknown"
+
+
+class PassedOver(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that was not taken, and the word for why."""
+
+    account: str
+    reason: PassedWord
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One account in a draw: its weight, or how many codes of late were typed in time and how many were not."""
+
+    account: str
+    weight: int = 0
+    verified: float = 0.0
+    unverified: float = 0.0
+
+
+class Drawn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the order of a route's accounts was drawn from. `dispatch.decide.drawing.order_of` draws it again."""
+
+    by: DrawnBy
+    seed: str
+    candidates: tuple[Candidate, ...]
+    explore_share: float = 0.0
+
+
 class AttemptMade(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
     """`outcome` is the gateway's answer as one of the nine classes; `price_micros` counts millionths of
-    `currency`; `latency_ms` runs from request to answer; `segments` counts SMS parts."""
+    `currency`; `latency_ms` runs from request to answer; `segments` counts SMS parts.
+
+    `passed_over` are accounts of `route` that came before and were not taken. Where `drawn` is told, the account is the
+    first in the order drawn, begun at place `send_no`, that was not passed over."""
 
     NAME: ClassVar[str] = "attempt-made"
     MAJOR: ClassVar[int] = 2
+    MINOR: ClassVar[int] = 1
     TOPIC: ClassVar[str] = topics.LIFECYCLE
 
     attempt_id: UUID
@@ -43,6 +95,9 @@ class AttemptMade(VerificationEvent, frozen=True, kw_only=True, omit_defaults=Tr
     currency: str = ""
     latency_ms: int = 0
     possible_duplicate: bool = False
+    route: str = ""
+    passed_over: tuple[PassedOver, ...] = ()
+    drawn: Drawn | None = None
 
 
 _DIGITS = re.compile(r"[0-9]{1,15}")

@@ -50,8 +50,9 @@ class Account:
     """One contract with one provider: where to call, as whom, how fast. `secrets` never print.
 
     `sender_registered_in` are countries that know the sender; `dlt_telemarketers` the chain that carries messages to
-    India, without the entity, the one who delivers last. `receipt_parts` says which part's receipt counts where a
-    provider reports on the parts of a long message: "all", "first" or "last"."""
+    India, without the entity, the one who delivers last. `price_micros` is for one part of a message, in millionths of
+    `currency`, 0 where it is not known; `prices` tells it by the beginning of the number. `receipt_parts` says which
+    part's receipt counts where a provider reports on the parts of a long message: "all", "first" or "last"."""
 
     id: str
     gateway: str
@@ -62,12 +63,19 @@ class Account:
     timeout_ms: int = 5_000
     on_unknown: str = "resend"
     price_micros: int = 0
+    prices: Mapping[str, int] = field(default_factory=dict)
     currency: str = "USD"
     sender_registered_in: tuple[str, ...] = ()
     dlt_telemarketers: tuple[str, ...] = ()
     receipt_parts: str = "all"
     options: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def price_for(self, range_: str) -> int:
+        """What one part costs to a number of that range ("+" and leading digits), in millionths of `currency`; the
+        longest prefix in `prices` decides. 0 where it is not known."""
+        fitting = [prefix for prefix in self.prices if range_.startswith(prefix)]
+        return self.prices[max(fitting, key=len)] if fitting else self.price_micros
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,15 +61,34 @@ class Endpoint:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
+class Choosing(StrEnum):
+    """How a route puts its accounts in order: as they stand, drawn by `weights`, or drawn by how often their codes
+    were typed in time."""
+
+    ORDERED = "ordered"
+    WEIGHTS = "weights"
+    SCORED = "scored"
+
+
 class Route(Document, frozen=True, kw_only=True):
     """Which accounts serve a destination, best first. `country` and `purpose` may be "*"; `range_prefix` is the
-    beginning of a number range such as "+9198", "" for all."""
+    beginning of a number range such as "+9198", "" for all.
+
+    An account that asks more than `price_max_micros` (millionths of `price_currency`, 0 for no cap) for one part of a
+    message is passed over. `weights` are shares by account, for that choice alone; `explore_share` is the part of
+    sends that a scored route begins with any account, whatever its score.
+    """
 
     id: Name
     country: CountryOrAny
     range_prefix: Annotated[str, Meta(pattern=r"^(\+[0-9]{1,14})?\Z")] = ""
     purpose: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9_.-]{0,62}|\*)\Z")] = ANY
     accounts: Annotated[list[Name], Meta(min_length=1, max_length=20)]
+    price_max_micros: Annotated[int, Meta(ge=0)] = 0
+    price_currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] = "USD"
+    choice: Choosing = Choosing.ORDERED
+    weights: dict[str, Annotated[int, Meta(ge=1, le=1_000)]] = msgspec.field(default_factory=dict)
+    explore_share: Annotated[float, Meta(ge=0.01, le=0.5)] = 0.03
 
     def serves(self, country: str, range_: str, purpose: str) -> bool:
         """Whether the route is for this destination. `range_` is "+" and the number without its last four digits."""

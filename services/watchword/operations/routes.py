@@ -12,6 +12,8 @@ from watchword.replay import terminal
 if TYPE_CHECKING:
     from watchword.runtime.configuration import Configuration
 
+_CHOSEN = {"weights": "drawn by weights", "scored": "drawn by how often codes were typed in time"}
+
 app = typer.Typer(help="What the applied routes mean for a number.", no_args_is_help=True)
 
 
@@ -34,6 +36,8 @@ def explain_(
         _say(told)
     if not told.steps:
         raise terminal.failed(f"no route serves {told.country} {told.range}…: add one with `watchword apply`")
+    if all(step.passed_over for step in told.steps):
+        raise terminal.failed("every account is passed over: raise the route's price_max_micros, or add an account")
 
 
 def _number(text: str) -> PhoneNumber:
@@ -65,7 +69,10 @@ async def _configuration() -> "Configuration":
 def _say(told: Explained) -> None:
     typer.echo(f"{told.country} {told.range}…, {told.number_type}, for {told.purpose}")
     for each in told.routes:
-        typer.echo(f"{'route' if each.used else 'not  '} {each.route}: {each.why}; {', '.join(each.accounts)}")
+        words = [each.why, ", ".join(each.accounts), *([_CHOSEN[each.choice]] if each.choice in _CHOSEN else [])]
+        if each.price_max_micros:
+            words.append(f"up to {each.price_max_micros / 1_000_000:g} {each.price_currency} a part")
+        typer.echo(f"{'route' if each.used else 'not  '} {each.route}: {'; '.join(words)}")
     for number, step in enumerate(told.steps, start=1):
         price = f", {step.price_micros / 1_000_000:g} {step.currency} a part" if step.price_micros else ""
         sender = f'"{step.sender}"' if step.sender else "the provider's choice"

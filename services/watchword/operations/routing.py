@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from watchword.dispatch.decide.routed import bar
+from watchword.events.attempt_made import PassedWord
 from watchword.gateways.contract import Account
 from watchword.kernel import dlt
 from watchword.kernel.document import ANY
@@ -14,7 +16,8 @@ from watchword.runtime.senders import Sending, objection
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One account in the order of calls. `notes` are what stands against it or must be known of it, in sentences."""
+    """One account in the order of calls. `notes` are what stands against it or must be known of it, in sentences;
+    `passed_over` is the word of attempt-made for why it is not called at all, "" if it is."""
 
     account: str
     gateway: str
@@ -22,6 +25,7 @@ class Step:
     price_micros: int
     currency: str
     notes: tuple[str, ...] = ()
+    passed_over: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,9 @@ class Candidate:
     why: str
     accounts: tuple[str, ...]
     used: bool
+    choice: str = ""
+    price_max_micros: int = 0
+    price_currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +64,8 @@ def explain(number: PhoneNumber, purpose: str, configuration: Configuration) -> 
         range=number.range,
         number_type=number.number_type,
         purpose=purpose,
-        routes=tuple(Candidate(each.id, specificity(each), tuple(each.accounts), each is first) for each in routes),
-        steps=tuple(_step(name, number.country, first, configuration) for name in (first.accounts if first else ())),
+        routes=tuple(_candidate(each, used=each is first) for each in routes),
+        steps=tuple(_step(name, number, first, configuration) for name in first.accounts) if first else (),
         templates=tuple(_registrations(number.country, configuration)),
     )
 
@@ -73,16 +80,34 @@ def specificity(route: Route) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _step(name: str, country: str, route: Route | None, configuration: Configuration) -> Step:
+def _candidate(route: Route, *, used: bool) -> Candidate:
+    cap = (route.price_max_micros, route.price_currency) if route.price_max_micros else (0, "")
+    return Candidate(route.id, specificity(route), tuple(route.accounts), used, route.choice.value, *cap)
+
+
+def _step(name: str, number: PhoneNumber, route: Route, configuration: Configuration) -> Step:
     account = configuration.account(name)
     if account is None:
         return Step(name, "", "", 0, "", ("there is no such account: it is passed over",))
-    notes = tuple(_notes(account, country, route))
-    return Step(account.id, account.gateway, account.sender, account.price_micros, account.currency, notes)
+    barred = bar(route, account, number.range)
+    notes = [*_dear(account, route, barred), *_notes(account, number.country, route)]
+    price = account.price_for(number.range)
+    word = barred.value if barred else ""
+    return Step(account.id, account.gateway, account.sender, price, account.currency, tuple(notes), word)
 
 
-def _notes(account: Account, country: str, route: Route | None) -> list[str]:
-    named = route is not None and route.country != ANY
+def _dear(account: Account, route: Route, barred: PassedWord | None) -> list[str]:
+    cap = f"{route.price_max_micros / 1_000_000:g} {route.price_currency}"
+    match barred:
+        case PassedWord.PRICE:
+            return [f"it is passed over: a part costs more than the {cap} that {route.id} pays"]
+        case PassedWord.CURRENCY:
+            return [f"it is passed over: {route.id} pays up to {cap}, and it is priced in {account.currency}"]
+    return []
+
+
+def _notes(account: Account, country: str, route: Route) -> list[str]:
+    named = route.country != ANY
     registered = country in account.sender_registered_in
     found = objection(Sending(account.id, account.sender, country, registered, named))
     notes = [found.words] if found else []

@@ -6,7 +6,7 @@ tenant and name, and shown once.
 
 import base64
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,7 +17,7 @@ import orjson
 
 from watchword.kernel.document import Document
 from watchword.runtime import api_keys
-from watchword.runtime.configuration import SEALED_SECRETS, SQL, account_aad, endpoint_aad
+from watchword.runtime.configuration import SEALED_SECRETS, SQL, account_aad, endpoint_aad, row_of, snapshot
 from watchword.runtime.configuration_file import (
     AccountDocument,
     ApiKeyDocument,
@@ -30,6 +30,7 @@ from watchword.runtime.configuration_file import (
 )
 from watchword.runtime.keyring import Keyring, Purpose
 from watchword.runtime.proofs import warnings_of
+from watchword.runtime.routings import Priced, dear
 from watchword.runtime.sealing import Key, seal, token
 
 _TIMEOUT_S = 10.0
@@ -105,7 +106,7 @@ async def _apply(
 ) -> Applied:
     latest = {(row["kind"], row["id"]): row for row in await connection.fetch(SQL["latest"])}
     kept = {} if prune else {key: row for key, row in latest.items() if not row["retired"]}
-    if problems := dangling(documents, _ids(kept)):
+    if problems := [*dangling(documents, _ids(kept)), *_overpriced(documents, kept.values())]:
         raise ConfigurationError([f"{path}: {problem}" for problem in problems])
     changes = [await _store(connection, stored, latest, dry_run) for stored in _stored(documents, keyring)]
     if prune:
@@ -115,6 +116,15 @@ async def _apply(
     key_changes, new_keys = await _keys(connection, documents.api_keys, dry_run)
     told = tuple(f"{path}: {warning}" for warning in warnings_of(documents))
     return Applied((*changes, *key_changes), tuple(new_keys), told, dry_run)
+
+
+def _overpriced(documents: Documents, kept: Iterable[asyncpg.Record]) -> list[str]:
+    """Price caps that mean nothing once the file stands over what is `kept`."""
+    applied = snapshot(map(row_of, kept), serial=0, keyring=Keyring({}))
+    accounts: dict[str, Priced] = {**applied.accounts}
+    accounts |= {each.id: each for each in documents.accounts}
+    routes = {**{each.id: each for each in applied.routes}, **{each.id: each for each in documents.routes}}
+    return [problem for route in routes.values() for problem in dear(route, accounts)]
 
 
 def _ids(rows: Mapping[tuple[str, str], Any]) -> dict[str, set[str]]:

@@ -22,6 +22,7 @@ from watchword.kernel.document import Country, Document, Name
 from watchword.kernel.policy import TTL_MIN_S, Policy
 from watchword.kernel.template import Template
 from watchword.kernel.tenancy import Route, Tenant
+from watchword.runtime import routings
 from watchword.runtime.proofs import faults_of
 from watchword.runtime.settings import environment_value
 
@@ -54,6 +55,7 @@ class AccountDocument(Document, frozen=True, kw_only=True):
     timeout_ms: Annotated[int, Meta(ge=100, le=7_000)] = 5_000
     on_unknown: Literal["resend", "hold"] = "resend"
     price_micros: Annotated[int, Meta(ge=0)] = 0
+    prices: dict[str, Annotated[int, Meta(ge=1)]] = msgspec.field(default_factory=dict)
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] = "USD"
     sender_registered_in: list[Country] = msgspec.field(default_factory=list)
     dlt_telemarketers: Annotated[list[DltId], Meta(max_length=10)] = msgspec.field(default_factory=list)
@@ -118,6 +120,7 @@ _FORMS: Mapping[str, str] = {
     "entity_id": "12 to 20 digits",
     "header": "six letters, without the prefix and suffix that the network adds",
     "host": "a domain such as shop.example, without scheme and port",
+    "price_currency": "three capital letters (ISO 4217)",
     "range_prefix": 'the beginning of numbers with a plus, such as "+9198"',
     "sender_registered_in": "two capital letters each (ISO 3166)",
     "template_id": "12 to 20 digits",
@@ -261,7 +264,7 @@ def _faults(documents: Documents, gateways: Collection[str]) -> list[str]:
                 f'[[policies]] "{full_id(policy)}": ttl_s below {TTL_MIN_S} needs allow_short_ttl = true; '
                 "messages often arrive later than that"
             )
-    faults += faults_of(documents)
+    faults += [*faults_of(documents), *routings.faults_of(documents)]
     for endpoint in documents.endpoints:
         faults += _endpoint_faults(endpoint)
     for account in documents.accounts:

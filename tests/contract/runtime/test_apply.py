@@ -145,6 +145,23 @@ async def test_a_worker_reads_what_was_applied(operator: Operator, pool: Pool, k
     assert found.policy("other", "default") is None and found.policy_version("other", "default") == 0
 
 
+async def test_a_price_cap_is_held_against_accounts_that_stand_already(operator: Operator) -> None:
+    await operator.applies(FILE)
+    capped = """
+[[routes]]
+id = "india"
+country = "IN"
+accounts = ["alpha"]
+price_max_micros = 2_000
+"""
+    with pytest.raises(ConfigurationError, match='"india" caps the price, and account "alpha" has no price_micros'):
+        await operator.applies(capped)
+    await operator.applies(
+        FILE.replace('gateway = "echo"', 'gateway = "echo"\nprice_micros = 1_000\nprices = {"+91" = 900}')
+    )
+    assert ("changed", "route", "india", 2) in actions(await operator.applies(capped))
+
+
 async def test_account_secrets_are_sealed_at_rest(operator: Operator, pool: Pool, keys: Path, admin: Admin) -> None:
     await operator.applies(FILE)
     text = str(await admin.fetch("SELECT document::text, digest FROM configuration"))

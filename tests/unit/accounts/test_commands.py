@@ -44,16 +44,16 @@ def test_ls_tells_every_gateway_and_what_it_needs() -> None:
     assert told["infobip"]["resend"] == "dedupes"
 
 
-def test_an_account_that_keeps_a_connection_is_checked_and_not_called(tmp_path: Path) -> None:
+def test_an_account_that_keeps_a_connection_is_checked_and_shown_without_calling(tmp_path: Path) -> None:
     file = tmp_path / "smpp.toml"
     file.write_text(
         '[[accounts]]\nid = "bind"\ngateway = "smpp"\nurl = "smpps://smsc.example"\n'
         'secrets = { password = "word" }\noptions = { system_id = "shop" }\n'
     )
     assert typed("check", "bind", "--file", str(file)).exit_code == 0
-    refused = typed("send-test", "bind", "--to", "+919876543210", "--yes", "--file", str(file))
-    assert refused.exit_code == 2
-    assert "keeps a connection" in refused.output
+    shown = typed("send-test", "bind", "--to", "+919876543210", "--dry-run", "--file", str(file))
+    assert shown.exit_code == 0 and "smsc.example" in shown.output and "over TLS" in shown.output
+    assert "9876543210" not in shown.output and "word" not in shown.output
 
 
 def test_check_passes_what_is_right_and_tells_the_rest_with_its_fix(file: str) -> None:

@@ -194,6 +194,22 @@ def test_a_throttling_gateway_is_given_the_time_it_asks_for() -> None:
     assert request.not_before == LATER + timedelta(seconds=7)
 
 
+def test_a_send_is_given_up_once_its_retries_would_come_too_late_for_whoever_waits() -> None:
+    late = attempt(first_try_at=LATER - timedelta(seconds=24, milliseconds=500))
+    assert end_of(late, ACCOUNTS_AWAY).state is AttemptState.REJECTED
+    assert (
+        end_of(replace(late, first_try_at=LATER - timedelta(seconds=24)), ACCOUNTS_AWAY).state is AttemptState.DEFERRED
+    )
+
+
+def test_a_send_whose_first_message_died_with_its_process_is_not_given_up_for_the_time_that_this_took() -> None:
+    """A lease of 15 s and 8 s of doubt leave nothing of the window, and the user may have nothing."""
+    second = attempt(try_no=2, tries=(tried(state=UNKNOWN),), first_try_at=LATER - timedelta(seconds=40), account=SOUTH)
+    assert end_of(second, ACCOUNTS_AWAY).state is AttemptState.DEFERRED
+    assert end_of(second, called(Kind.TEMPORARY)).state is AttemptState.DEFERRED
+    assert end_of(replace(second, try_no=4), ACCOUNTS_AWAY).state is AttemptState.REJECTED
+
+
 def test_an_unknown_message_is_repeated_after_eight_seconds() -> None:
     request = event(end_of(attempt(), called(Kind.AMBIGUOUS)), SendRequested)
     assert (request.not_before, request.left) == (LATER + timedelta(seconds=8), 1)

@@ -95,3 +95,16 @@ def test_the_number_itself_is_not_repeated() -> None:
 def test_where_no_route_leads_nobody_is_named() -> None:
     told = explain(number("+447400123456"), "login", Configuration())
     assert told.routes == () and told.steps == ()
+
+
+def test_an_account_above_the_cap_is_told_as_passed_over_with_its_price() -> None:
+    alpha = Account(id="alpha", gateway="echo", url="http://127.0.0.1:1", price_micros=1_500, prices={"+9198": 2_500})
+    beta = Account(id="beta", gateway="echo", url="http://127.0.0.1:1", price_micros=900, currency="EUR")
+    capped = Route(id="all", country="*", accounts=["alpha", "beta"], price_max_micros=2_000)
+    configuration = Configuration(accounts={"alpha": alpha, "beta": beta}, routes=(capped,))
+    told = explain(number("+919876543210"), "login", configuration)
+    assert [(step.price_micros, step.passed_over) for step in told.steps] == [(2_500, "price"), (900, "currency")]
+    assert told.steps[0].notes[0] == "it is passed over: a part costs more than the 0.002 USD that all pays"
+    assert (told.routes[0].choice, told.routes[0].price_max_micros) == ("ordered", 2_000)
+    [cheaper, _] = explain(number("+447400123456"), "login", configuration).steps
+    assert (cheaper.price_micros, cheaper.passed_over) == (1_500, "")

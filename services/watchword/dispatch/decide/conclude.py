@@ -75,9 +75,15 @@ def _gone_on(attempt: Attempt, came: Called | Nobody, routing: Routing, now: dat
         if outcome and isinstance(choice, Choice) and choice.reason is not Reason.RETRY:
             return followed(attempt, came, choice, this)
         due = now + timedelta(seconds=wait_s)
-        if not _hopeless(came, choice) and due < attempt.send_deadline and due <= attempt.first_try_at + WINDOW:
+        if not _hopeless(came, choice) and due < attempt.send_deadline and _in_window(attempt, due):
             return queued(attempt, AttemptState.DEFERRED, came, due, now)
     return ended(attempt, AttemptState.REJECTED, came, _why(came, choice))
+
+
+def _in_window(attempt: Attempt, due: datetime) -> bool:
+    """Whether a retry then is not too late for whoever waits. A lease that ran out and the doubt that followed took
+    most of the window without anybody being called: then tries and deadline are bounds enough."""
+    return due <= attempt.first_try_at + WINDOW or left_of(attempt.tries) > 0
 
 
 def _hopeless(came: Called | Nobody, choice: Choice | Nobody) -> bool:

@@ -1,12 +1,13 @@
 """What decisions about a send are made from, and the bounds they keep (guarantees.md, section 4)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from watchword.events.attempt_made import Drawn, PassedOver, PassedWord
 from watchword.events.verification import Facts, Signals
 from watchword.gateways.contract import Account, QueryableGateway, Resend
 from watchword.gateways.outcome import Outcome
@@ -33,9 +34,11 @@ class Health(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why this account: the word that attempt-made carries as its route reason."""
+    """Why this account: the word that attempt-made carries as its route reason. `price`: those before it cost more than
+    the route pays."""
 
     FIRST = "first"
+    PRICE = "price"
     RESEND = "resend"
     FAILOVER = "failover"
     RETRY = "retry"
@@ -44,18 +47,37 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """The accounts that serve a destination, best first, and how each fares; one that is not told of is away."""
+    """The accounts that serve a destination, best first, and how each fares; one that is not told of is away.
+
+    `route` is whose they are; `barred` says of accounts that this route does not take why it does not; `drawn` what
+    the order was drawn from, None where it is the route's own.
+    """
 
     accounts: tuple[Account, ...]
     health: Mapping[str, Health]
+    route: str = ""
+    barred: Mapping[str, PassedWord] = field(default_factory=dict)
+    drawn: Drawn | None = None
 
     def closed(self) -> "Routing":
         """The same for a worker that is leaving: nobody is called any more, what must be tried again waits."""
-        return Routing(self.accounts, {})
+        return replace(self, health={})
 
     def without(self, account: Account) -> "Routing":
         """The same with `account` away."""
-        return Routing(self.accounts, {**self.health, account.id: Health.AWAY})
+        return replace(self, health={**self.health, account.id: Health.AWAY})
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a choice was made from, as attempt-made tells it."""
+
+    route: str = ""
+    passed_over: tuple[PassedOver, ...] = ()
+    drawn: Drawn | None = None
+
+
+NO_GROUNDS: Final = Grounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +86,7 @@ class Choice:
 
     account: Account
     reason: Reason
+    grounds: Grounds = NO_GROUNDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +95,7 @@ class Nobody:
 
     word: str
     hopeless: bool
+    grounds: Grounds = NO_GROUNDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +186,7 @@ class Attempt:
     tries: tuple[Try, ...] = ()
     checks_used: int = 0
     signals: Signals = NO_SIGNALS
+    grounds: Grounds = NO_GROUNDS
 
     def as_try(self, state: AttemptState, outcome: str = "") -> Try:
         """How its row tells of it once it came to `state`."""
@@ -180,5 +205,6 @@ class Attempt:
             abilities=abilities,
             account=choice.account,
             reason=choice.reason,
+            grounds=choice.grounds,
             tries=(*self.tries, concluded),
         )

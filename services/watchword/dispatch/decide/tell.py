@@ -136,6 +136,9 @@ def _told(attempt: Attempt, state: AttemptState, came: Came) -> tuple[AttemptMad
         currency=currency,
         latency_ms=called.latency_ms if called else 0,
         possible_duplicate=state in MAY_HAVE_LEFT and left_of(attempt.tries) > 0,
+        route=attempt.grounds.route,
+        passed_over=attempt.grounds.passed_over,
+        drawn=attempt.grounds.drawn,
     )
     columns = (
         attempt.owner,
@@ -167,9 +170,10 @@ def _price(attempt: Attempt, state: AttemptState, called: Called | None) -> tupl
         return 0, ""
     if called.outcome.price_micros:
         return called.outcome.price_micros, called.outcome.currency
-    if attempt.account is None or not attempt.account.price_micros:
+    a_part = attempt.account.price_for(attempt.about.range) if attempt.account is not None else 0
+    if attempt.account is None or not a_part:
         return 0, ""
-    return attempt.account.price_micros * max(called.size.segments, 1), attempt.account.currency
+    return a_part * max(called.size.segments, 1), attempt.account.currency
 
 
 def _conclusion(

@@ -1,0 +1,123 @@
+"""Waiting for an account: who goes first, for how long, and what a share of its pace has to do with it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from tests.support.sends import NORTH
+from watchword.dispatch.carriers import Carriers
+from watchword.dispatch.decide.facts import Health
+from watchword.dispatch.metrics import DispatchMetrics
+from watchword.dispatch.speaking import HttpSpeaker
+from watchword.gateways.catalog import ALL, GATEWAYS
+from watchword.gateways.contract import Account
+from watchword.kernel.tenancy import Route
+from watchword.runtime.configuration import Configuration
+from watchword.runtime.metrics import Metrics
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+ROUTE = Route(id="all", country="*", accounts=["north"])
+FOR_EVER = float("inf")
+
+
+class Applied:
+    """A configuration of one account and a route to it."""
+
+    def __init__(self, account: Account) -> None:
+        self.becomes(account)
+
+    def becomes(self, account: Account) -> None:
+        self._configuration = Configuration(accounts={account.id: account}, routes=(ROUTE,))
+
+    def current(self) -> Configuration:
+        return self._configuration
+
+
+@asynccontextmanager
+async def carriers_of(account: Account, applied: Applied | None = None) -> AsyncIterator[Carriers]:
+    def speaking(account: Account, _: object) -> HttpSpeaker:
+        return HttpSpeaker(account, GATEWAYS[account.gateway])
+
+    metrics = DispatchMetrics(Metrics())
+    carriers = Carriers(
+        applied or Applied(account), ALL, speaking, metrics, wait_max_s=3.0, known=lambda *_: (0.0, 0.0)
+    )
+    try:
+        yield carriers
+    finally:
+        await carriers.stop()
+
+
+async def entered_in_order(carriers: Carriers, *left_s: int) -> list[int]:
+    """Messages that have so many seconds left, come in that order while somebody is in: how they go in."""
+    order: list[int] = []
+
+    async def one(seconds: int) -> None:
+        leave = await carriers.enter("north", "IN", NOW + timedelta(seconds=seconds))
+        assert leave is not None
+        order.append(seconds)
+        leave.carrier.give_back(leave, None)
+
+    first = await carriers.enter("north", "IN", NOW)
+    assert first is not None
+    waiting = [asyncio.create_task(one(seconds)) for seconds in left_s]
+    await asyncio.sleep(0)
+    first.carrier.give_back(first, None)
+    await asyncio.gather(*waiting)
+    return order
+
+
+async def test_whose_code_is_over_soonest_goes_first_where_room_is_short() -> None:
+    async with carriers_of(replace(NORTH, inflight_max=1)) as carriers:
+        carriers.share({"north": 1_000.0}, FOR_EVER)
+        assert await entered_in_order(carriers, 300, 40, 120) == [40, 120, 300]
+
+
+async def test_whose_code_is_over_soonest_goes_first_where_the_pace_is_short() -> None:
+    async with carriers_of(replace(NORTH, inflight_max=50)) as carriers:
+        carriers.share({"north": 20.0}, FOR_EVER)
+        started_s = time.monotonic()
+        for _ in range(5):  # what may come together has come
+            await carriers.enter("north", "IN", NOW)
+        assert await entered_in_order(carriers, 300, 40, 120) == [40, 120, 300]
+        assert time.monotonic() - started_s >= 4 / 20
+
+
+async def test_a_message_waits_for_a_share_that_comes_and_no_longer_than_it_may_for_one_that_does_not() -> None:
+    async with carriers_of(NORTH) as carriers:
+        waiting = asyncio.create_task(carriers.enter("north", "IN", NOW))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        carriers.share({"north": 10.0}, FOR_EVER)
+        assert await waiting is not None
+        carriers.share({"north": 10.0}, time.monotonic() - 1)
+        assert await carriers.enter("north", "IN", NOW, wait_max_s=0.02) is None
+        north = carriers.of("north")
+        assert north is not None
+        assert north.idle is False and north.health("IN", time.monotonic(), 3.0) is Health.BUSY
+
+
+async def test_new_terms_of_an_account_go_on_with_its_pace() -> None:
+    applied = Applied(NORTH)
+    async with carriers_of(NORTH, applied) as carriers:
+        carriers.share({"north": 1.0}, FOR_EVER)
+        assert await carriers.enter("north", "IN", NOW) is not None
+        applied.becomes(replace(NORTH, sender="SHOP"))
+        assert await carriers.enter("north", "IN", NOW, wait_max_s=0.02) is None
+
+
+async def test_whoever_rests_lets_nobody_in() -> None:
+    async with carriers_of(replace(NORTH, inflight_max=1)) as carriers:
+        carriers.share({"north": 1_000.0}, FOR_EVER)
+        held = await carriers.enter("north", "IN", NOW)
+        waiting = asyncio.create_task(carriers.enter("north", "IN", NOW))
+        await asyncio.sleep(0)
+        carriers.resting.set()
+        assert await waiting is None
+        assert held is not None
+        held.carrier.give_back(held, None)
+        north = carriers.of("north")
+        assert north is not None and north.idle
