@@ -31,6 +31,15 @@ class FraudMetrics:
         self.score_level.observe(assessed.score)
 
 
+class SpendingMetrics:
+    """What is spent. `cap` is hour or day, a colon, and the id of the cap's document."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        own = metrics.of("fraud")
+        self.used = own.gauge("spending_used_ratio", "Share of a cap held and spent, of its fullest counter.", "cap")
+        self.alarms = own.counter("spending_alarms_total", "Caps that passed 50, 80 or 100 per cent.", "cap", "state")
+
+
 class JudgeMetrics:
     """The metrics of the judge."""
 

@@ -17,14 +17,16 @@ from watchword.events.verification_ended import VerificationEnded
 from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
 from watchword.fraud.decide.assess import Asked, decide, learn
+from watchword.fraud.decide.money import Purchase
 from watchword.fraud.decide.rules import Rules
-from watchword.fraud.metrics import FraudMetrics
+from watchword.fraud.metrics import FraudMetrics, SpendingMetrics
+from watchword.fraud.purchases import Spending, purchases
 from watchword.fraud.settings import FraudSettings
 from watchword.fraud.signals import SignalBuffer
 from watchword.kernel.event import Event
 from watchword.kernel.feature import Kind
 from watchword.kernel.tenancy import FraudMode
-from watchword.kernel.verdict import Verdict
+from watchword.kernel.verdict import Done, Verdict, Write
 from watchword.kernel.verification import State
 from watchword.runtime.configuration import Configuration
 from watchword.runtime.keyring import Purpose
@@ -32,7 +34,7 @@ from watchword.runtime.loop import Incoming, Loop, Step
 from watchword.runtime.mirror import LevelMirror
 from watchword.runtime.postgres import Connection, statements
 from watchword.runtime.process import Context
-from watchword.runtime.stop import Service
+from watchword.runtime.stop import Service, Turning
 
 READS = (topics.REQUESTS, topics.LIFECYCLE, topics.RISK_LEVELS)
 WRITES = (VerificationAssessed, SignalObserved)
@@ -42,6 +44,8 @@ MIRROR_FRESH_S = 30.0
 # A user waits for the assessment, nobody for what an ending teaches.
 ASSESS_EVERY_S = 0.015
 LEARN_EVERY_S = 0.25
+CAPS_WATCHED_EVERY_S = 1.0
+SETTLED_EVERY_S = 5.0
 _SQL = statements("watchword.fraud")
 
 
@@ -64,7 +68,7 @@ async def build(context: Context) -> list[Service]:
         handles=(VerificationRequested, ResendRequested),
         gather=gathering.asked,
         decide=timed(metrics),
-        statements={"assess": _SQL["assess"]},
+        statements={name: _SQL[name] for name in ("assess", "reserve", "count_refused")},
         merge=signals.take,
         every_s=ASSESS_EVERY_S,
     )
@@ -74,12 +78,20 @@ async def build(context: Context) -> list[Service]:
         reads=(topics.LIFECYCLE,),
         handles=(VerificationEnded, CodeChecked, ReceiptRecorded),
         gather=gathering.in_force,
-        decide=learn,
-        statements={},
+        decide=concluded,
+        statements={"settle": _SQL["settle"]},
         merge=signals.take,
         every_s=LEARN_EVERY_S,
     )
-    return [mirror, signals, Loop.of(assess, context), Loop.of(learning, context)]
+    spending = Spending(context.pool, SpendingMetrics(context.metrics))
+    return [
+        mirror,
+        signals,
+        Loop.of(assess, context),
+        Loop.of(learning, context),
+        Turning("fraud.caps", spending.watch, pause_s=CAPS_WATCHED_EVERY_S),
+        Turning("fraud.settling", spending.settle, pause_s=SETTLED_EVERY_S),
+    ]
 
 
 class Gathering:
@@ -101,10 +113,11 @@ class Gathering:
         read = {row["verification_id"]: row for row in rows}
         configuration, now = self._configuration.current(), self._clock.now()
         self._metrics.mirrored_size.set(len(self._mirror))
+        known = [(key, event) for key, event in requests if event.verification_id in read]
+        bought = await purchases(connection, known, configuration, now)
         return {
-            key: self._facts(read[event.verification_id], event, configuration, now)
-            for key, event in requests
-            if event.verification_id in read
+            key: self._facts(read[event.verification_id], event, configuration, now, bought.get(key))
+            for key, event in known
         }
 
     async def in_force(
@@ -124,6 +137,7 @@ class Gathering:
         event: VerificationRequested | ResendRequested,
         configuration: Configuration,
         now: datetime,
+        purchase: Purchase | None,
     ) -> Asked:
         levels = self._mirror.levels(observe.subject_of(event, event.signals).features, now)
         for mirrored in levels.values():
@@ -136,7 +150,16 @@ class Gathering:
             mode=tenant.fraud_mode if tenant else FraudMode.MONITOR,
             countries=frozenset(tenant.countries) if tenant else None,
             levels={kind: mirrored.level for kind, mirrored in levels.items()},
+            purchase=purchase,
         )
+
+
+def concluded(event: Event, facts: Mapping[Kind, RiskLevelSet] | None, now: datetime) -> Verdict:
+    """What is learned, and with an ending the money of its sends settled."""
+    verdict = learn(event, facts, now)
+    if not isinstance(event, VerificationEnded) or not isinstance(verdict, Done):
+        return verdict
+    return Done((*verdict.writes, Write("settle", str(event.verification_id), ())), verdict.emits)
 
 
 def timed(metrics: FraudMetrics) -> Callable[[Event, Asked | None, datetime], Verdict]:

@@ -148,7 +148,7 @@ def start(request: Start, found: Found, buckets: Buckets, now: datetime) -> Ruli
         return begin(request, found.limits, buckets, now)
     if standing.binding_hash != request.binding_hash or request.own_code is not None:
         return Ruling(_other_is_live(standing, now))
-    return send_again(standing, found.limits, buckets, now)
+    return send_again(standing, request.asker.api_key, found.limits, buckets, now)
 
 
 def begin(request: Start, limits: Sequence[Limit], buckets: Buckets, now: datetime) -> Ruling:
@@ -193,10 +193,10 @@ def resend(request: Resend, found: Found, buckets: Buckets, now: datetime) -> Ru
         return Ruling(Refused("not_found"))
     if not found.standing.live(now):
         return Ruling(Refused("ended"))
-    return send_again(found.standing, found.limits, buckets, now)
+    return send_again(found.standing, request.asker.api_key, found.limits, buckets, now)
 
 
-def send_again(standing: Standing, limits: Sequence[Limit], buckets: Buckets, now: datetime) -> Ruling:
+def send_again(standing: Standing, api_key: str, limits: Sequence[Limit], buckets: Buckets, now: datetime) -> Ruling:
     """One more send of a live verification, if its policy, its gap and every limit allow it."""
     rules, about = standing.rules, standing.about
     if standing.sends_requested >= rules.sends_max:
@@ -209,7 +209,7 @@ def send_again(standing: Standing, limits: Sequence[Limit], buckets: Buckets, no
     send_no = standing.sends_requested + 1
     next_send_at = next_send(rules, send_no, now, created_at=standing.created_at, expires_at=about.expires_at)
     subject = str(about.verification_id)
-    requested = ResendRequested(**shared(about), send_no=send_no, signals=standing.signals)
+    requested = ResendRequested(**shared(about), send_no=send_no, signals=standing.signals, asked_by=api_key)
     row = (send_no, next_send_at, _due_at(rules, now, about.expires_at))
     write = Write("resend", subject, row, (Emit(requested, subject, send_no),))
     body = encoded(_as_told(standing, standing.state, send_no, next_send_at))
@@ -284,6 +284,7 @@ def _beginning(request: Start, about: Facts, now: datetime, next_send_at: dateti
         binding_hash=request.binding_hash,
         own_code=request.own_code is not None,
         signals=request.signals,
+        asked_by=request.asker.api_key,
     )
     row = (
         about.tenant,

@@ -41,12 +41,14 @@ class Publisher:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """On whose behalf, and how to answer: what every request has in common."""
+    """On whose behalf, and how to answer: what every request has in common. `api_key` is the name of the key that was
+    used, "" over Kafka."""
 
     tenant: Tenant
     repeat: Repeat | None = None
     publisher: Publisher | None = None
     traceparent: str = ""
+    api_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,8 @@ class IntakeRoutes:
         if call.idempotency_key:
             fingerprint = self._understanding.fingerprint(call.url.partition("?")[0], said)
             repeat = Repeat(_HTTP_KEY + call.idempotency_key, fingerprint)
-        return Asker(self._tenant(call), repeat, traceparent=_traceparent(call))
+        key = call.caller.name if call.caller is not None else ""
+        return Asker(self._tenant(call), repeat, traceparent=_traceparent(call), api_key=key)
 
     def _tenant(self, call: Call[Any]) -> Tenant:
         tenant = self._configuration.current().tenant(call.tenant)

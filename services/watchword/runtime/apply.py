@@ -40,6 +40,8 @@ KINDS = {
     "accounts": "account",
     "routes": "route",
     "endpoints": "endpoint",
+    "prices": "price",
+    "caps": "cap",
 }
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
+from msgspec.structs import replace
+
 from watchword.events.code_checked import CodeChecked
 from watchword.events.receipt_recorded import ReceiptRecorded
 from watchword.events.resend_requested import ResendRequested
@@ -15,8 +17,9 @@ from watchword.events.verification_assessed import Action, Mode, VerificationAss
 from watchword.events.verification_ended import VerificationEnded
 from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
+from watchword.fraud.decide.money import Purchase
 from watchword.fraud.decide.rules import TRIE_RULES, Rule, Rules
-from watchword.fraud.decide.score import Claims, Score, features_of, parts_of, score
+from watchword.fraud.decide.score import SCORE_MAX, Claims, Score, features_of, parts_of, score
 from watchword.kernel.event import Emit, Event
 from watchword.kernel.feature import Kind
 from watchword.kernel.tenancy import FraudMode
@@ -24,6 +27,7 @@ from watchword.kernel.verdict import Dead, Done, Verdict, Write
 from watchword.kernel.verification import LIVE, State
 
 Request = VerificationRequested | ResendRequested
+SETTLED_WITHIN = timedelta(minutes=1)
 _DRAWS = 1 << 32
 
 
@@ -32,6 +36,7 @@ class Asked:
     """A verification as fraud sees it when it assesses a send, `levels` being those in force now.
 
     `countries` are the ones the tenant permits; None where the tenant is not known (any more), which refuses nothing.
+    `purchase` is what the send costs where money is capped: deciding takes it from the purse of the batch.
     """
 
     state: State
@@ -40,6 +45,7 @@ class Asked:
     mode: FraudMode = FraudMode.MONITOR
     countries: frozenset[str] | None = None
     levels: Mapping[Kind, RiskLevelSet] = field(default_factory=dict)
+    purchase: Purchase | None = None
 
 
 def decide(event: Event, facts: Asked | None, now: datetime) -> Verdict:
@@ -60,13 +66,34 @@ def assess(event: Request, facts: Asked, now: datetime) -> Done:
     parts = parts_of(claims, facts.levels, facts.rules)
     answer = score(parts, facts.rules, about.features, trusted=claims.trusted)
     answer = eased(answer, str(event.verification_id), facts.rules)
-    assessed = _assessed(event, facts, answer, features_of(claims, parts), now)
     identity = str(event.verification_id)
+    assessed = _assessed(event, facts, answer, features_of(claims, parts), now)
+    money: tuple[Write, ...] = ()
+    if now < event.expires_at:
+        assessed, money = paid(assessed, facts)
     emits: tuple[Emit, ...] = (Emit(assessed, identity, event.send_no),)
     if now < event.expires_at:
         kind = SignalKind.REFUSED if assessed.action is Action.BLOCK else SignalKind.SENT
         emits += observe.of_send(about, kind, facts.levels, identity, event.send_no, now)
-    return Done(writes=(Write("assess", identity, (event.send_no,), emits),))
+    return Done(writes=(Write("assess", identity, (event.send_no,), emits), *money))
+
+
+def paid(assessed: VerificationAssessed, facts: Asked) -> tuple[VerificationAssessed, tuple[Write, ...]]:
+    """The assessment once its money is held, and what holds it. A send that there is no money left for is refused
+    whatever the mode is: a cap is what an operator set, no judgement."""
+    purchase = facts.purchase
+    if purchase is None or assessed.action not in (Action.ALLOW, Action.DELAY):
+        return assessed, ()
+    identity, send_no = assessed.verification_id, assessed.send_no
+    name, short = f"{identity}/{send_no}", purchase.buy()
+    if short is None:
+        counters = " ".join(counter.key for counter in purchase.counters)
+        row = (identity, send_no, purchase.price_micros, counters, assessed.expires_at + SETTLED_WITHIN)
+        return assessed, (Write("reserve", name, row),)
+    reasons = (short.reason(facts.rules.points.gate), *assessed.reasons)
+    block = Action.BLOCK
+    refused = replace(assessed, action=block, would=block, score=SCORE_MAX, reasons=reasons, not_before=None)
+    return refused, (Write("count_refused", name, (short.counter.key,)),)
 
 
 def eased(answer: Score, identity: str, rules: Rules) -> Score:

@@ -1,0 +1,35 @@
+-- What fraud does beside judging: money is reserved for every send, blocks are lifted, rulesets are exchanged, tenants
+-- are monitored at first.
+
+ALTER TABLE configuration DROP CONSTRAINT configuration_kind_check;
+ALTER TABLE configuration ADD CONSTRAINT configuration_kind_check
+    CHECK (kind IN ('tenant', 'policy', 'template', 'account', 'route', 'endpoint', 'price', 'cap'));
+
+CREATE TABLE spending (
+    counter       text        PRIMARY KEY,
+    cap           text        NOT NULL,
+    span          text        NOT NULL CHECK (span IN ('hour', 'day')),
+    ends_at       timestamptz NOT NULL,
+    limit_micros  bigint      NOT NULL,
+    held_micros   bigint      NOT NULL DEFAULT 0 CHECK (held_micros >= 0),
+    spent_micros  bigint      NOT NULL DEFAULT 0 CHECK (spent_micros >= 0),
+    refused       bigint      NOT NULL DEFAULT 0,
+    alarmed       smallint    NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+COMMENT ON TABLE spending IS 'What each cap allows in one hour or day, what is held of it for sends under way, and what is spent.';
+COMMENT ON COLUMN spending.alarmed IS 'The highest of 50, 80 and 100 per cent that was told.';
+CREATE INDEX spending_end ON spending (ends_at);
+
+CREATE TABLE reservations (
+    verification_id uuid        NOT NULL,
+    send_no         smallint    NOT NULL,
+    price_micros    bigint      NOT NULL,
+    counters        text[]      NOT NULL,
+    look_at         timestamptz NOT NULL,
+    PRIMARY KEY (verification_id, send_no)
+);
+COMMENT ON TABLE reservations IS 'Money held for sends of which it is not known yet whether they left; gone once it is.';
+CREATE INDEX reservations_look ON reservations (look_at);
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON spending, reservations TO watchword_fraud;
+GRANT SELECT ON attempts TO watchword_fraud;
