@@ -18,9 +18,9 @@ from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
 from watchword.fraud.decide.assess import Asked, decide, learn
 from watchword.fraud.decide.money import Purchase
-from watchword.fraud.decide.rules import Rules
 from watchword.fraud.metrics import FraudMetrics, SpendingMetrics
 from watchword.fraud.purchases import Spending, purchases
+from watchword.fraud.rulesets import Rulesets
 from watchword.fraud.settings import FraudSettings
 from watchword.fraud.signals import SignalBuffer
 from watchword.kernel.event import Event
@@ -51,7 +51,7 @@ _SQL = statements("watchword.fraud")
 
 async def build(context: Context) -> list[Service]:
     """The services of this worker, in start order: no assessment before the mirror has caught up."""
-    rules = FraudSettings.load().rules()
+    rules = Rulesets(context.configuration, FraudSettings.load().rules())
     metrics = FraudMetrics(context.metrics)
     mirror = LevelMirror(
         context.cluster,
@@ -97,7 +97,7 @@ async def build(context: Context) -> list[Service]:
 class Gathering:
     """Brings together what a decision needs: the rows under lock, the tenant's choices, the levels in force."""
 
-    def __init__(self, context: Context, mirror: LevelMirror, rules: Rules, metrics: FraudMetrics) -> None:
+    def __init__(self, context: Context, mirror: LevelMirror, rules: Rulesets, metrics: FraudMetrics) -> None:
         self._configuration = context.configuration
         self._clock = context.clock
         self._mirror = mirror
@@ -146,7 +146,7 @@ class Gathering:
         return Asked(
             state=State(row["state"]),
             sends_assessed=row["sends_assessed"],
-            rules=self._rules,
+            rules=self._rules.live(),
             mode=tenant.fraud_mode if tenant else FraudMode.MONITOR,
             countries=frozenset(tenant.countries) if tenant else None,
             levels={kind: mirrored.level for kind, mirrored in levels.items()},

@@ -3,7 +3,7 @@
 
 ALTER TABLE configuration DROP CONSTRAINT configuration_kind_check;
 ALTER TABLE configuration ADD CONSTRAINT configuration_kind_check
-    CHECK (kind IN ('tenant', 'policy', 'template', 'account', 'route', 'endpoint', 'price', 'cap'));
+    CHECK (kind IN ('tenant', 'policy', 'template', 'account', 'route', 'endpoint', 'price', 'cap', 'ruleset'));
 
 CREATE TABLE spending (
     counter       text        PRIMARY KEY,
@@ -33,3 +33,23 @@ CREATE INDEX reservations_look ON reservations (look_at);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON spending, reservations TO watchword_fraud;
 GRANT SELECT ON attempts TO watchword_fraud;
+
+CREATE TABLE fraud_lifts (
+    id       uuid        PRIMARY KEY,
+    feature  text        NOT NULL,
+    action   text        NOT NULL CHECK (action IN ('lifted', 'restored')),
+    until_at timestamptz NOT NULL,
+    reason   text        NOT NULL CHECK (reason <> ''),
+    done_by  text        NOT NULL CHECK (done_by <> ''),
+    done_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE fraud_lifts IS 'Who lifted what fraud said of a feature, or took that back, when, why and until when. Only added to.';
+CREATE INDEX fraud_lifts_feature ON fraud_lifts (feature, done_at);
+
+GRANT SELECT, INSERT ON fraud_lifts TO watchword_operator;
+GRANT SELECT, INSERT, DELETE ON outbox TO watchword_operator;
+-- A send that fraud refused can be asked for again: what that reads and changes, and nothing sealed.
+GRANT SELECT (id, tenant, number_token, country, range, number_type, purpose, channel, policy, policy_version,
+              reference, expires_at, state, signals, rules, sends_requested, sends_assessed, sends_issued, seq)
+    ON verifications TO watchword_operator;
+GRANT UPDATE (sends_requested, next_send_at, due_at, seq) ON verifications TO watchword_operator;

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 POLL_S = 1.0
 DEADLINE_S = 5.0
 SEALED_SECRETS = "secrets_sealed"
+RULESET = "ruleset"
 SQL = statements("watchword.runtime", "configuration.sql")
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -50,7 +51,8 @@ def _nothing() -> Mapping[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Everything that was applied, as of one moment. `serial` grows with every change."""
+    """Everything that was applied, as of one moment. `serial` grows with every change. `rulesets` are fraud's, by role,
+    as they were loaded."""
 
     serial: int = 0
     tenants: Mapping[str, Tenant] = field(default_factory=_nothing)
@@ -61,6 +63,7 @@ class Configuration:
     routes: tuple[Route, ...] = ()
     endpoints: Mapping[tuple[str, str], Endpoint] = field(default_factory=_nothing)
     caps: tuple[Cap, ...] = ()
+    rulesets: Mapping[str, Mapping[str, Any]] = field(default_factory=_nothing)
     prices_micros: Mapping[str, int] = field(default_factory=_nothing)
     api_keys: Mapping[bytes, ApiKey] = field(default_factory=_nothing, repr=False)
 
@@ -121,6 +124,7 @@ def snapshot(
         endpoints=MappingProxyType({(each.tenant, each.id): each for each in endpoints if each is not None}),
         caps=tuple(cap for cap, _ in sorted(_read(live, "cap", Cap), key=lambda read: read[0].id)),
         prices_micros=MappingProxyType({price.country: price.micros for price, _ in _read(live, "price", Price)}),
+        rulesets=MappingProxyType({row.id: row.document for row in live if row.kind == RULESET}),
         api_keys=MappingProxyType(dict(api_keys or {})),
     )
 

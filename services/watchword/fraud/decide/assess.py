@@ -17,6 +17,7 @@ from watchword.events.verification_assessed import Action, Mode, VerificationAss
 from watchword.events.verification_ended import VerificationEnded
 from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
+from watchword.fraud.decide.explain import thresholds
 from watchword.fraud.decide.money import Purchase
 from watchword.fraud.decide.rules import TRIE_RULES, Rule, Rules
 from watchword.fraud.decide.score import SCORE_MAX, Claims, Score, features_of, parts_of, score
@@ -67,7 +68,8 @@ def assess(event: Request, facts: Asked, now: datetime) -> Done:
     answer = score(parts, facts.rules, about.features, trusted=claims.trusted)
     answer = eased(answer, str(event.verification_id), facts.rules)
     identity = str(event.verification_id)
-    assessed = _assessed(event, facts, answer, features_of(claims, parts), now)
+    features = features_of(claims, parts) | (thresholds(facts.rules.points) if parts or facts.purchase else {})
+    assessed = _assessed(event, facts, answer, features, now)
     money: tuple[Write, ...] = ()
     if now < event.expires_at:
         assessed, money = paid(assessed, facts)
