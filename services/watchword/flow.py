@@ -26,7 +26,7 @@ WORKERS = (
            writes=("verification-requested", "resend-requested", "verification-refused", "verification-ended"),
            owns=("verifications", "latest_verifications", "subjects", "idempotency"), doors=("public",)),
     Worker("fraud", "watchword.fraud.worker", reads=(t.REQUESTS, t.LIFECYCLE, t.RISK_LEVELS),
-           writes=("verification-assessed", "signal-observed"), owns=("spending", "reservations")),
+           writes=("verification-assessed", "signal-observed"), owns=("spending", "reservations", "fraud_seasons")),
     Worker("judge", "watchword.fraud.judge", reads=(t.SIGNALS,), writes=("risk-level-set",)),
     Worker("codes", "watchword.codes.worker", reads=(t.ASSESSMENTS,),
            writes=("code-issued", "send-requested", "verification-ended"), owns=("codes", "attempts")),

@@ -192,3 +192,14 @@ FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::timestamptz[], $5::timest
     AS t (id, counted, send_no, next_send_at, due_at)
 WHERE v.id = t.id AND v.state = 'issued' AND v.sends_requested = t.send_no - 1
 RETURNING v.id AS key, v.seq
+
+-- name: count_season
+-- The sends of a batch, of tenants that are monitored because they are new. Past $3 nothing is counted any more, so that
+-- what was decided stands.
+INSERT INTO fraud_seasons AS f (tenant, sends)
+SELECT t.tenant, t.sends
+FROM unnest($1::text[], $2::bigint[]) AS t (tenant, sends)
+ORDER BY t.tenant
+ON CONFLICT (tenant) DO UPDATE
+SET sends = CASE WHEN f.sends > $3 THEN f.sends ELSE f.sends + excluded.sends END
+RETURNING f.tenant, f.began_at, f.sends

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
@@ -12,23 +13,24 @@ from watchword.events.receipt_recorded import ReceiptRecorded
 from watchword.events.resend_requested import ResendRequested
 from watchword.events.risk_level_set import RiskLevelSet
 from watchword.events.signal_observed import SignalObserved
-from watchword.events.verification_assessed import VerificationAssessed
+from watchword.events.verification_assessed import ModeReason, VerificationAssessed
 from watchword.events.verification_ended import VerificationEnded
 from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
 from watchword.fraud.decide.assess import Asked, decide, learn
-from watchword.fraud.decide.money import Purchase
+from watchword.fraud.decide.modes import resolved
+from watchword.fraud.decide.trials import Trials
 from watchword.fraud.metrics import FraudMetrics, SpendingMetrics
 from watchword.fraud.purchases import Spending, purchases
 from watchword.fraud.rulesets import Rulesets
+from watchword.fraud.seasons import Seasons
 from watchword.fraud.settings import FraudSettings
 from watchword.fraud.signals import SignalBuffer
 from watchword.kernel.event import Event
 from watchword.kernel.feature import Kind
-from watchword.kernel.tenancy import FraudMode
+from watchword.kernel.tenancy import Tenant
 from watchword.kernel.verdict import Done, Verdict, Write
 from watchword.kernel.verification import State
-from watchword.runtime.configuration import Configuration
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.loop import Incoming, Loop, Step
 from watchword.runtime.mirror import LevelMirror
@@ -103,6 +105,8 @@ class Gathering:
         self._mirror = mirror
         self._rules = rules
         self._metrics = metrics
+        self._seasons = Seasons()
+        self._trials = Trials()
 
     async def asked(self, batch: Sequence[Incoming], connection: Connection) -> Mapping[str, Asked]:
         """The facts of every request in the batch whose verification exists, by Kafka key."""
@@ -114,9 +118,14 @@ class Gathering:
         configuration, now = self._configuration.current(), self._clock.now()
         self._metrics.mirrored_size.set(len(self._mirror))
         known = [(key, event) for key, event in requests if event.verification_id in read]
+        first = [event.tenant for _, event in known if read[event.verification_id]["sends_assessed"] < event.send_no]
+        seasoned = await self._seasons.count(connection, first, configuration, now)
         bought = await purchases(connection, known, configuration, now)
         return {
-            key: self._facts(read[event.verification_id], event, configuration, now, bought.get(key))
+            key: replace(
+                self._facts(read[event.verification_id], event, configuration.tenant(event.tenant), seasoned, now),
+                purchase=bought.get(key),
+            )
             for key, event in known
         }
 
@@ -135,22 +144,24 @@ class Gathering:
         self,
         row: asyncpg.Record,
         event: VerificationRequested | ResendRequested,
-        configuration: Configuration,
+        tenant: Tenant | None,
+        seasoned: Mapping[str, ModeReason],
         now: datetime,
-        purchase: Purchase | None,
     ) -> Asked:
         levels = self._mirror.levels(observe.subject_of(event, event.signals).features, now)
         for mirrored in levels.values():
             self._metrics.feature_age_seconds.observe(max((now - mirrored.told_at).total_seconds(), 0.0))
-        tenant = configuration.tenant(event.tenant)
+        resolution = resolved(tenant.fraud_mode if tenant else None, seasoned.get(event.tenant))
         return Asked(
             state=State(row["state"]),
             sends_assessed=row["sends_assessed"],
             rules=self._rules.live(),
-            mode=tenant.fraud_mode if tenant else FraudMode.MONITOR,
+            mode=resolution.mode,
+            mode_reason=resolution.reason,
+            candidate=self._rules.shadow(),
+            trials=self._trials,
             countries=frozenset(tenant.countries) if tenant else None,
             levels={kind: mirrored.level for kind, mirrored in levels.items()},
-            purchase=purchase,
         )
 
 

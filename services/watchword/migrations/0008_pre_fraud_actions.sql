@@ -53,3 +53,12 @@ GRANT SELECT (id, tenant, number_token, country, range, number_type, purpose, ch
               reference, expires_at, state, signals, rules, sends_requested, sends_assessed, sends_issued, seq)
     ON verifications TO watchword_operator;
 GRANT UPDATE (sends_requested, next_send_at, due_at, seq) ON verifications TO watchword_operator;
+
+CREATE TABLE fraud_seasons (
+    tenant   text        PRIMARY KEY,
+    began_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    sends    bigint      NOT NULL
+) WITH (fillfactor = 50);
+COMMENT ON TABLE fraud_seasons IS 'When a tenant''s first send was assessed and how many were since, until it is new no more.';
+
+GRANT SELECT, INSERT, UPDATE ON fraud_seasons TO watchword_fraud;

@@ -1,7 +1,7 @@
 """Money on a real Postgres under fraud's own role, several workers at once: caps are exact, what is held comes back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,14 +13,15 @@ from tests.support.pipeline import Pipeline
 from tests.support.postgres import FreshDatabase
 from tests.support.rows import attempt, pool_of, tables
 from watchword.events.verification import Facts, shared
-from watchword.events.verification_assessed import Action, VerificationAssessed
+from watchword.events.verification_assessed import Action, ModeReason, VerificationAssessed
 from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide.assess import Asked, decide
 from watchword.fraud.decide.rules import DEFAULT
 from watchword.fraud.metrics import SpendingMetrics
 from watchword.fraud.purchases import Spending, purchases
+from watchword.fraud.seasons import Seasons
 from watchword.kernel.spending import Cap
-from watchword.kernel.tenancy import FraudMode
+from watchword.kernel.tenancy import FraudMode, Tenant
 from watchword.kernel.verdict import Done
 from watchword.kernel.verification import State
 from watchword.runtime import acting
@@ -164,6 +165,28 @@ async def test_what_nobody_settled_is_settled_a_minute_after_its_life(stand: Pip
     left = await stand.connection.fetch("SELECT verification_id FROM reservations")
     assert [row["verification_id"] for row in left] == [live.verification_id]
     assert await sums(stand, "country") == {"IN": (100, 0, 0)}
+
+
+async def test_a_new_tenant_is_counted_by_all_workers_together_and_once_known_by_none(
+    stand: Pipeline, workers: list[Pool]
+) -> None:
+    new = Configuration(tenants={"shop": Tenant(id="shop", countries=[]), "told": Tenant(
+        id="told", countries=[], fraud_mode=FraudMode.MONITOR)})  # fmt: skip
+    counting = [Seasons() for _ in workers]
+    now = datetime.now(UTC)
+
+    async def count(number: int, sends: int) -> Mapping[str, ModeReason]:
+        async with workers[number].acquire() as connection, connection.transaction():
+            return await counting[number].count(connection, ["shop"] * sends + ["told", "gone"], new, now)
+
+    async def seen() -> list[tuple[str, int]]:
+        return [tuple(row) for row in await stand.connection.fetch("SELECT tenant, sends FROM fraud_seasons")]
+
+    assert await asyncio.gather(*(count(number, 3_000) for number in range(3))) == [{}, {}, {}]
+    assert await seen() == [("shop", 9_000)]
+    assert await count(0, 1_001) == {"shop": ModeReason.SENDS_PASSED}
+    assert await count(1, 5) == await count(0, 5) == {"shop": ModeReason.SENDS_PASSED}
+    assert await seen() == [("shop", 10_001)]
 
 
 async def test_every_share_of_a_cap_that_is_passed_is_told_once_whoever_looks(

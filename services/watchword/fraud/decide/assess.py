@@ -13,7 +13,7 @@ from watchword.events.resend_requested import ResendRequested
 from watchword.events.risk_level_set import Reason, RiskLevelSet
 from watchword.events.signal_observed import SignalKind
 from watchword.events.verification import shared
-from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
+from watchword.events.verification_assessed import Action, Mode, ModeReason, Shadow, VerificationAssessed
 from watchword.events.verification_ended import VerificationEnded
 from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
@@ -21,6 +21,7 @@ from watchword.fraud.decide.explain import thresholds
 from watchword.fraud.decide.money import Purchase
 from watchword.fraud.decide.rules import TRIE_RULES, Rule, Rules
 from watchword.fraud.decide.score import SCORE_MAX, Claims, Score, features_of, parts_of, score
+from watchword.fraud.decide.trials import Trials
 from watchword.kernel.event import Emit, Event
 from watchword.kernel.feature import Kind
 from watchword.kernel.tenancy import FraudMode
@@ -37,7 +38,8 @@ class Asked:
     """A verification as fraud sees it when it assesses a send, `levels` being those in force now.
 
     `countries` are the ones the tenant permits; None where the tenant is not known (any more), which refuses nothing.
-    `purchase` is what the send costs where money is capped: deciding takes it from the purse of the batch.
+    `purchase` is what the send costs where money is capped: deciding takes it from the purse of the batch, and a trial
+    from `trials`, None for no end of them. `candidate` are rules on trial, which score beside the others.
     """
 
     state: State
@@ -47,6 +49,9 @@ class Asked:
     countries: frozenset[str] | None = None
     levels: Mapping[Kind, RiskLevelSet] = field(default_factory=dict)
     purchase: Purchase | None = None
+    mode_reason: ModeReason = ModeReason.CONFIGURED
+    candidate: Rules | None = None
+    trials: Trials | None = None
 
 
 def decide(event: Event, facts: Asked | None, now: datetime) -> Verdict:
@@ -66,10 +71,10 @@ def assess(event: Request, facts: Asked, now: datetime) -> Done:
     claims = _claims(event, facts)
     parts = parts_of(claims, facts.levels, facts.rules)
     answer = score(parts, facts.rules, about.features, trusted=claims.trusted)
-    answer = eased(answer, str(event.verification_id), facts.rules)
+    answer = _tried(answer, event, facts, now)
     identity = str(event.verification_id)
     features = features_of(claims, parts) | (thresholds(facts.rules.points) if parts or facts.purchase else {})
-    assessed = _assessed(event, facts, answer, features, now)
+    assessed = _assessed(event, facts, answer, features, now, _shadow(claims, facts))
     money: tuple[Write, ...] = ()
     if now < event.expires_at:
         assessed, money = paid(assessed, facts)
@@ -111,6 +116,23 @@ def eased(answer: Score, identity: str, rules: Rules) -> Score:
     return Score(answer.value, Action.ALLOW, (*answer.reasons, trial))
 
 
+def _tried(answer: Score, event: Request, facts: Asked, now: datetime) -> Score:
+    """The answer, perhaps turned into a trial, while the tenant has some left this hour."""
+    trial = eased(answer, str(event.verification_id), facts.rules)
+    if trial is answer or facts.trials is None or facts.trials.take(event.tenant, now):
+        return trial
+    return answer
+
+
+def _shadow(claims: Claims, facts: Asked) -> Shadow | None:
+    """What the rules on trial make of the same request and the same levels."""
+    rules = facts.candidate
+    if rules is None:
+        return None
+    answer = score(parts_of(claims, facts.levels, rules), rules, trusted=claims.trusted)
+    return Shadow(ruleset=rules.name, action=answer.action, score=answer.value, reasons=answer.reasons)
+
+
 def learn(event: Event, facts: Mapping[Kind, RiskLevelSet] | None, now: datetime) -> Verdict:
     """What an ending, a check or a receipt is worth knowing for, `facts` being the levels in force. A repeat says the
     same again, and the judge drops it by its id."""
@@ -134,7 +156,7 @@ def _claims(event: Request, facts: Asked) -> Claims:
 
 
 def _assessed(
-    event: Request, facts: Asked, answer: Score, features: dict[str, float], now: datetime
+    event: Request, facts: Asked, answer: Score, features: dict[str, float], now: datetime, shadow: Shadow | None
 ) -> VerificationAssessed:
     enforces = facts.mode is FraudMode.ENFORCE
     action = answer.action if enforces else Action.ALLOW
@@ -150,4 +172,6 @@ def _assessed(
         not_before=now + delay if action is Action.DELAY else None,
         reasons=answer.reasons,
         features=features,
+        mode_reason=facts.mode_reason,
+        shadow=shadow,
     )
