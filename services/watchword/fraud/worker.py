@@ -9,6 +9,7 @@ import asyncpg
 
 from watchword.events import topics
 from watchword.events.code_checked import CodeChecked
+from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.receipt_recorded import ReceiptRecorded
 from watchword.events.resend_requested import ResendRequested
 from watchword.events.risk_level_set import RiskLevelSet
@@ -78,7 +79,7 @@ async def build(context: Context) -> list[Service]:
         worker="fraud",
         group="fraud-outcomes",
         reads=(topics.LIFECYCLE,),
-        handles=(VerificationEnded, CodeChecked, ReceiptRecorded),
+        handles=(VerificationEnded, FeedbackGiven, CodeChecked, ReceiptRecorded),
         gather=gathering.in_force,
         decide=concluded,
         statements={"settle": _SQL["settle"]},
@@ -132,9 +133,12 @@ class Gathering:
     async def in_force(
         self, batch: Sequence[Incoming], connection: Connection
     ) -> Mapping[str, Mapping[Kind, RiskLevelSet]]:
-        """The levels in force for every ending in the batch, by Kafka key; other events say all themselves."""
+        """The levels in force for every ending and feedback in the batch, by Kafka key; other events say all
+        themselves."""
         now = self._clock.now()
-        endings = [(each.key, each.event) for each in batch if isinstance(each.event, VerificationEnded)]
+        endings = [
+            (each.key, each.event) for each in batch if isinstance(each.event, VerificationEnded | FeedbackGiven)
+        ]
         return {key: self._levels(observe.subject_of(event, event.signals).features, now) for key, event in endings}
 
     def _levels(self, features: Mapping[Kind, str], now: datetime) -> dict[Kind, RiskLevelSet]:

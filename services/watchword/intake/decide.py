@@ -13,8 +13,9 @@ from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.events.verification_refused import VerificationRefused
 from watchword.events.verification_requested import VerificationRequested
 from watchword.intake.answers import Accepted, Refused, Reply, counted, encoded, next_send
+from watchword.intake.feedback import given
 from watchword.intake.limits import RATE_LIMITED, Buckets, Limit, Shortage, limits_of
-from watchword.intake.request import Cancel, Publisher, Repeat, Request, Resend, Start
+from watchword.intake.request import Cancel, Feedback, Publisher, Repeat, Request, Resend, Start
 from watchword.kernel.event import Emit
 from watchword.kernel.policy import Policy
 from watchword.kernel.verdict import Done, Write
@@ -41,6 +42,8 @@ class Standing:
     created_at: datetime
     next_send_at: datetime
     shown_number: str
+    feedback: bool | None = None
+    feedback_no: int = 0
 
     def live(self, now: datetime) -> bool:
         """Whether it may still be approved at `now`, whatever timers have not written down yet."""
@@ -127,6 +130,8 @@ def decide(request: Request, found: Found, buckets: Buckets, now: datetime) -> R
             return resend(request, found, buckets, now)
         case Cancel():
             return cancel(found.standing, now)
+        case Feedback(good=good):
+            return Ruling(*given(good, found.standing))
 
 
 def repeated(request: Request, stored: Stored) -> Ruling:

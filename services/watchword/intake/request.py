@@ -91,4 +91,13 @@ class Cancel:
     verification_id: UUID
 
 
-Request = Start | Resend | Cancel
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """The platform says of a verification whether its user was one."""
+
+    asker: Asker
+    verification_id: UUID
+    good: bool
+
+
+Request = Start | Resend | Cancel | Feedback

@@ -62,3 +62,7 @@ CREATE TABLE fraud_seasons (
 COMMENT ON TABLE fraud_seasons IS 'When a tenant''s first send was assessed and how many were since, until it is new no more.';
 
 GRANT SELECT, INSERT, UPDATE ON fraud_seasons TO watchword_fraud;
+
+ALTER TABLE verifications ADD COLUMN feedback boolean;
+ALTER TABLE verifications ADD COLUMN feedback_no smallint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN verifications.feedback IS 'Whether the platform says that its user was one; NULL while it says nothing.';

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from msgspec.structs import replace
 
 from watchword.events.code_checked import CodeChecked
+from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.receipt_recorded import ReceiptRecorded
 from watchword.events.resend_requested import ResendRequested
 from watchword.events.risk_level_set import Reason, RiskLevelSet
@@ -134,11 +135,13 @@ def _shadow(claims: Claims, facts: Asked) -> Shadow | None:
 
 
 def learn(event: Event, facts: Mapping[Kind, RiskLevelSet] | None, now: datetime) -> Verdict:
-    """What an ending, a check or a receipt is worth knowing for, `facts` being the levels in force. A repeat says the
-    same again, and the judge drops it by its id."""
+    """What an ending, feedback, a check or a receipt is worth knowing for, `facts` being the levels in force. A repeat
+    says the same again, and the judge drops it by its id."""
     match event:
         case VerificationEnded():
             return Done(emits=observe.of_ending(event, facts or {}, now))
+        case FeedbackGiven():
+            return Done(emits=observe.of_feedback(event, facts or {}, now))
         case CodeChecked() | ReceiptRecorded():
             return Done(emits=observe.of_step(event, now))
         case _:
