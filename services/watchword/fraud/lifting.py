@@ -1,7 +1,7 @@
-"""Lifting what fraud says of a feature, and taking that back: noted with who and why, told in the same transaction.
+"""Lifting what fraud says of a feature, and taking that back: told, and noted with who and why.
 
 The word on `otp.risk-levels` is what every mirror heeds within a moment, whether or not the judge runs; the one on
-`otp.signals` lets the judge begin anew. What Kafka does not take at once is told by `timers`.
+`otp.signals` lets the judge begin anew.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
+import structlog
 
 from watchword.events import topics
 from watchword.events.risk_level_set import Reason, RiskLevel, RiskLevelSet
@@ -21,23 +22,24 @@ from watchword.events.verification import Facts, Signals
 from watchword.fraud.decide.redispatch import RefusedSend, again
 from watchword.kernel.event import Emit
 from watchword.kernel.feature import lift_key, shard_of
-from watchword.kernel.ids import event_id
 from watchword.kernel.policy import Policy
 from watchword.runtime import acting, outbox
 from watchword.runtime.acting import Cause
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.kafka import Cluster
-from watchword.runtime.outbox import Origin, OutboxRow
+from watchword.runtime.outbox import Origin
 from watchword.runtime.postgres import Connection, Pool, connect, statements
-from watchword.runtime.publishing import Publisher
+from watchword.runtime.publishing import Outgoing, Publisher, PublishUnknown
 from watchword.runtime.telling import Teller
 
 MANUAL = "manual"
+NOT_TOLD = "Kafka did not take it"
 OPERATOR = "operator"
 REFUSED_SENDS_MAX = 1_000
 SETTLING_S = 2.0
 """How long a send is left alone that was assessed and not issued: codes is at it, or fraud refused it."""
 
+log = structlog.get_logger()
 _SQL = statements("watchword.fraud")
 
 
@@ -59,8 +61,8 @@ class Lifted(msgspec.Struct, frozen=True):
     at: datetime
 
 
-class Done(msgspec.Struct, frozen=True):
-    """What a lift came to. `told` is False where Kafka did not take it yet."""
+class Lift(msgspec.Struct, frozen=True):
+    """What a lift, or taking one back, came to. Where `told` is False Kafka did not take it, and nothing is changed."""
 
     feature: str
     until: datetime
@@ -73,24 +75,30 @@ class Lifting:
     def __init__(self, pool: Pool, publisher: Publisher) -> None:
         self._pool = pool
         self._clock = DatabaseClock(pool)
+        self._publisher = publisher
         self._teller = Teller(OPERATOR, publisher=publisher, pool=pool)
 
-    async def lift(self, feature: str, by: By, lasts: timedelta) -> Done:
-        """Nothing said of `feature` counts for as long as `lasts`, and the judge begins anew with it."""
+    async def lift(self, feature: str, by: By, lasts: timedelta) -> Lift:
+        """Nothing said of `feature` counts for as long as `lasts`, and the judge begins anew with it. It is noted
+        before it is told, and the note taken back if Kafka did not take it."""
         await self._clock.refresh()
         now, identity = self._clock.now(), uuid4()
         until = now + lasts
-        row = (identity, feature, "lifted", until, by.reason, by.who)
-        return Done(feature, until, await self._carry_out(row, _lifting(feature, until, identity, now)))
+        await self._note(feature, "lifted", until, by)
+        told = await self._tell(_lifting(feature, until, identity, now))
+        if not told:
+            await self._note(feature, "restored", now, By(by.who, NOT_TOLD))
+        return Lift(feature, until, told)
 
-    async def restore(self, feature: str, by: By) -> Done:
-        """What is said of `feature` counts again."""
+    async def restore(self, feature: str, by: By) -> Lift:
+        """What is said of `feature` counts again. It is told before it is noted: a fault in between leaves nothing
+        unguarded."""
         await self._clock.refresh()
-        now, identity = self._clock.now(), uuid4()
-        gone = OutboxRow(event_id(str(identity), "restored"), topics.RISK_LEVELS, lift_key(feature).encode(), None, ())
-        return Done(
-            feature, now, await self._carry_out((identity, feature, "restored", now, by.reason, by.who), [gone])
-        )
+        now = self._clock.now()
+        told = await self._tell([Outgoing(topics.RISK_LEVELS, lift_key(feature).encode(), None, ())])
+        if told:
+            await self._note(feature, "restored", now, by)
+        return Lift(feature, now, told)
 
     async def ask_again(self, feature: str) -> int:
         """One more send for every live verification whose last one was refused and that counts under `feature`;
@@ -119,11 +127,16 @@ class Lifting:
         """Delete what was told from the outbox."""
         await self._teller.stop()
 
-    async def _carry_out(self, note: tuple[object, ...], rows: Sequence[OutboxRow]) -> bool:
-        async with self._pool.acquire(timeout=5) as connection, connection.transaction():
-            await connection.execute(_SQL["note_lift"], *note)
-            await self._teller.store(connection, rows)
-        return await self._teller.tell(rows)
+    async def _note(self, feature: str, action: str, until: datetime, by: By) -> None:
+        await self._pool.execute(_SQL["note_lift"], uuid4(), feature, action, until, by.reason, by.who)
+
+    async def _tell(self, records: Sequence[Outgoing]) -> bool:
+        try:
+            await self._publisher.publish(records)
+        except PublishUnknown as error:
+            log.warning("fraud.lift_untold", error=str(error))
+            return False
+        return True
 
     async def _refused(self, tenant: str) -> list[RefusedSend]:
         async with self._pool.acquire(timeout=5) as connection:
@@ -154,7 +167,7 @@ async def lifts(dsn: str) -> list[Lifted]:
     return [Lifted(row["feature"], row["until_at"], row["reason"], row["done_by"], row["done_at"]) for row in rows]
 
 
-def _lifting(feature: str, until: datetime, identity: UUID, now: datetime) -> list[OutboxRow]:
+def _lifting(feature: str, until: datetime, identity: UUID, now: datetime) -> list[Outgoing]:
     """The word to the mirrors, under a key of its own, and the one to the judge."""
     reason = Reason(code=MANUAL, value=1.0, threshold=1.0, feature=feature)
     key = lift_key(feature)
@@ -167,7 +180,7 @@ def _lifting(feature: str, until: datetime, identity: UUID, now: datetime) -> li
         Emit(level, key, ordinal, counted=False),
         Emit(signal, f"lift:{identity}", key=str(shard), counted=False),
     )
-    return [outbox.row(emit, Origin(OPERATOR, now), sequence=0) for emit in emits]
+    return [outbox.row(emit, Origin(OPERATOR, now), sequence=0).outgoing() for emit in emits]
 
 
 async def _refused_sends(connection: Connection, tenant: str) -> list[RefusedSend]:

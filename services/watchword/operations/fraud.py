@@ -12,7 +12,7 @@ from watchword.fraud import lifting, offline, rulesets
 from watchword.fraud.commands import app
 from watchword.fraud.decide.explain import Explanation, explained
 from watchword.fraud.decide.rules import Rules
-from watchword.fraud.lifting import By, Done
+from watchword.fraud.lifting import By, Lift
 from watchword.fraud.rulesets import Role
 from watchword.kernel.feature import kind_of
 from watchword.operations import blocks as reading
@@ -95,22 +95,22 @@ def lift(
         raise typer.BadParameter("--undo takes a lift back; there is nothing to ask again for")
     told = terminal.settings("kafka", "postgres")
 
-    async def work() -> tuple[Done, int]:
+    async def work() -> tuple[Lift, int]:
         async with lifting.lifting(cluster_of(told), told.postgres.get_secret_value()) as made:
             if undo:
                 return await made.restore(feature, by), 0
             done = await made.lift(feature, by, timedelta(hours=hours))
-            return done, await made.ask_again(feature) if redispatch else 0
+            return done, await made.ask_again(feature) if redispatch and done.told else 0
 
     done, again = terminal.run(work())
+    if not done.told:
+        raise terminal.failed("Kafka did not take it, so nothing is changed; run it again")
     if as_json:
-        terminal.say_json({"feature": feature, "until": done.until, "told": done.told, "again": again})
+        terminal.say_json({"feature": feature, "until": done.until, "again": again})
         return
     typer.echo(f"{feature}: " + ("counts again" if undo else f"lifted until {shown_time(done.until)}"))
     if redispatch:
         typer.echo(f"sends asked for again: {again}")
-    if not done.told:
-        typer.echo("Kafka did not take it yet: timers tell it as soon as it does", err=True)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import msgspec
@@ -17,16 +18,15 @@ from tests.support.rows import pool_of, tables
 from watchword.events import topics
 from watchword.fraud import rulesets
 from watchword.fraud.decide.rules import DEFAULT
-from watchword.fraud.lifting import By, Lifting, lifts
+from watchword.fraud.lifting import NOT_TOLD, By, Lifting, lifts
 from watchword.fraud.rulesets import Rulesets
-from watchword.kernel.feature import lift_key
-from watchword.runtime import outbox
 from watchword.runtime.apply import apply
 from watchword.runtime.configuration import RULESET, SQL, ConfigurationWatch
 from watchword.runtime.keyring import Keyring
-from watchword.runtime.postgres import Pool
+from watchword.runtime.postgres import Pool, statements
 from watchword.runtime.publishing import Publisher
 
+STATEMENTS = statements("watchword.fraud")
 RANGE = "range:+91987654@shop"
 ANN = By("ann", "a launch")
 HOUR = timedelta(hours=1)
@@ -49,35 +49,28 @@ def lifting(stand: Pipeline, pool: Pool) -> Lifting:
     return Lifting(pool, Publisher(stand.cluster, client_id="nobody"))
 
 
-async def rows_told(stand: Pipeline) -> dict[str, tuple[str, bytes | None]]:
-    rows = await stand.connection.fetch("SELECT topic, key, value, headers FROM outbox")
-    assert all(outbox.unpack(row["headers"]) or row["value"] is None for row in rows)
-    return {row["topic"]: (row["key"].decode(), row["value"]) for row in rows}
+async def topics_told(stand: Pipeline) -> list[str]:
+    return [row["topic"] for row in await stand.connection.fetch("SELECT topic FROM outbox")]
 
 
-async def test_a_lift_is_noted_and_told_in_one_transaction_though_kafka_is_away(
-    stand: Pipeline, lifting: Lifting
-) -> None:
-    done = await lifting.lift(RANGE, ANN, HOUR)
-    assert not done.told
-    [lifted] = await lifts(stand.dsn)
-    assert (lifted.feature, lifted.by, lifted.reason, lifted.until) == (RANGE, "ann", "a launch", done.until)
-    told = await rows_told(stand)
-    assert set(told) == {topics.RISK_LEVELS, topics.SIGNALS}
-    assert told[topics.RISK_LEVELS][0] == lift_key(RANGE)
-    assert b'"lifted"' in (told[topics.SIGNALS][1] or b"")
-
-
-async def test_a_lift_that_is_taken_back_is_not_listed_any_more_and_both_stay_on_record(
-    stand: Pipeline, lifting: Lifting
-) -> None:
-    await lifting.lift(RANGE, ANN, HOUR)
-    await stand.connection.execute("DELETE FROM outbox")
-    await lifting.restore(RANGE, By("bob", "it was an attack"))
+async def test_what_kafka_does_not_take_is_not_lifted_and_both_notes_say_so(stand: Pipeline, lifting: Lifting) -> None:
+    assert not (await lifting.lift(RANGE, ANN, HOUR)).told
     assert await lifts(stand.dsn) == []
-    assert (await rows_told(stand))[topics.RISK_LEVELS] == (lift_key(RANGE), None)
     noted = await stand.connection.fetch("SELECT action, done_by, reason FROM fraud_lifts ORDER BY done_at")
-    assert [tuple(row) for row in noted] == [("lifted", "ann", "a launch"), ("restored", "bob", "it was an attack")]
+    assert [tuple(row) for row in noted] == [("lifted", "ann", "a launch"), ("restored", "ann", NOT_TOLD)]
+    assert await topics_told(stand) == []
+
+
+async def test_a_lift_that_cannot_be_taken_back_is_not_noted_as_taken_back(
+    stand: Pipeline, pool: Pool, lifting: Lifting
+) -> None:
+    until = datetime.now(UTC) + HOUR
+    await pool.execute(STATEMENTS["note_lift"], uuid4(), RANGE, "lifted", until, "a launch", "ann")
+    assert not (await lifting.restore(RANGE, By("bob", "it was an attack"))).told
+    [lifted] = await lifts(stand.dsn)
+    assert (lifted.feature, lifted.by, lifted.reason, lifted.until) == (RANGE, "ann", "a launch", until)
+    await pool.execute(STATEMENTS["note_lift"], uuid4(), RANGE, "restored", until, "it was an attack", "bob")
+    assert await lifts(stand.dsn) == []
 
 
 async def test_nobody_rewrites_who_lifted_what(pool: Pool, lifting: Lifting) -> None:
@@ -99,7 +92,7 @@ async def test_refused_sends_that_still_live_are_asked_for_again_once(stand: Pip
     row = await stand.row("SELECT sends_requested, sends_assessed, seq FROM verifications WHERE id = $1",
                           refused.verification_id)  # fmt: skip
     assert tuple(row) == (3, 2, 6)
-    assert set(await rows_told(stand)) == {topics.REQUESTS}
+    assert await topics_told(stand) == [topics.REQUESTS]
     assert await lifting.ask_again(RANGE) == 0
 
 
