@@ -169,6 +169,13 @@ def test_a_fault_in_money_names_its_place(tmp_path: Path, before: str, after: st
     assert told in said
 
 
+def test_the_example_of_the_readme_can_be_applied(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
+    example = "[[prices]]" + readme.partition("```\n[[prices]]")[2].partition("```")[0]
+    documents = load(tmp_path, example)
+    assert [len(documents.prices), len(documents.caps), *dangling(documents, {})] == [1, 1]
+
+
 def test_caps_need_a_price_for_every_country_and_a_tenant_that_is_there(tmp_path: Path) -> None:
     assert dangling(load(tmp_path, GOOD + MONEY), {}) == []
     documents = load(
