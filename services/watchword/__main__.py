@@ -43,7 +43,7 @@ TOOLS = {
         "watchword.accounts.commands",
         "Providers: what there is, accounts checked, a test message, a new one.",
     ),
-    "fraud": ("watchword.fraud.commands", "Fraud: score a recorded stream."),
+    "fraud": ("watchword.operations.fraud", "Fraud: what is blocked and why, lift, new rules; score a recording."),
     "callbacks": ("watchword.callbacks.commands", "Deliveries to the endpoints of tenants: send again."),
     "receipts": ("watchword.receipts.commands", "Delivery reports in words that no map has: list, read again."),
     "routes": ("watchword.operations.routes", "Which accounts serve a number, in which order, and why."),

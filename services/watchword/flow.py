@@ -23,10 +23,11 @@ RETRY = (t.RETRY_1S, t.RETRY_5S, t.RETRY_15S)
 
 WORKERS = (
     Worker("intake", "watchword.intake.worker", reads=(t.INBOX, t.RISK_LEVELS),
-           writes=("verification-requested", "resend-requested", "verification-refused", "verification-ended"),
+           writes=("verification-requested", "resend-requested", "verification-refused", "verification-ended",
+                   "feedback-given"),
            owns=("verifications", "latest_verifications", "subjects", "idempotency"), doors=("public",)),
     Worker("fraud", "watchword.fraud.worker", reads=(t.REQUESTS, t.LIFECYCLE, t.RISK_LEVELS),
-           writes=("verification-assessed", "signal-observed")),
+           writes=("verification-assessed", "signal-observed"), owns=("spending", "reservations", "fraud_seasons")),
     Worker("judge", "watchword.fraud.judge", reads=(t.SIGNALS,), writes=("risk-level-set",)),
     Worker("codes", "watchword.codes.worker", reads=(t.ASSESSMENTS,),
            writes=("code-issued", "send-requested", "verification-ended"), owns=("codes", "attempts")),

@@ -172,6 +172,48 @@ async def test_a_user_the_platform_vouches_for_passes_a_blocked_range(enforcing:
     }
 
 
+MONEY = """
+[[prices]]
+country = "*"
+micros = 500
+
+[[caps]]
+id = "of-a-key"
+each = "api_key"
+day_micros = 1200
+"""
+
+
+async def test_sends_beyond_a_cap_are_refused_and_money_that_left_nothing_is_free_again(
+    stand: Pipeline, tmp_path: Path
+) -> None:
+    path = tmp_path / "capped.toml"
+    path.write_text(CONFIGURATION.read_text("utf-8") + MONEY, "utf-8")
+    await stand.configure(path)
+    about = [await number(stand, f"{NEIGHBOUR}{n:02d}") for n in range(4)]
+    for each in about:
+        event = VerificationRequested(**shared(each), asked_by="web")
+        await stand.publish(event, subject=str(each.verification_id), ordinal=1)
+    async with stand.running("fraud"):
+        told = await assessments(stand, 4)
+        refused = [each for each in told if each.action is Action.BLOCK]
+        assert [(each.reasons[0].code, each.mode) for each in refused] == [("cost_cap", Mode.MONITOR)] * 2
+        sums = "SELECT held_micros, spent_micros, refused FROM spending"
+        assert tuple(await stand.row(sums)) == (1_000, 0, 2)
+        for each in about:
+            await stand.publish(ended(each, Ending.CANCELLED), subject=str(each.verification_id))
+
+        async def free() -> bool:
+            return tuple(await stand.row(sums)) == (0, 0, 2)
+
+        await eventually(free, within_s=20, what="the money of what never left")
+        last = await number(stand, f"{NEIGHBOUR}50")
+        event = VerificationRequested(**shared(last), asked_by="web")
+        await stand.publish(event, subject=str(last.verification_id), ordinal=1)
+        told = await assessments(stand, 5)
+    assert {each.action for each in told if each.verification_id == last.verification_id} == {Action.ALLOW}
+
+
 async def test_a_pumped_range_is_blocked_while_another_of_the_country_goes_through(enforcing: Pipeline) -> None:
     async with enforcing.running("fraud,judge"):
         for n in range(PUMPED_SENDS):

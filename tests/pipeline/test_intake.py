@@ -156,9 +156,31 @@ async def test_a_verification_is_read_with_its_attempts_and_never_its_code(platf
     assert CODE.encode() not in read.raw and b"9876543210" not in read.raw
 
 
+async def test_feedback_is_kept_once_and_told_whatever_became_of_the_verification(platform: Caller) -> None:
+    path = f"/v1/verifications/{(await platform.start(NUMBER)).body['id']}"
+    await platform.call("POST", f"{path}/cancel", {})
+    answers = [await platform.call("POST", f"{path}/feedback", {"good": good}) for good in (False, False, True)]
+    assert [(each.status, each.body["good"]) for each in answers] == [(200, False), (200, False), (200, True)]
+    assert (await platform.call("POST", f"{path}/feedback", {"good": 1})).status == 400
+    assert (await platform.call("POST", f"{path}/feedback", {"good": True}, key="shop/reader")).status == 403
+    told = await platform.stand.told(topics.LIFECYCLE, count=3)
+    assert sorted((each.envelope.sequence, each.event.NAME, getattr(each.event, "good", None)) for each in told) == [
+        (2, "verification-ended", None),
+        (3, "feedback-given", False),
+        (4, "feedback-given", True),
+    ]
+    [asked] = await platform.stand.told(topics.REQUESTS, count=1)
+    assert getattr(asked.event, "asked_by", "") == "all", "the key's name travels with the request"
+
+
 async def test_another_tenants_verification_looks_exactly_like_none(platform: Caller) -> None:
     theirs = (await platform.start(NUMBER)).body["id"]
-    for method, verb, body in (("GET", "", None), ("POST", "/resend", {}), ("POST", "/cancel", {})):
+    for method, verb, body in (
+        ("GET", "", None),
+        ("POST", "/resend", {}),
+        ("POST", "/cancel", {}),
+        ("POST", "/feedback", {"good": True}),
+    ):
         answers = [
             await platform.call(method, f"/v1/verifications/{identity}{verb}", body, key="other/all")
             for identity in (theirs, NOBODY, theirs.upper(), "x")

@@ -128,7 +128,8 @@ async def test_what_is_another_process_s_to_write_is_refused(secured: Secured, p
 @pytest.mark.parametrize("process", [*flow.BY_NAME, "operator", "platform"])
 async def test_what_a_process_tells_it_may_write(secured: Secured, process: str) -> None:
     told = _told_by(process)
-    told |= {"timers": {topics.REQUESTS, topics.dead(topics.RECEIPTS)}, "operator": {topics.INBOX}}.get(process, set())
+    asked = {topics.INBOX, topics.REQUESTS, topics.RISK_LEVELS, topics.SIGNALS}
+    told |= {"timers": {topics.REQUESTS, topics.dead(topics.RECEIPTS)}, "operator": asked}.get(process, set())
     assert told
     for topic in sorted(told):
         await _write(secured.cluster(process), topic, idempotent=True)

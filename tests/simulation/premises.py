@@ -9,7 +9,7 @@ from watchword.kernel.phone import PhoneNumber
 from watchword.kernel.policy import OnTimeout, Policy, Resend
 from watchword.kernel.secret import Phone
 from watchword.kernel.template import Template
-from watchword.kernel.tenancy import Route, Tenant, most_specific_first
+from watchword.kernel.tenancy import FraudMode, Route, Tenant, most_specific_first
 from watchword.runtime.configuration import Configuration
 from watchword.runtime.keyring import Keyring, Purpose
 from watchword.runtime.sealing import KEY_BYTES, Key
@@ -23,7 +23,7 @@ KEYS = Keyring(
     {purpose: (Key(f"key-{number:04d}", bytes([number + 1]) * KEY_BYTES),) for number, purpose in enumerate(Purpose)}
 )
 
-SHOP = Tenant(id="shop", countries=["GB"], range_per_hour=10_000)
+SHOP = Tenant(id="shop", countries=["GB"], range_per_hour=10_000, fraud_mode=FraudMode.MONITOR)
 
 
 def _policy(name: str, resend: Resend, on_timeout: OnTimeout) -> Policy:

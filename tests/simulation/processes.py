@@ -23,6 +23,7 @@ from watchword.dispatch.settings import DispatchSettings
 from watchword.fraud import worker as fraud
 from watchword.fraud.decide.rules import DEFAULT
 from watchword.fraud.metrics import FraudMetrics
+from watchword.fraud.rulesets import Rulesets
 from watchword.fraud.signals import SignalBuffer
 from watchword.gateways.contract import Account, QueryableGateway
 from watchword.gateways.sessions import AnyGateway
@@ -134,7 +135,8 @@ async def _fraud(ports: Ports, ordinal: int) -> Running:
     check = context.health.check("fraud.mirror")
     mirror = LevelMirror(_CLUSTER, member="fraud-mirror", clock=context.clock, check=check)
     signals = SignalBuffer(context.publisher, context.clock, metrics)
-    step = fraud.assessing(fraud.Gathering(context, mirror, DEFAULT, metrics), metrics, signals)
+    gathering = fraud.Gathering(context, mirror, Rulesets(context.configuration, DEFAULT), metrics)
+    step = fraud.assessing(gathering, metrics, signals)
     return Running([context.publisher, Loop.of(step, context)])
 
 

@@ -101,16 +101,19 @@ def _of_workload(workload: Workload) -> Iterable[Rule]:
 
 
 def _of_operators() -> Iterable[Rule]:
-    """`topics` creates them. `operator` deals with dead letters. `audit` reads all but clear numbers, of which it does
-    not even see that they are there: readers pass over what they do not see. `platform` is the pattern for a
-    platform's own user."""
+    """`topics` creates them. `operator` deals with dead letters, looks at what fraud says and lifts it. `audit` reads
+    all but clear numbers, of which it does not even see that they are there: readers pass over what they do not see.
+    `platform` is the pattern for a platform's own user."""
     letters = {spec.name for spec in topics() if spec.name.endswith(".dead")}
     clear = {names.INBOX, names.dead(names.INBOX)}
     every = {spec.name for spec in topics()}
     yield Rule(kafka_user("topics"), "topic", "Create", True, "otp.")
     yield Rule(kafka_user("topics"), "topic", "Describe", True, "otp.")
     yield from _on_topics(kafka_user("operator"), "Read", letters)
-    yield from _on_topics(kafka_user("operator"), "Write", {name.removesuffix(".dead") for name in letters})
+    asked = {names.RISK_LEVELS, names.ASSESSMENTS}
+    yield from _on_topics(kafka_user("operator"), "Read", asked)
+    origins = {name.removesuffix(".dead") for name in letters}
+    yield from _on_topics(kafka_user("operator"), "Write", origins | {names.RISK_LEVELS})
     yield from _on_topics(kafka_user("audit"), "Read", every - clear)
     yield Rule(kafka_user("audit"), "topic", "Read", True, TENANT_RESULTS)
     yield Rule(kafka_user("audit"), "group", "Describe", False, _ALL)

@@ -16,6 +16,8 @@ from watchword.kernel.policy import Policy, Resend
 from watchword.kernel.verdict import Dead, Done, Verdict, Write
 from watchword.kernel.verification import LIVE, State
 
+CHALLENGE = "challenge"
+
 
 @dataclass(frozen=True, slots=True)
 class Minted:
@@ -65,10 +67,12 @@ def decide(event: Event, facts: CodeFacts | None, now: datetime) -> Verdict:
 
 def refuse(event: VerificationAssessed, facts: CodeFacts) -> Verdict:
     """A blocked first send ends the verification; a blocked resend only sends nothing, for the code that is out
-    may still be typed."""
+    may still be typed. The reason `challenge` asks the platform to make sure of its user by other means, and to start
+    anew with `signals.trusted`."""
     if facts.state is State.ISSUED:
         return Done.unchanged()
-    return end(event, facts, Ending.BLOCKED, event.reasons[0].code if event.reasons else "blocked", event.reasons)
+    word = event.reasons[0].code if event.reasons else "blocked"
+    return end(event, facts, Ending.BLOCKED, CHALLENGE if event.action is Action.CHALLENGE else word, event.reasons)
 
 
 def send(event: VerificationAssessed, facts: CodeFacts) -> Verdict:

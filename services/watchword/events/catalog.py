@@ -11,6 +11,7 @@ from watchword.events.attempt_made import AttemptMade
 from watchword.events.callback_delivered import CallbackDelivered
 from watchword.events.code_checked import CodeChecked
 from watchword.events.code_issued import CodeIssued
+from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.receipt_received import ReceiptReceived
 from watchword.events.receipt_recorded import ReceiptRecorded
 from watchword.events.resend_requested import ResendRequested
@@ -41,6 +42,7 @@ EVENTS: tuple[type[Event], ...] = (
     ReceiptRecorded,
     CodeChecked,
     VerificationEnded,
+    FeedbackGiven,
     CallbackDelivered,
 )
 UPCASTERS: Mapping[type[Event], Mapping[int, Upcaster]] = {

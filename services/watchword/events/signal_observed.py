@@ -11,7 +11,7 @@ from watchword.kernel.event import Event, Instant
 
 
 class SignalKind(OpenEnum):
-    """What happened to one verification, as far as a feature is concerned."""
+    """What happened to one verification, as far as a feature is concerned; or, `lifted`, to the feature itself."""
 
     SENT = "sent"
     VERIFIED = "verified"
@@ -21,6 +21,7 @@ class SignalKind(OpenEnum):
     DELIVERED = "delivered"
     CONFIRMED = "confirmed"
     DENIED = "denied"
+    LIFTED = "lifted"
     UNKNOWN = "unknown"
 
 
@@ -51,6 +52,7 @@ class SignalObserved(Event, frozen=True, kw_only=True, omit_defaults=True):
 
     NAME: ClassVar[str] = "signal-observed"
     MAJOR: ClassVar[int] = 2
+    MINOR: ClassVar[int] = 1
     TOPIC: ClassVar[str] = topics.SIGNALS
 
     shard: int

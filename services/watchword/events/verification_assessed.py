@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import msgspec
+
 from watchword.events import topics
 from watchword.events.risk_level_set import Reason
 from watchword.events.verification import OpenEnum, VerificationEvent
@@ -29,11 +31,35 @@ class Mode(OpenEnum):
     UNKNOWN = "unknown"
 
 
+class ModeReason(OpenEnum):
+    """Why the mode is what it is. `configured`: the tenant's document says so. `new_tenant`: its first days and sends
+    are monitored; `days_passed` and `sends_passed` say which of the two was over first. `no_tenant`: nobody knows the
+    tenant any more, which refuses nothing."""
+
+    CONFIGURED = "configured"
+    NEW_TENANT = "new_tenant"
+    DAYS_PASSED = "days_passed"
+    SENDS_PASSED = "sends_passed"
+    NO_TENANT = "no_tenant"
+    UNKNOWN = "unknown"
+
+
+class Shadow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a candidate ruleset would have done in enforce mode. Nothing follows from it."""
+
+    ruleset: str
+    action: Action
+    score: int
+    reasons: tuple[Reason, ...] = ()
+
+
 class VerificationAssessed(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
     """`action` is what happens, `would` what enforce mode would have done; `score` runs from 0 to 100;
-    `features` holds the values the rules saw, so that the decision can be made again from this event."""
+    `features` holds the values the rules saw, so that the decision can be made again from this event; `mode_reason`
+    says why the mode is what it is; `shadow` what a candidate ruleset would have done."""
 
     NAME: ClassVar[str] = "verification-assessed"
+    MINOR: ClassVar[int] = 1
     TOPIC: ClassVar[str] = topics.ASSESSMENTS
 
     send_no: int
@@ -45,3 +71,5 @@ class VerificationAssessed(VerificationEvent, frozen=True, kw_only=True, omit_de
     not_before: Instant | None = None
     reasons: tuple[Reason, ...] = ()
     features: dict[str, float] = {}
+    mode_reason: ModeReason = ModeReason.UNKNOWN
+    shadow: Shadow | None = None

@@ -7,9 +7,11 @@ from watchword.events.verification import Signals, VerificationEvent
 
 
 class VerificationRequested(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
-    """`send_no` is always 1; `own_code` says that the platform brought its code, sealed in Postgres."""
+    """`send_no` is always 1; `own_code` says that the platform brought its code, sealed in Postgres; `asked_by`
+    is the name of the API key that was used, "" over Kafka."""
 
     NAME: ClassVar[str] = "verification-requested"
+    MINOR: ClassVar[int] = 1
     TOPIC: ClassVar[str] = topics.REQUESTS
 
     send_no: int = 1
@@ -18,3 +20,4 @@ class VerificationRequested(VerificationEvent, frozen=True, kw_only=True, omit_d
     binding_hash: str = ""
     own_code: bool = False
     signals: Signals = Signals()
+    asked_by: str = ""

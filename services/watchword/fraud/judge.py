@@ -24,6 +24,7 @@ from watchword.fraud.decide.observe import seen_of
 from watchword.fraud.decide.rules import Rules
 from watchword.fraud.decide.weigh import weigh
 from watchword.fraud.metrics import JudgeMetrics
+from watchword.fraud.rulesets import RULES_EVERY_S, Rulesets
 from watchword.fraud.settings import FraudSettings
 from watchword.kernel.event import Emit
 from watchword.kernel.feature import SOURCES, Kind, kind_of, shard_of
@@ -34,7 +35,7 @@ from watchword.runtime.keyring import Purpose
 from watchword.runtime.outbox import Origin
 from watchword.runtime.process import Context
 from watchword.runtime.publishing import Outgoing, Publisher, PublishUnknown
-from watchword.runtime.stop import Service
+from watchword.runtime.stop import Service, Turning
 
 READS = (topics.SIGNALS,)
 WRITES = (RiskLevelSet,)
@@ -53,9 +54,13 @@ async def build(context: Context) -> list[Service]:
     """The services of this worker, in start order."""
     from watchword.fraud.stream import JudgeStream  # the stream library costs a second: only its user pays
 
-    rules = FraudSettings.load().rules()
-    judge = Judge(rules, context.publisher, context.clock, JudgeMetrics(context.metrics))
-    return [JudgeStream(judge, context)]
+    rules = Rulesets(context.configuration, FraudSettings.load().rules())
+    judge = Judge(rules.live(), context.publisher, context.clock, JudgeMetrics(context.metrics))
+
+    async def renew() -> None:
+        judge.use(rules.live())
+
+    return [Turning("judge.rules", renew, pause_s=RULES_EVERY_S), JudgeStream(judge, context)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,10 @@ class Judge:
         await self._forget(event, table)
         self._metrics.nodes_size.set(len(table))
         self._metrics.weighing_seconds.observe(time.perf_counter() - started)
+
+    def use(self, rules: Rules) -> None:
+        """Judge by these rules from the next event on; room for features is as it was at the start."""
+        self._rules = rules
 
     def restored(self) -> None:
         """The table was filled or exchanged behind our back: look through it again for what can be forgotten."""

@@ -22,6 +22,12 @@ class FraudMetrics:
             "feature_age_seconds", "Age of the levels that decisions were made with."
         )
         self.observations = own.counter("observations_total", "Observations told to the judge.", "outcome")
+        self.shadow = own.counter(
+            "shadow_decisions_total",
+            "What a candidate ruleset would do, beside the live one (state).",
+            "outcome",
+            "state",
+        )
         self.mirrored_size = own.gauge("mirrored_size", "Levels held in memory.")
 
     def tell(self, assessed: VerificationAssessed) -> None:
@@ -29,6 +35,17 @@ class FraudMetrics:
         rule = assessed.reasons[0].code if assessed.reasons else NO_RULE
         self.decisions.add(rule=rule, outcome=assessed.would.value, state=assessed.mode.value)
         self.score_level.observe(assessed.score)
+        if assessed.shadow is not None:
+            self.shadow.add(outcome=assessed.shadow.action.value, state=assessed.would.value)
+
+
+class SpendingMetrics:
+    """What is spent. `cap` is hour or day, a colon, and the id of the cap's document."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        own = metrics.of("fraud")
+        self.used = own.gauge("spending_used_ratio", "Share of a cap held and spent, of its fullest counter.", "cap")
+        self.alarms = own.counter("spending_alarms_total", "Caps that passed 50, 80 or 100 per cent.", "cap", "state")
 
 
 class JudgeMetrics:

@@ -2,37 +2,42 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
 
 from watchword.events import topics
 from watchword.events.code_checked import CodeChecked
+from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.receipt_recorded import ReceiptRecorded
 from watchword.events.resend_requested import ResendRequested
 from watchword.events.risk_level_set import RiskLevelSet
 from watchword.events.signal_observed import SignalObserved
-from watchword.events.verification_assessed import VerificationAssessed
+from watchword.events.verification_assessed import ModeReason, VerificationAssessed
 from watchword.events.verification_ended import VerificationEnded
 from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
 from watchword.fraud.decide.assess import Asked, decide, learn
-from watchword.fraud.decide.rules import Rules
-from watchword.fraud.metrics import FraudMetrics
+from watchword.fraud.decide.modes import resolved
+from watchword.fraud.decide.trials import Trials
+from watchword.fraud.metrics import FraudMetrics, SpendingMetrics
+from watchword.fraud.purchases import Spending, purchases
+from watchword.fraud.rulesets import Rulesets
+from watchword.fraud.seasons import Seasons
 from watchword.fraud.settings import FraudSettings
 from watchword.fraud.signals import SignalBuffer
 from watchword.kernel.event import Event
 from watchword.kernel.feature import Kind
-from watchword.kernel.tenancy import FraudMode
-from watchword.kernel.verdict import Verdict
+from watchword.kernel.tenancy import Tenant
+from watchword.kernel.verdict import Done, Verdict, Write
 from watchword.kernel.verification import State
-from watchword.runtime.configuration import Configuration
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.loop import Incoming, Loop, Step
 from watchword.runtime.mirror import LevelMirror
 from watchword.runtime.postgres import Connection, statements
 from watchword.runtime.process import Context
-from watchword.runtime.stop import Service
+from watchword.runtime.stop import Service, Turning
 
 READS = (topics.REQUESTS, topics.LIFECYCLE, topics.RISK_LEVELS)
 WRITES = (VerificationAssessed, SignalObserved)
@@ -42,12 +47,14 @@ MIRROR_FRESH_S = 30.0
 # A user waits for the assessment, nobody for what an ending teaches.
 ASSESS_EVERY_S = 0.015
 LEARN_EVERY_S = 0.25
+CAPS_WATCHED_EVERY_S = 1.0
+SETTLED_EVERY_S = 5.0
 _SQL = statements("watchword.fraud")
 
 
 async def build(context: Context) -> list[Service]:
     """The services of this worker, in start order: no assessment before the mirror has caught up."""
-    rules = FraudSettings.load().rules()
+    rules = Rulesets(context.configuration, FraudSettings.load().rules())
     metrics = FraudMetrics(context.metrics)
     mirror = LevelMirror(
         context.cluster,
@@ -61,14 +68,22 @@ async def build(context: Context) -> list[Service]:
         worker="fraud",
         group="fraud-outcomes",
         reads=(topics.LIFECYCLE,),
-        handles=(VerificationEnded, CodeChecked, ReceiptRecorded),
+        handles=(VerificationEnded, FeedbackGiven, CodeChecked, ReceiptRecorded),
         gather=gathering.in_force,
-        decide=learn,
-        statements={},
+        decide=concluded,
+        statements={"settle": _SQL["settle"]},
         merge=signals.take,
         every_s=LEARN_EVERY_S,
     )
-    return [mirror, signals, Loop.of(assessing(gathering, metrics, signals), context), Loop.of(learning, context)]
+    spending = Spending(context.pool, SpendingMetrics(context.metrics))
+    return [
+        mirror,
+        signals,
+        Loop.of(assessing(gathering, metrics, signals), context),
+        Loop.of(learning, context),
+        Turning("fraud.caps", spending.watch, pause_s=CAPS_WATCHED_EVERY_S),
+        Turning("fraud.settling", spending.settle, pause_s=SETTLED_EVERY_S),
+    ]
 
 
 def assessing(gathering: "Gathering", metrics: FraudMetrics, signals: SignalBuffer) -> Step[Asked]:
@@ -80,7 +95,7 @@ def assessing(gathering: "Gathering", metrics: FraudMetrics, signals: SignalBuff
         handles=(VerificationRequested, ResendRequested),
         gather=gathering.asked,
         decide=timed(metrics),
-        statements={"assess": _SQL["assess"]},
+        statements={name: _SQL[name] for name in ("assess", "reserve", "count_refused")},
         merge=signals.take,
         every_s=ASSESS_EVERY_S,
     )
@@ -89,12 +104,14 @@ def assessing(gathering: "Gathering", metrics: FraudMetrics, signals: SignalBuff
 class Gathering:
     """Brings together what a decision needs: the rows under lock, the tenant's choices, the levels in force."""
 
-    def __init__(self, context: Context, mirror: LevelMirror, rules: Rules, metrics: FraudMetrics) -> None:
+    def __init__(self, context: Context, mirror: LevelMirror, rules: Rulesets, metrics: FraudMetrics) -> None:
         self._configuration = context.configuration
         self._clock = context.clock
         self._mirror = mirror
         self._rules = rules
         self._metrics = metrics
+        self._seasons = Seasons()
+        self._trials = Trials()
 
     async def asked(self, batch: Sequence[Incoming], connection: Connection) -> Mapping[str, Asked]:
         """The facts of every request in the batch whose verification exists, by Kafka key."""
@@ -105,18 +122,27 @@ class Gathering:
         read = {row["verification_id"]: row for row in rows}
         configuration, now = self._configuration.current(), self._clock.now()
         self._metrics.mirrored_size.set(len(self._mirror))
+        known = [(key, event) for key, event in requests if event.verification_id in read]
+        first = [event.tenant for _, event in known if read[event.verification_id]["sends_assessed"] < event.send_no]
+        seasoned = await self._seasons.count(connection, first, configuration, now)
+        bought = await purchases(connection, known, configuration, now)
         return {
-            key: self._facts(read[event.verification_id], event, configuration, now)
-            for key, event in requests
-            if event.verification_id in read
+            key: replace(
+                self._facts(read[event.verification_id], event, configuration.tenant(event.tenant), seasoned, now),
+                purchase=bought.get(key),
+            )
+            for key, event in known
         }
 
     async def in_force(
         self, batch: Sequence[Incoming], connection: Connection
     ) -> Mapping[str, Mapping[Kind, RiskLevelSet]]:
-        """The levels in force for every ending in the batch, by Kafka key; other events say all themselves."""
+        """The levels in force for every ending and feedback in the batch, by Kafka key; other events say all
+        themselves."""
         now = self._clock.now()
-        endings = [(each.key, each.event) for each in batch if isinstance(each.event, VerificationEnded)]
+        endings = [
+            (each.key, each.event) for each in batch if isinstance(each.event, VerificationEnded | FeedbackGiven)
+        ]
         return {key: self._levels(observe.subject_of(event, event.signals).features, now) for key, event in endings}
 
     def _levels(self, features: Mapping[Kind, str], now: datetime) -> dict[Kind, RiskLevelSet]:
@@ -126,21 +152,33 @@ class Gathering:
         self,
         row: asyncpg.Record,
         event: VerificationRequested | ResendRequested,
-        configuration: Configuration,
+        tenant: Tenant | None,
+        seasoned: Mapping[str, ModeReason],
         now: datetime,
     ) -> Asked:
         levels = self._mirror.levels(observe.subject_of(event, event.signals).features, now)
         for mirrored in levels.values():
             self._metrics.feature_age_seconds.observe(max((now - mirrored.told_at).total_seconds(), 0.0))
-        tenant = configuration.tenant(event.tenant)
+        resolution = resolved(tenant.fraud_mode if tenant else None, seasoned.get(event.tenant))
         return Asked(
             state=State(row["state"]),
             sends_assessed=row["sends_assessed"],
-            rules=self._rules,
-            mode=tenant.fraud_mode if tenant else FraudMode.MONITOR,
+            rules=self._rules.live(),
+            mode=resolution.mode,
+            mode_reason=resolution.reason,
+            candidate=self._rules.shadow(),
+            trials=self._trials,
             countries=frozenset(tenant.countries) if tenant else None,
             levels={kind: mirrored.level for kind, mirrored in levels.items()},
         )
+
+
+def concluded(event: Event, facts: Mapping[Kind, RiskLevelSet] | None, now: datetime) -> Verdict:
+    """What is learned, and with an ending the money of its sends settled."""
+    verdict = learn(event, facts, now)
+    if not isinstance(event, VerificationEnded) or not isinstance(verdict, Done):
+        return verdict
+    return Done((*verdict.writes, Write("settle", str(event.verification_id), ())), verdict.emits)
 
 
 def timed(metrics: FraudMetrics) -> Callable[[Event, Asked | None, datetime], Verdict]:

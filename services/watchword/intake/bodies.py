@@ -67,6 +67,12 @@ class NoBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An object without fields: `{}`."""
 
 
+class FeedbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the platform learned afterwards: `good` for a user, false for somebody it had to turn away."""
+
+    good: bool
+
+
 class AttemptTold(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt to send. `receipt` is what the carrier last said of it, "" so far."""
 

@@ -13,8 +13,9 @@ from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.events.verification_refused import VerificationRefused
 from watchword.events.verification_requested import VerificationRequested
 from watchword.intake.answers import Accepted, Refused, Reply, counted, encoded, next_send
+from watchword.intake.feedback import given
 from watchword.intake.limits import RATE_LIMITED, Buckets, Limit, Shortage, limits_of
-from watchword.intake.request import Cancel, Publisher, Repeat, Request, Resend, Start
+from watchword.intake.request import Cancel, Feedback, Publisher, Repeat, Request, Resend, Start
 from watchword.kernel.event import Emit
 from watchword.kernel.policy import Policy
 from watchword.kernel.verdict import Done, Write
@@ -41,6 +42,8 @@ class Standing:
     created_at: datetime
     next_send_at: datetime
     shown_number: str
+    feedback: bool | None = None
+    feedback_no: int = 0
 
     def live(self, now: datetime) -> bool:
         """Whether it may still be approved at `now`, whatever timers have not written down yet."""
@@ -127,6 +130,8 @@ def decide(request: Request, found: Found, buckets: Buckets, now: datetime) -> R
             return resend(request, found, buckets, now)
         case Cancel():
             return cancel(found.standing, now)
+        case Feedback(good=good):
+            return Ruling(*given(good, found.standing))
 
 
 def repeated(request: Request, stored: Stored) -> Ruling:
@@ -148,7 +153,7 @@ def start(request: Start, found: Found, buckets: Buckets, now: datetime) -> Ruli
         return begin(request, found.limits, buckets, now)
     if standing.binding_hash != request.binding_hash or request.own_code is not None:
         return Ruling(_other_is_live(standing, now))
-    return send_again(standing, found.limits, buckets, now)
+    return send_again(standing, request.asker.api_key, found.limits, buckets, now)
 
 
 def begin(request: Start, limits: Sequence[Limit], buckets: Buckets, now: datetime) -> Ruling:
@@ -193,10 +198,10 @@ def resend(request: Resend, found: Found, buckets: Buckets, now: datetime) -> Ru
         return Ruling(Refused("not_found"))
     if not found.standing.live(now):
         return Ruling(Refused("ended"))
-    return send_again(found.standing, found.limits, buckets, now)
+    return send_again(found.standing, request.asker.api_key, found.limits, buckets, now)
 
 
-def send_again(standing: Standing, limits: Sequence[Limit], buckets: Buckets, now: datetime) -> Ruling:
+def send_again(standing: Standing, api_key: str, limits: Sequence[Limit], buckets: Buckets, now: datetime) -> Ruling:
     """One more send of a live verification, if its policy, its gap and every limit allow it."""
     rules, about = standing.rules, standing.about
     if standing.sends_requested >= rules.sends_max:
@@ -209,7 +214,7 @@ def send_again(standing: Standing, limits: Sequence[Limit], buckets: Buckets, no
     send_no = standing.sends_requested + 1
     next_send_at = next_send(rules, send_no, now, created_at=standing.created_at, expires_at=about.expires_at)
     subject = str(about.verification_id)
-    requested = ResendRequested(**shared(about), send_no=send_no, signals=standing.signals)
+    requested = ResendRequested(**shared(about), send_no=send_no, signals=standing.signals, asked_by=api_key)
     row = (send_no, next_send_at, _due_at(rules, now, about.expires_at))
     write = Write("resend", subject, row, (Emit(requested, subject, send_no),))
     body = encoded(_as_told(standing, standing.state, send_no, next_send_at))
@@ -284,6 +289,7 @@ def _beginning(request: Start, about: Facts, now: datetime, next_send_at: dateti
         binding_hash=request.binding_hash,
         own_code=request.own_code is not None,
         signals=request.signals,
+        asked_by=request.asker.api_key,
     )
     row = (
         about.tenant,

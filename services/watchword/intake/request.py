@@ -41,12 +41,14 @@ class Publisher:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """On whose behalf, and how to answer: what every request has in common."""
+    """On whose behalf, and how to answer: what every request has in common. `api_key` is the name of the key that was
+    used, "" over Kafka."""
 
     tenant: Tenant
     repeat: Repeat | None = None
     publisher: Publisher | None = None
     traceparent: str = ""
+    api_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +91,13 @@ class Cancel:
     verification_id: UUID
 
 
-Request = Start | Resend | Cancel
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """The platform says of a verification whether its user was one."""
+
+    asker: Asker
+    verification_id: UUID
+    good: bool
+
+
+Request = Start | Resend | Cancel | Feedback

@@ -8,12 +8,13 @@ import msgspec
 
 from watchword.intake.answers import Accepted, Counted, Reply
 from watchword.intake.backlog import Backlog
-from watchword.intake.bodies import NoBody, SendOtpBody, StartBody, VerificationTold
+from watchword.intake.bodies import FeedbackBody, NoBody, SendOtpBody, StartBody, VerificationTold
 from watchword.intake.desk import Desk
+from watchword.intake.feedback import FeedbackTold
 from watchword.intake.metrics import IntakeMetrics
 from watchword.intake.prefer import applied, wait_s
 from watchword.intake.reading import Reading
-from watchword.intake.request import Asker, Cancel, Repeat, Request, Resend
+from watchword.intake.request import Asker, Cancel, Feedback, Repeat, Request, Resend
 from watchword.intake.understanding import Understanding
 from watchword.intake.waiting import Outcomes
 from watchword.kernel.tenancy import Tenant
@@ -25,7 +26,7 @@ from watchword.runtime.http import Answer, Call, Route
 from watchword.runtime.postgres import AWAY
 from watchword.runtime.problems import Problem
 
-START, READ, CANCEL = "start", "read", "cancel"
+START, READ, CANCEL, CHECK = "start", "read", "cancel", "check"
 REPLAYED = {"Idempotency-Replayed": "true"}
 _HTTP_KEY = "http:"
 _NUMBER = ("number_invalid", "number_type_refused", "country_not_permitted", "blocked")
@@ -85,6 +86,9 @@ class IntakeRoutes:
             Route(method="POST", path=f"{one}/cancel", name="cancel_verification", request=NoBody,
                   responses={200: Counted}, handler=self.cancel, scope=CANCEL,
                   problems=("not_found", "ended", "conflict"), summary="End a live verification"),
+            Route(method="POST", path=f"{one}/feedback", name="give_feedback", request=FeedbackBody,
+                  responses={200: FeedbackTold}, handler=self.feedback, scope=CHECK, problems=("not_found", "conflict"),
+                  summary="Say whether the user turned out to be one; the same again changes nothing"),
             Route(method="GET", path=one, name="read_verification", request=None, responses={200: VerificationTold},
                   handler=self.read, scope=READ, problems=("not_found",),
                   summary="Where a verification stands, with every attempt to send its code"),
@@ -107,6 +111,11 @@ class IntakeRoutes:
     async def cancel(self, call: Call[NoBody]) -> Answer:
         """End a verification. Raises as `start` does."""
         return answered(await self._desk.ask(Cancel(self._asker(call, ""), _uuid(call.params["id"]))))
+
+    async def feedback(self, call: Call[FeedbackBody]) -> Answer:
+        """Keep the platform's word on a verification. Raises as `start` does."""
+        asker, identity = self._asker(call, ""), _uuid(call.params["id"])
+        return answered(await self._desk.ask(Feedback(asker, identity, call.body.good)))
 
     async def read(self, call: Call[None]) -> Answer:
         """One verification. Raises Problem, or what Postgres raises."""
@@ -149,7 +158,8 @@ class IntakeRoutes:
         if call.idempotency_key:
             fingerprint = self._understanding.fingerprint(call.url.partition("?")[0], said)
             repeat = Repeat(_HTTP_KEY + call.idempotency_key, fingerprint)
-        return Asker(self._tenant(call), repeat, traceparent=_traceparent(call))
+        key = call.caller.name if call.caller is not None else ""
+        return Asker(self._tenant(call), repeat, traceparent=_traceparent(call), api_key=key)
 
     def _tenant(self, call: Call[Any]) -> Tenant:
         tenant = self._configuration.current().tenant(call.tenant)

@@ -24,7 +24,7 @@ from watchword.runtime.acting import Cause, Told
 from watchword.runtime.postgres import Connection, columns, statements
 
 _SQL = statements("watchword.intake")
-_WRITES_IN_LOCK_ORDER = ("begin", "resend", "cancel", "fill_bucket", "keep_answer", "forget_key")
+_WRITES_IN_LOCK_ORDER = ("begin", "resend", "cancel", "give_feedback", "fill_bucket", "keep_answer", "forget_key")
 _WRITES = {name: _SQL[name] for name in _WRITES_IN_LOCK_ORDER}
 
 
@@ -189,6 +189,8 @@ def _standing(row: asyncpg.Record, request: Request, shown: Shown) -> Standing:
         checks_used=row["checks_used"],
         created_at=row["created_at"],
         next_send_at=row["next_send_at"],
+        feedback=row["feedback"],
+        feedback_no=row["feedback_no"],
         shown_number=request.number.e164.masked() if isinstance(request, Start) else shown(row),
     )
 

@@ -29,7 +29,7 @@ RETURNING l.tenant, l.number_token, l.purpose, l.verification_id
 SELECT v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
        v.policy, v.policy_version, v.reference, v.expires_at, v.state, v.rules, v.binding_hash, v.signals,
        v.sends_requested, v.sends_assessed, v.checks_used, v.created_at, v.next_send_at, v.number_sealed,
-       s.wrapped_key
+       v.feedback, v.feedback_no, s.wrapped_key
 FROM verifications AS v
 LEFT JOIN subjects AS s ON s.tenant = v.tenant AND s.number_token = v.number_token
 WHERE v.id = ANY($1::uuid[])
@@ -106,6 +106,13 @@ SET state = 'cancelled', end_reason = t.reason, ended_at = clock_timestamp(),
     seq = v.seq + t.counted
 FROM unnest($1::uuid[], $2::int[], $3::text[]) AS t (id, counted, reason)
 WHERE v.id = t.id AND v.state IN ('requested', 'issued')
+RETURNING v.id AS key, v.seq
+
+-- name: give_feedback
+UPDATE verifications AS v
+SET feedback = t.good, feedback_no = t.feedback_no, seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::boolean[], $4::smallint[]) AS t (id, counted, good, feedback_no)
+WHERE v.id = t.id AND v.feedback_no = t.feedback_no - 1
 RETURNING v.id AS key, v.seq
 
 -- name: fill_bucket

@@ -1,6 +1,7 @@
 """The shell of intake: one desk, and two doors that lead to it."""
 
 from watchword.events import topics
+from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.resend_requested import ResendRequested
 from watchword.events.verification_ended import VerificationEnded
 from watchword.events.verification_refused import VerificationRefused
@@ -25,7 +26,7 @@ from watchword.runtime.stop import Service
 from watchword.runtime.telling import Teller
 
 READS = (topics.INBOX, topics.RISK_LEVELS)
-WRITES = (VerificationRequested, ResendRequested, VerificationRefused, VerificationEnded)
+WRITES = (VerificationRequested, ResendRequested, VerificationRefused, VerificationEnded, FeedbackGiven)
 KEYS = frozenset(
     {Purpose.NUMBER_TOKEN, Purpose.SIGNAL_TOKEN, Purpose.SUBJECT, Purpose.HANDOVER, Purpose.CURSOR, Purpose.INBOX}
 )

@@ -15,6 +15,7 @@ from typing import Final
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
 SHARDS: Final = 16
+LIFTED: Final = "lift:"
 OF_ALL: Final = "*"
 _SHARD_BYTES = 8
 _CODES = {str(code) for code in COUNTRY_CODE_TO_REGION_CODE}
@@ -47,6 +48,12 @@ class Kind(StrEnum):
 def feature_key(kind: Kind, value: str, tenant: str) -> str:
     """The key under which `value` (digits with "+", a country code, a token) is counted for `tenant`."""
     return f"{kind}:{value}@{tenant}"
+
+
+def lift_key(feature: str) -> str:
+    """The key under which it is told that an operator lifted whatever is said of `feature`: one of its own, so that the
+    judge's next word on the feature does not take its place in a compacted topic."""
+    return f"{LIFTED}{feature}"
 
 
 def kind_of(feature: str) -> Kind | None:

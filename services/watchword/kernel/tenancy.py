@@ -16,8 +16,10 @@ from watchword.kernel.document import ANY, Count, Country, CountryOrAny, Documen
 
 
 class FraudMode(StrEnum):
-    """Whether an assessment may block (`enforce`) or only tells (`monitor`)."""
+    """Whether an assessment may block (`enforce`) or only tells (`monitor`); `auto` monitors a tenant's first seven
+    days or 10,000 sends, whichever is over first, and enforces from then on."""
 
+    AUTO = "auto"
     MONITOR = "monitor"
     ENFORCE = "enforce"
 
@@ -26,7 +28,8 @@ class Tenant(Document, frozen=True, kw_only=True):
     """One platform. `countries` is default-deny: what is not listed is not sent to.
 
     `wrong_excess_per_hour` is how many wrong codes beyond its right ones are borne: past it checks are refused where
-    `fraud_mode` enforces, and only counted as alarming where it monitors.
+    `fraud_mode` is `enforce`, and only counted as alarming otherwise. Intake refuses a blocked destination at its door
+    only then, too: under `auto` it is for fraud to know when a tenant is new no more.
 
     `sources` are the CloudEvents sources that may publish to the Kafka door as this tenant. Rates count starts;
     `results_topic` is where its results go, "" for otp.results.
@@ -37,7 +40,7 @@ class Tenant(Document, frozen=True, kw_only=True):
     countries: list[Country]
     default_region: Annotated[str, Meta(pattern=r"^([A-Z]{2})?\Z")] = ""
     sources: list[Annotated[str, Meta(min_length=1, max_length=200)]] = msgspec.field(default_factory=list)
-    fraud_mode: FraudMode = FraudMode.MONITOR
+    fraud_mode: FraudMode = FraudMode.AUTO
     requests_per_second: Count = 50
     requests_burst: Count = 100
     country_per_hour: Count = 10_000

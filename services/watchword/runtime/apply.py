@@ -41,6 +41,8 @@ KINDS = {
     "accounts": "account",
     "routes": "route",
     "endpoints": "endpoint",
+    "prices": "price",
+    "caps": "cap",
 }
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -111,7 +113,10 @@ async def _apply(
     changes = [await _store(connection, stored, latest, dry_run) for stored in _stored(documents, keyring)]
     if prune:
         named = {(change.kind, change.id) for change in changes}
-        gone = [row for key, row in latest.items() if key not in named and not row["retired"]]
+        prunable = set(KINDS.values())  # a ruleset comes by another way and goes by it
+        gone = [
+            row for key, row in latest.items() if key not in named and not row["retired"] and row["kind"] in prunable
+        ]
         changes += [await _retire(connection, row, dry_run) for row in gone]
     key_changes, new_keys = await _keys(connection, documents.api_keys, dry_run)
     told = tuple(f"{path}: {warning}" for warning in warnings_of(documents))

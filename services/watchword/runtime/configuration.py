@@ -13,6 +13,7 @@ import structlog
 
 from watchword.gateways.contract import Account
 from watchword.kernel.policy import Policy
+from watchword.kernel.spending import Cap, Price
 from watchword.kernel.template import Template
 from watchword.kernel.tenancy import Endpoint, Route, Tenant, most_specific_first
 from watchword.runtime.api_keys import ApiKey
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 POLL_S = 1.0
 DEADLINE_S = 5.0
 SEALED_SECRETS = "secrets_sealed"
+RULESET = "ruleset"
 SQL = statements("watchword.runtime", "configuration.sql")
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -49,7 +51,8 @@ def _nothing() -> Mapping[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Everything that was applied, as of one moment. `serial` grows with every change."""
+    """Everything that was applied, as of one moment. `serial` grows with every change. `rulesets` are fraud's, by role,
+    as they were loaded."""
 
     serial: int = 0
     tenants: Mapping[str, Tenant] = field(default_factory=_nothing)
@@ -59,6 +62,9 @@ class Configuration:
     accounts: Mapping[str, Account] = field(default_factory=_nothing)
     routes: tuple[Route, ...] = ()
     endpoints: Mapping[tuple[str, str], Endpoint] = field(default_factory=_nothing)
+    caps: tuple[Cap, ...] = ()
+    rulesets: Mapping[str, Mapping[str, Any]] = field(default_factory=_nothing)
+    prices_micros: Mapping[str, int] = field(default_factory=_nothing)
     api_keys: Mapping[bytes, ApiKey] = field(default_factory=_nothing, repr=False)
 
     def tenant(self, tenant: str) -> Tenant | None:
@@ -116,6 +122,9 @@ def snapshot(
         accounts=MappingProxyType({account.id: account for account in accounts if account is not None}),
         routes=most_specific_first(route for route, _ in _read(live, "route", Route)),
         endpoints=MappingProxyType({(each.tenant, each.id): each for each in endpoints if each is not None}),
+        caps=tuple(cap for cap, _ in sorted(_read(live, "cap", Cap), key=lambda read: read[0].id)),
+        prices_micros=MappingProxyType({price.country: price.micros for price, _ in _read(live, "price", Price)}),
+        rulesets=MappingProxyType({row.id: row.document for row in live if row.kind == RULESET}),
         api_keys=MappingProxyType(dict(api_keys or {})),
     )
 

@@ -18,13 +18,15 @@ from msgspec import Meta
 
 from watchword.kernel.destination import Refusal, destination
 from watchword.kernel.dlt import DltId
-from watchword.kernel.document import Country, Document, Name
+from watchword.kernel.document import ANY, Country, Document, Name
 from watchword.kernel.policy import TTL_MIN_S, Policy
+from watchword.kernel.spending import Cap, Price
 from watchword.kernel.template import Template
 from watchword.kernel.tenancy import Route, Tenant
 from watchword.runtime import routings
 from watchword.runtime.proofs import faults_of
 from watchword.runtime.settings import environment_value
+from watchword.runtime.spending_rules import faults_of_caps, unpriced
 
 _FILE_MAX = 5_000_000
 
@@ -104,6 +106,8 @@ class Documents:
     accounts: tuple[AccountDocument, ...] = ()
     routes: tuple[Route, ...] = ()
     endpoints: tuple[EndpointDocument, ...] = ()
+    prices: tuple[Price, ...] = ()
+    caps: tuple[Cap, ...] = ()
     api_keys: tuple[ApiKeyDocument, ...] = ()
 
     def __repr__(self) -> str:
@@ -113,6 +117,7 @@ class Documents:
 _FORMS: Mapping[str, str] = {
     "countries": "two capital letters each (ISO 3166), or 001",
     "country": "two capital letters (ISO 3166), 001 or *",
+    "api_key": "the name of a key: lower-case letters, digits and _ . -, or *",
     "currency": "three capital letters (ISO 4217)",
     "android_hash": "the 11 characters of base64 that the app's build gives",
     "default_region": "two capital letters (ISO 3166)",
@@ -135,6 +140,8 @@ TABLES: Mapping[str, type[Document]] = {
     "accounts": AccountDocument,
     "routes": Route,
     "endpoints": EndpointDocument,
+    "prices": Price,
+    "caps": Cap,
     "api_keys": ApiKeyDocument,
 }
 
@@ -174,8 +181,10 @@ def dangling(documents: Documents, applied: Mapping[str, Collection[str]]) -> li
         *(("endpoints", full_id(one), "tenant", one.tenant) for one in documents.endpoints),
         *(("policies", full_id(one), "template", f"{one.tenant}/{one.template}") for one in documents.policies),
         *(("routes", route.id, "account", account) for route in documents.routes for account in route.accounts),
+        *(("caps", cap.id, "tenant", cap.tenant) for cap in documents.caps if cap.tenant != ANY),
     ]
-    return [
+    priced = {*applied.get("price", ()), *(price.country for price in documents.prices)}
+    return unpriced(documents.caps, priced) + [
         f'[[{table}]] "{name}" names {_no_such(kind, target, there[kind])}'
         for table, name, kind, target in wanted
         if target not in there[kind]
@@ -264,7 +273,7 @@ def _faults(documents: Documents, gateways: Collection[str]) -> list[str]:
                 f'[[policies]] "{full_id(policy)}": ttl_s below {TTL_MIN_S} needs allow_short_ttl = true; '
                 "messages often arrive later than that"
             )
-    faults += [*faults_of(documents), *routings.faults_of(documents)]
+    faults += [*faults_of(documents), *routings.faults_of(documents), *faults_of_caps(documents.caps)]
     for endpoint in documents.endpoints:
         faults += _endpoint_faults(endpoint)
     for account in documents.accounts:

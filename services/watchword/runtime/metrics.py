@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 LABELS = frozenset(
     {
         "stage", "outcome", "account", "country", "rule", "topic", "partition", "group", "reason", "route", "method",
-        "code_class", "check", "state", "point",
+        "code_class", "check", "state", "point", "cap",
     }
 )  # fmt: skip
 UNITS = frozenset({"seconds", "bytes", "size", "ratio", "rows", "inflight", "segments", "micros", "level", "state"})

@@ -18,7 +18,7 @@ from watchword.events import envelope as envelopes
 from watchword.events import topics
 from watchword.events.catalog import UnreadableEvent, decode
 from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
-from watchword.kernel.feature import Kind, feature_key, kind_of, trail_of
+from watchword.kernel.feature import LIFTED, Kind, feature_key, kind_of, trail_of
 from watchword.runtime.clock import Clock
 from watchword.runtime.health import Check
 from watchword.runtime.kafka import STOP_DEADLINE_S, Cluster, stop_quietly
@@ -48,29 +48,42 @@ class LevelMap:
         self._kinds = frozenset(kinds)
         self._entries_max = entries_max
         self._levels: dict[str, Mirrored] = {}
+        self._lifted: dict[str, datetime] = {}
 
     def __len__(self) -> int:
         return len(self._levels)
 
     def put(self, feature: str, mirrored: Mirrored | None) -> None:
-        """The newest word on a feature; None, or a normal level, takes it out."""
-        if mirrored is None or mirrored.level.level in (RiskLevel.NORMAL, RiskLevel.UNKNOWN):
+        """The newest word on a feature; None, or a normal level, takes it out. A lift stands beside what is said of its
+        feature, and above it."""
+        if feature.startswith(LIFTED):
+            self._lift(feature.removeprefix(LIFTED), mirrored)
+        elif mirrored is None or mirrored.level.level in (RiskLevel.NORMAL, RiskLevel.UNKNOWN):
             self._levels.pop(feature, None)
         elif kind_of(feature) in self._kinds:
             self._levels[feature] = mirrored
 
     def get(self, feature: str, now: datetime) -> Mirrored | None:
-        """The level in force at `now`, None for a feature that looks normal."""
+        """The level in force at `now`, None for a feature that looks normal or that an operator lifted."""
         mirrored = self._levels.get(feature)
+        if self._lifted and now < self._lifted.get(feature, now):
+            return None
         return mirrored if mirrored is not None and now < mirrored.level.until else None
 
     def tidy(self, now: datetime) -> None:
         """Let go of levels that are over and, if too many are left, of those that are over soonest."""
+        self._lifted = {feature: until for feature, until in self._lifted.items() if now < until}
         left = {feature: each for feature, each in self._levels.items() if now < each.level.until}
         if len(left) > self._entries_max:
             by_end = sorted(left.items(), key=lambda entry: entry[1].level.until, reverse=True)
             left = dict(by_end[: self._entries_max])
         self._levels = left
+
+    def _lift(self, feature: str, mirrored: Mirrored | None) -> None:
+        if mirrored is None:
+            self._lifted.pop(feature, None)
+        else:
+            self._lifted[feature] = mirrored.level.until
 
 
 class LevelMirror:

@@ -10,7 +10,7 @@ from tests.simulation.tables import Row, Rows
 
 _STANDING = (
     "state", "rules", "binding_hash", "signals", "sends_requested", "sends_assessed", "checks_used", "created_at",
-    "next_send_at", "number_sealed",
+    "next_send_at", "number_sealed", "feedback", "feedback_no",
 )  # fmt: skip
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY_PATIENCE_S = 1.5
@@ -22,6 +22,7 @@ _BEGUN = (
 _NEW = {
     "state": "requested", "end_reason": "", "sends_requested": 1, "sends_assessed": 0, "sends_issued": 0,
     "code_version": 0, "checks_used": 0, "checks_told": 0, "ended_at": None,
+    "feedback": None, "feedback_no": 0,
 }  # fmt: skip
 
 

@@ -91,6 +91,15 @@ def test_a_blocked_resend_sends_nothing_and_leaves_the_code_usable() -> None:
     assert decide(assessed(Action.BLOCK, send_no=2), ISSUED, NOW) == Done.unchanged()
 
 
+def test_a_challenged_send_ends_with_the_word_that_asks_the_platform_to_make_sure() -> None:
+    reason = Reason(code="range_unverified_pileup", value=9.0, threshold=9.0, weight=55.0)
+    verdict = decide(assessed(Action.CHALLENGE, reasons=(reason,)), FACTS, NOW)
+    assert isinstance(verdict, Done)
+    ended = verdict.writes[0].emits[0].event
+    assert isinstance(ended, VerificationEnded)
+    assert (ended.state, ended.reason, ended.reasons) == (Ending.BLOCKED, "challenge", (reason,))
+
+
 def test_a_request_that_waited_past_its_life_expires_instead_of_sending() -> None:
     verdict = decide(assessed(), FACTS, ABOUT.expires_at)
     assert statements(verdict) == ["expire"]

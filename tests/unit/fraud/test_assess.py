@@ -9,6 +9,7 @@ import pytest
 from tests.unit.fraud.facts import ALL_SIGNALS, KEYS, NOW, OBSERVED, RANGE, VERIFICATION, asked, requested
 from watchword.events.code_checked import CheckResult, CodeChecked
 from watchword.events.code_issued import CodeIssued
+from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.receipt_recorded import ReceiptRecorded, ReceiptWord
 from watchword.events.resend_requested import ResendRequested
 from watchword.events.risk_level_set import Reason, RiskLevel
@@ -210,6 +211,15 @@ def test_a_few_blocks_are_let_through_to_see_whether_they_are_over() -> None:
     assert 0.03 < sum(passed) / len(passed) < 0.07
     by_network = Score(80, Action.BLOCK, (Reason(code="ip_velocity", value=9, threshold=9, weight=80.0),))
     assert all(eased(by_network, str(n), rules) == by_network for n in range(200))
+
+
+@pytest.mark.parametrize(("good", "kind"), [(True, SignalKind.CONFIRMED), (False, SignalKind.DENIED)])
+def test_a_platforms_word_on_its_user_is_told_under_every_feature(good: bool, kind: SignalKind) -> None:
+    word = FeedbackGiven(**shared(requested()), good=good, feedback_no=2, sent=True, signals=ALL_SIGNALS)
+    assert features_seen(learned(word)) == OBSERVED
+    seen = [one for each in learned(word) for one in each.observations]
+    assert {(one.kind, one.signal_id) for one in seen} == {(kind, f"feedback:{VERIFICATION}:2")}
+    assert learned(msgspec.structs.replace(word, sent=False)) == []
 
 
 def learned(event: Event) -> list[SignalObserved]:

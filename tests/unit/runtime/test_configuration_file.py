@@ -140,6 +140,53 @@ def test_references_that_lead_nowhere_are_told_with_the_nearest(tmp_path: Path) 
     assert dangling(documents, {"template": {"shop/deflt"}, "account": {"alfa"}}) == []
 
 
+MONEY = """
+[[prices]]
+country = "*"
+micros = 7000
+
+[[caps]]
+id = "shop"
+tenant = "shop"
+api_key = "web"
+hour_micros = 5000000
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("hour_micros = 5000000", "", '[[caps]] "shop" limits nothing'),
+        ('tenant = "shop"\napi_key', "api_key", '[[caps]] "shop" names an api_key and no tenant'),
+        ("hour_micros = 5000000", "hour_micros = -1", "hour_micros: Expected `int` >= 0"),
+        ("hour_micros", "hourly_micros", 'an unknown field "hourly_micros", did you mean "hour_micros"?'),
+        ("micros = 7000", 'micros = 7000\n[[prices]]\ncountry = "*"\nmicros = 1', '[[prices]] "*" stands twice'),
+        ('country = "*"\nmicros', 'country = "all"\nmicros', "country: must be two capital letters"),
+    ],
+)
+def test_a_fault_in_money_names_its_place(tmp_path: Path, before: str, after: str, told: str) -> None:
+    said = faults(tmp_path, GOOD + MONEY.replace(before, after, 1))
+    assert told in said
+
+
+def test_the_example_of_the_readme_can_be_applied(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
+    example = "[[prices]]" + readme.partition("```\n[[prices]]")[2].partition("```")[0]
+    documents = load(tmp_path, example)
+    assert [len(documents.prices), len(documents.caps), *dangling(documents, {})] == [1, 1]
+
+
+def test_caps_need_a_price_for_every_country_and_a_tenant_that_is_there(tmp_path: Path) -> None:
+    assert dangling(load(tmp_path, GOOD + MONEY), {}) == []
+    documents = load(
+        tmp_path, GOOD + MONEY.replace('country = "*"', 'country = "IN"').replace('"shop"\napi', '"shp"\napi')
+    )
+    [unpriced, unknown] = dangling(documents, {})
+    assert 'add [[prices]] with country = "*" for the rest' in unpriced
+    assert unknown == '[[caps]] "shop" names an unknown tenant "shp", did you mean "shop"?'
+    assert dangling(documents, {"price": {"*"}, "tenant": {"shp"}}) == []
+
+
 def test_secrets_come_from_files_and_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text("from-file\n")
     monkeypatch.setenv("GATEWAY_TOKEN", "from-env")

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
-from watchword.kernel.feature import Kind, feature_key, kind_of
+from watchword.kernel.feature import Kind, feature_key, kind_of, lift_key
 from watchword.runtime.mirror import LevelMap, Mirrored
 
 NOW = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
@@ -60,3 +60,18 @@ def test_a_feature_key_says_its_kind_and_an_unknown_kind_is_nobodys() -> None:
     assert [kind_of(feature_key(kind, "x", "shop")) for kind in Kind] == list(Kind)
     assert kind_of("planet:mars@shop") is None
     assert kind_of("") is None
+
+
+def test_a_lift_outranks_what_is_said_of_its_feature_before_and_after_until_it_is_over() -> None:
+    levels, one, other = LevelMap(frozenset(Kind), 10), told(1), told(2)
+    feature, lift = one.level.feature, lift_key(one.level.feature)
+    levels.put(feature, one)
+    levels.put(other.level.feature, other)
+    levels.put(lift, told(1, RiskLevel.NORMAL, lasts_s=60))
+    assert levels.get(feature, NOW) is None
+    levels.put(feature, one)
+    assert levels.get(feature, NOW + timedelta(seconds=59)) is None
+    assert levels.get(feature, NOW + timedelta(seconds=60)) is one
+    assert levels.get(other.level.feature, NOW) is other
+    levels.put(lift, None)
+    assert levels.get(feature, NOW) is one

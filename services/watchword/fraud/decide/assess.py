@@ -5,18 +5,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
+from msgspec.structs import replace
+
 from watchword.events.code_checked import CodeChecked
+from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.receipt_recorded import ReceiptRecorded
 from watchword.events.resend_requested import ResendRequested
 from watchword.events.risk_level_set import Reason, RiskLevelSet
 from watchword.events.signal_observed import SignalKind
 from watchword.events.verification import shared
-from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
+from watchword.events.verification_assessed import Action, Mode, ModeReason, Shadow, VerificationAssessed
 from watchword.events.verification_ended import VerificationEnded
 from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
+from watchword.fraud.decide.explain import thresholds
+from watchword.fraud.decide.money import Purchase
 from watchword.fraud.decide.rules import TRIE_RULES, Rule, Rules
-from watchword.fraud.decide.score import Claims, Score, features_of, parts_of, score
+from watchword.fraud.decide.score import SCORE_MAX, Claims, Score, features_of, parts_of, score
+from watchword.fraud.decide.trials import Trials
 from watchword.kernel.event import Emit, Event
 from watchword.kernel.feature import Kind
 from watchword.kernel.tenancy import FraudMode
@@ -24,6 +30,7 @@ from watchword.kernel.verdict import Dead, Done, Verdict, Write
 from watchword.kernel.verification import LIVE, State
 
 Request = VerificationRequested | ResendRequested
+SETTLED_WITHIN = timedelta(minutes=1)
 _DRAWS = 1 << 32
 
 
@@ -32,6 +39,8 @@ class Asked:
     """A verification as fraud sees it when it assesses a send, `levels` being those in force now.
 
     `countries` are the ones the tenant permits; None where the tenant is not known (any more), which refuses nothing.
+    `purchase` is what the send costs where money is capped: deciding takes it from the purse of the batch, and a trial
+    from `trials`, None for no end of them. `candidate` are rules on trial, which score beside the others.
     """
 
     state: State
@@ -40,6 +49,10 @@ class Asked:
     mode: FraudMode = FraudMode.MONITOR
     countries: frozenset[str] | None = None
     levels: Mapping[Kind, RiskLevelSet] = field(default_factory=dict)
+    purchase: Purchase | None = None
+    mode_reason: ModeReason = ModeReason.CONFIGURED
+    candidate: Rules | None = None
+    trials: Trials | None = None
 
 
 def decide(event: Event, facts: Asked | None, now: datetime) -> Verdict:
@@ -59,14 +72,36 @@ def assess(event: Request, facts: Asked, now: datetime) -> Done:
     claims = _claims(event, facts)
     parts = parts_of(claims, facts.levels, facts.rules)
     answer = score(parts, facts.rules, about.features, trusted=claims.trusted)
-    answer = eased(answer, str(event.verification_id), facts.rules)
-    assessed = _assessed(event, facts, answer, features_of(claims, parts), now)
+    answer = _tried(answer, event, facts, now)
     identity = str(event.verification_id)
+    features = features_of(claims, parts) | (thresholds(facts.rules.points) if parts or facts.purchase else {})
+    assessed = _assessed(event, facts, answer, features, now, _shadow(claims, facts))
+    money: tuple[Write, ...] = ()
+    if now < event.expires_at:
+        assessed, money = paid(assessed, facts)
     emits: tuple[Emit, ...] = (Emit(assessed, identity, event.send_no),)
     if now < event.expires_at:
         kind = SignalKind.REFUSED if assessed.action is Action.BLOCK else SignalKind.SENT
         emits += observe.of_send(about, kind, facts.levels, identity, event.send_no, now)
-    return Done(writes=(Write("assess", identity, (event.send_no,), emits),))
+    return Done(writes=(Write("assess", identity, (event.send_no,), emits), *money))
+
+
+def paid(assessed: VerificationAssessed, facts: Asked) -> tuple[VerificationAssessed, tuple[Write, ...]]:
+    """The assessment once its money is held, and what holds it. A send that there is no money left for is refused
+    whatever the mode is: a cap is what an operator set, no judgement."""
+    purchase = facts.purchase
+    if purchase is None or assessed.action not in (Action.ALLOW, Action.DELAY):
+        return assessed, ()
+    identity, send_no = assessed.verification_id, assessed.send_no
+    name, short = f"{identity}/{send_no}", purchase.buy()
+    if short is None:
+        counters = " ".join(counter.key for counter in purchase.counters)
+        row = (identity, send_no, purchase.price_micros, counters, assessed.expires_at + SETTLED_WITHIN)
+        return assessed, (Write("reserve", name, row),)
+    reasons = (short.reason(facts.rules.points.gate), *assessed.reasons)
+    block = Action.BLOCK
+    refused = replace(assessed, action=block, would=block, score=SCORE_MAX, reasons=reasons, not_before=None)
+    return refused, (Write("count_refused", name, (short.counter.key,)),)
 
 
 def eased(answer: Score, identity: str, rules: Rules) -> Score:
@@ -82,12 +117,31 @@ def eased(answer: Score, identity: str, rules: Rules) -> Score:
     return Score(answer.value, Action.ALLOW, (*answer.reasons, trial))
 
 
+def _tried(answer: Score, event: Request, facts: Asked, now: datetime) -> Score:
+    """The answer, perhaps turned into a trial, while the tenant has some left this hour."""
+    trial = eased(answer, str(event.verification_id), facts.rules)
+    if trial is answer or facts.trials is None or facts.trials.take(event.tenant, now):
+        return trial
+    return answer
+
+
+def _shadow(claims: Claims, facts: Asked) -> Shadow | None:
+    """What the rules on trial make of the same request and the same levels."""
+    rules = facts.candidate
+    if rules is None:
+        return None
+    answer = score(parts_of(claims, facts.levels, rules), rules, trusted=claims.trusted)
+    return Shadow(ruleset=rules.name, action=answer.action, score=answer.value, reasons=answer.reasons)
+
+
 def learn(event: Event, facts: Mapping[Kind, RiskLevelSet] | None, now: datetime) -> Verdict:
-    """What an ending, a check or a receipt is worth knowing for, `facts` being the levels in force. A repeat says the
-    same again, and the judge drops it by its id."""
+    """What an ending, feedback, a check or a receipt is worth knowing for, `facts` being the levels in force. A repeat
+    says the same again, and the judge drops it by its id."""
     match event:
         case VerificationEnded():
             return Done(emits=observe.of_ending(event, facts or {}, now))
+        case FeedbackGiven():
+            return Done(emits=observe.of_feedback(event, facts or {}, now))
         case CodeChecked() | ReceiptRecorded():
             return Done(emits=observe.of_step(event, now))
         case _:
@@ -105,7 +159,7 @@ def _claims(event: Request, facts: Asked) -> Claims:
 
 
 def _assessed(
-    event: Request, facts: Asked, answer: Score, features: dict[str, float], now: datetime
+    event: Request, facts: Asked, answer: Score, features: dict[str, float], now: datetime, shadow: Shadow | None
 ) -> VerificationAssessed:
     enforces = facts.mode is FraudMode.ENFORCE
     action = answer.action if enforces else Action.ALLOW
@@ -121,4 +175,6 @@ def _assessed(
         not_before=now + delay if action is Action.DELAY else None,
         reasons=answer.reasons,
         features=features,
+        mode_reason=facts.mode_reason,
+        shadow=shadow,
     )

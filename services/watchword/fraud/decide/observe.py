@@ -6,6 +6,7 @@ from datetime import datetime
 from hashlib import blake2b
 
 from watchword.events.code_checked import CheckResult, CodeChecked
+from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.receipt_recorded import ReceiptRecorded, ReceiptWord
 from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
 from watchword.events.signal_observed import Observation, SignalKind, SignalObserved
@@ -78,6 +79,15 @@ def of_ending(event: VerificationEnded, levels: Mapping[Kind, RiskLevelSet], at:
     delay_s = max((at - event.requested_at).total_seconds(), 0.0)
     about = subject_of(event, event.signals)
     return _outcome(about, SignalKind.VERIFIED, levels, f"ended:{event.verification_id}", at, delay_s)
+
+
+def of_feedback(event: FeedbackGiven, levels: Mapping[Kind, RiskLevelSet], at: datetime) -> tuple[Emit, ...]:
+    """What the platform says of a user who was sent a code. A changed mind is another observation."""
+    if not event.sent:
+        return ()
+    kind = SignalKind.CONFIRMED if event.good else SignalKind.DENIED
+    signal_id = f"feedback:{event.verification_id}:{event.feedback_no}"
+    return _outcome(subject_of(event, event.signals), kind, levels, signal_id, at)
 
 
 def of_step(event: CodeChecked | ReceiptRecorded, at: datetime) -> tuple[Emit, ...]:

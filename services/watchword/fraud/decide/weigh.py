@@ -1,6 +1,7 @@
 """One observation of one feature, whatever its kind: the judge's whole update."""
 
-from watchword.fraud.decide import sources, tenants, trie
+from watchword.events.signal_observed import SignalKind
+from watchword.fraud.decide import lifting, sources, tenants, trie
 from watchword.fraud.decide.rules import Rules
 from watchword.fraud.decide.seen import Nodes, Seen, Told
 from watchword.kernel.feature import LEAVES, Kind
@@ -8,6 +9,8 @@ from watchword.kernel.feature import LEAVES, Kind
 
 def weigh(kind: Kind, feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
     """The levels that changed; None for a repeat. Observations of digits name the finest key; those above follow."""
+    if seen.kind is SignalKind.LIFTED:
+        return lifting.take(feature, seen, nodes, rules)
     if kind in LEAVES:
         return trie.take(feature, seen, nodes, rules)
     if kind is Kind.TENANT:
