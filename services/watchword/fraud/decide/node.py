@@ -41,7 +41,7 @@ RING: Final = 64
 DIGEST: Final = 6
 
 
-class Node(msgspec.Struct, array_like=True):
+class Node(msgspec.Struct, array_like=True, gc=False):
     """What is known of one feature. Fields are only ever added, at the end: nodes outlive their writers.
 
     `at_s` is the newest observation's time, `faded_s` the time as of which the fast counts are,

@@ -20,6 +20,7 @@ from watchword.kernel.feature import SOURCES, TRIE, Kind, shard_of
 
 OBSERVATIONS_MAX = 1_000
 _SUBJECT_BYTES = 16
+_TRIE = frozenset(TRIE)
 
 
 def subject_of(event: VerificationEvent, signals: Signals) -> Subject:
@@ -45,15 +46,13 @@ def counted_under(
         refusing = [each for each in SOURCES if each in levels and levels[each].level is RiskLevel.BLOCKED]
         return [(about.leaf_kind, about.leaf, ""), *((each, about.features[each], "") for each in refusing)]
     if repeated:
-        return [(each, feature, about.place) for each, feature in about.sources if each is Kind.NUMBER]
+        return [each for each in about.sources if each[0] is Kind.NUMBER]
     if kind is SignalKind.DELIVERED:
         return [(about.leaf_kind, about.leaf, "")]
-    found = [(Kind.TENANT, about.features[Kind.TENANT], ""), (about.leaf_kind, about.leaf, about.number)]
     if kind is SignalKind.WRONG:
-        found = []
-    for each, feature in about.sources:
-        found.append((each, feature, about.place_of(each)))
-    return found
+        return list(about.sources)
+    tenant = (Kind.TENANT, about.features[Kind.TENANT], "")
+    return [tenant, (about.leaf_kind, about.leaf, about.number), *about.sources]
 
 
 def figures_of(told: RiskLevelSet | None) -> tuple[float, float]:
@@ -142,7 +141,12 @@ def seen_of(observation: Observation) -> Seen:
 
 def is_suspect(levels: Mapping[Kind, RiskLevelSet]) -> bool:
     """Whether something piles up where a request goes."""
-    return any(reason.weight for kind in TRIE if kind in levels for reason in levels[kind].reasons)
+    for kind, told in levels.items():
+        if kind in _TRIE:
+            for reason in told.reasons:
+                if reason.weight:
+                    return True
+    return False
 
 
 def is_novel(about: Subject, levels: Mapping[Kind, RiskLevelSet]) -> bool:

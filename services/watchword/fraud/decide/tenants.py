@@ -1,5 +1,5 @@
 """How a whole tenant fares: what share of its sends is verified, and how many times more it sends than usual. Others
-are measured by it, so it is told in coarse steps."""
+are measured by it, so it is told in coarse steps, and looked at every `FADE_STEP_S`."""
 
 from datetime import UTC, datetime
 
@@ -26,8 +26,9 @@ def take(feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
     node = nodes.node(feature)
     if not remember(node, seen.digest):
         return None
+    looked_s = node.faded_s
     fade(node, seen.at_s)
-    if not _count(node, seen):
+    if not _count(node, seen) or (node.reasons and node.faded_s == looked_s):
         return []
     prior = _PRIOR_SENDS if _checks_codes(node) else _PRIOR_SENDS_UNPROVEN
     share = (node.verified_slow + prior * rules.conversion) / (node.slow + prior)

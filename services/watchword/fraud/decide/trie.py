@@ -100,13 +100,14 @@ def _is_asked_again(finest: Node, seen: Seen) -> bool:
 def _along(trail: list[tuple[Kind, str, Node]], seen: Seen, count: "Count", rules: Rules, told: Told) -> None:
     """Count an observation down the trail, and look at every node that may be worth it."""
     top = trail[0][2]
-    above, alarm, attack_share = seen.expected or rules.conversion, 0.0, rules.attack_share
+    above, alarm, attack_share, at_s = seen.expected or rules.conversion, 0.0, rules.attack_share, seen.at_s
     pile_ups, prior, least = rules.pile_ups, rules.prior_sends, rules.conversion_min
     for kind, feature, node in trail:
-        fade(node, seen.at_s)
+        if at_s > node.at_s:
+            fade(node, at_s)
         limits = pile_ups[kind]
         expected = above = conversion(node, above, prior, least)
-        if node.fast >= _CONCENTRATED_MIN and kind not in COARSE and node.fast >= _CONCENTRATED * top.fast:
+        if node.fast >= _CONCENTRATED_MIN and node.fast >= _CONCENTRATED * top.fast and kind not in COARSE:
             expected = max(above, rules.conversion)
         step = log((1 - expected * attack_share) / (1 - expected))
         worth_a_look = count(node, step, seen, limits, rules)
