@@ -92,8 +92,8 @@ def _size(node: Node) -> int:
     values = [getattr(node, name) for name in Node.__struct_fields__]
     total = sys.getsizeof(node)
     for value in values:
-        if isinstance(value, float | bytes | list) or (isinstance(value, dict) and value):
-            total += sys.getsizeof(value)
+        if (isinstance(value, float | bytes | tuple) and value) or isinstance(value, dict):
+            total += sys.getsizeof(value)  # zeros and what is empty are shared
         if isinstance(value, dict):
             total += sum(sys.getsizeof(key) + sys.getsizeof(at) for key, at in value.items())
     return total

@@ -39,7 +39,7 @@ def conclude(
     else:
         node.level, node.until_s, node.proven_s = RiskLevel.NORMAL, 0.0, 0.0
     kept = points / (sum(each.points for each in findings) or 1.0)
-    node.reasons = [(each.code.value, each.value, each.threshold, each.points * kept) for each in findings]
+    node.reasons = tuple((each.code.value, each.value, each.threshold, each.points * kept) for each in findings)
     told.append(_told(feature, node, rules))
 
 

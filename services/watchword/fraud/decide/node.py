@@ -76,7 +76,7 @@ class Node(msgspec.Struct, array_like=True, gc=False):
     wrong: float = 0.0
     places: dict[str, float] = {}
     level: RiskLevel = RiskLevel.NORMAL
-    reasons: list[tuple[str, float, float, float]] = []
+    reasons: tuple[tuple[str, float, float, float], ...] = ()
     share: float = 0.0
     until_s: float = 0.0
     cool_s: float = 0.0

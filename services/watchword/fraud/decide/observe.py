@@ -57,10 +57,13 @@ def counted_under(
 
 def figures_of(told: RiskLevelSet | None) -> tuple[float, float]:
     """The share of a tenant's sends expected to be verified, and its surge, as last told; 0 for not told."""
-    if told is None:
-        return 0.0, 0.0
-    by_code = {reason.code: reason.value for reason in told.reasons}
-    return by_code.get(tenants.EXPECTED, 0.0), by_code.get(tenants.SURGE, 0.0)
+    expected = surge = 0.0
+    for reason in told.reasons if told is not None else ():
+        if reason.code == tenants.EXPECTED:
+            expected = reason.value
+        elif reason.code == tenants.SURGE:
+            surge = reason.value
+    return expected, surge
 
 
 def of_send(

@@ -39,15 +39,15 @@ def take(feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
         times = (node.fast + 1) / (base / window_s * FAST_LIFE_S + 1)
         surge = max(step for step in _SURGE_STEPS if step <= max(times, 1.0))
     novel = min(step for step in _NOVELTY_STEPS if step >= min(novelty(node), 1.0))
-    known = node.reasons or [("", rules.conversion, 0.0, 0.0), ("", 1.0, 0.0, 0.0), ("", 1.0, 0.0, 0.0)]
+    known = node.reasons or (("", rules.conversion, 0.0, 0.0), ("", 1.0, 0.0, 0.0), ("", 1.0, 0.0, 0.0))
     is_known = abs(known[0][1] - expected) < _EXPECTED_STEP * 0.9 and (known[1][1], known[2][1]) == (surge, novel)
     if is_known and (not node.reasons or node.until_s - node.at_s > STANDS_S / 2):
         return []
-    node.reasons = [
+    node.reasons = (
         (EXPECTED, expected, rules.conversion, 0.0),
         (SURGE, surge, 1.0, 0.0),
         (Rule.NOVELTY.value, novel, rules.novelty, 0.0),
-    ]
+    )
     node.until_s = node.at_s + STANDS_S
     reasons = tuple(Reason(code=code, value=value, threshold=usual) for code, value, usual, _ in node.reasons)
     until = datetime.fromtimestamp(node.until_s, UTC)

@@ -18,6 +18,7 @@ from watchword.fraud.decide.node import (
     BASE_WINDOW_MIN_S,
     DAY_LIFE_S,
     DAY_S,
+    FADE_STEP_S,
     FAST_LIFE_S,
     Node,
     base_of,
@@ -103,8 +104,10 @@ def _along(trail: list[tuple[Kind, str, Node]], seen: Seen, count: "Count", rule
     above, alarm, attack_share, at_s = seen.expected or rules.conversion, 0.0, rules.attack_share, seen.at_s
     pile_ups, prior, least = rules.pile_ups, rules.prior_sends, rules.conversion_min
     for kind, feature, node in trail:
-        if at_s > node.at_s:
+        if at_s - node.faded_s >= FADE_STEP_S:
             fade(node, at_s)
+        elif at_s > node.at_s:
+            node.at_s = at_s
         limits = pile_ups[kind]
         expected = above = conversion(node, above, prior, least)
         if node.fast >= _CONCENTRATED_MIN and node.fast >= _CONCENTRATED * top.fast and kind not in COARSE:
