@@ -49,8 +49,6 @@ def counted_under(
         return [each for each in about.sources if each[0] is Kind.NUMBER]
     if kind is SignalKind.DELIVERED:
         return [(about.leaf_kind, about.leaf, "")]
-    if kind is SignalKind.WRONG:
-        return list(about.sources)
     tenant = (Kind.TENANT, about.features[Kind.TENANT], "")
     return [tenant, (about.leaf_kind, about.leaf, about.number), *about.sources]
 
