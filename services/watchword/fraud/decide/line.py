@@ -7,6 +7,7 @@ import msgspec
 
 from watchword.fraud.decide.subject import Subject, subject
 from watchword.kernel.feature import Kind
+from watchword.kernel.networks import Owners
 from watchword.kernel.numbering import Numbering
 
 NETWORKS_KEPT = 200_000
@@ -51,9 +52,14 @@ class BadLine(ValueError):
 
 
 class Reading:
-    """Understands the requests of a stream; remembers what was understood before."""
+    """Understands the requests of a stream; remembers what was understood before.
 
-    def __init__(self) -> None:
+    Whose network asks is what the line says, else what `owners` knows; without owners networks are told apart by their
+    /16, or /32 for IPv6, which is coarser than an owner but no worse a stranger.
+    """
+
+    def __init__(self, owners: Owners | None = None) -> None:
+        self._owners = owners
         self._numbering = Numbering()
         self._networks: dict[str, str] = {}
 
@@ -70,11 +76,19 @@ class Reading:
             Kind.IP_NET: network,
             Kind.DEVICE: "" if line.device is None else str(line.device),
             Kind.ACCOUNT: "" if line.account is None else str(line.account),
-            Kind.ASN: _operator_of(line.asn, network),
+            Kind.ASN: self._owner_of(line, network),
             Kind.NUMBER: number,
         }
         about = subject(line.tenant or "", placed.country or "ZZ", digits, tokens, sources)
         return about, number, placed.number_type
+
+    def _owner_of(self, line: Line, network: str) -> str:
+        if line.asn is not None:
+            return f"as{line.asn}"
+        if self._owners is None:
+            return network[:4] if len(network) == _NET4_HEX else network[:8]
+        owner = self._owners.owner(line.ip or "")
+        return f"as{owner}" if owner else ""
 
     def _network(self, ip: str) -> str:
         known = self._networks.get(ip)
@@ -96,13 +110,6 @@ def network_of(ip: str) -> str:
             return address.packed[:6].hex()
         address = address.ipv4_mapped
     return address.packed[:3].hex()
-
-
-def _operator_of(asn: str | int | None, network: str) -> str:
-    """Whose network asks, where the stream says so; else its /16, or /32 for IPv6, as the next best."""
-    if asn is not None:
-        return f"as{asn}"
-    return network[:4] if len(network) == _NET4_HEX else network[:8]
 
 
 def _written(to: str) -> str:

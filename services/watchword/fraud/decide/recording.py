@@ -16,6 +16,7 @@ from watchword.fraud.decide.rules import Rules
 from watchword.fraud.decide.score import Claims
 from watchword.fraud.decide.subject import Subject
 from watchword.kernel.feature import Kind
+from watchword.kernel.networks import Owners
 
 AT_MAX_S = 253_402_300_799.0
 SENDS_KEPT = 400_000
@@ -55,10 +56,10 @@ class _Send:
 class Recording:
     """Plays a stream through the engine. `ignored` counts lines about what was refused or is not known, and repeats."""
 
-    def __init__(self, rules: Rules, *, enforces: bool = True) -> None:
+    def __init__(self, rules: Rules, *, enforces: bool = True, owners: Owners | None = None) -> None:
         self.engine = Engine(rules, enforces=enforces)
         self.ignored = 0
-        self._reading = Reading()
+        self._reading = Reading(owners)
         self._sends: OrderedDict[str | int, _Send] = OrderedDict()
         self._chains: OrderedDict[tuple[str, str, str], _Send] = OrderedDict()
         self._trusted: OrderedDict[tuple[str, str], float] = OrderedDict()
