@@ -48,7 +48,7 @@ def _overall(attacks: Mapping[str, list[Lived]], lived: list[Lived], found: Figu
     """How well scores tell attacks from users, and the cost of all attacks, those nobody set a threshold by apart."""
     found["recall at 0.1 % false positives"] = [recall(lived)]
     found["area under precision and recall at 1 % attacks"] = [precision_area(lived)]
-    split = defaultdict(list)
+    split: dict[str, list[Lived]] = defaultdict(list)
     for label, group in attacks.items():
         split["held-out" if label in HELD_OUT else "known"] += group
     for name, group in split.items():
