@@ -21,6 +21,7 @@ from uuid import UUID
 
 from tests.bench import processes
 from tests.bench.fraud.world import Person, World, world
+from tests.support.waiting import paced
 from watchword.events.receipt_recorded import ReceiptRecorded, ReceiptWord
 from watchword.events.signal_observed import Observation, SignalKind, SignalObserved
 from watchword.events.verification import Signals, shared
@@ -134,7 +135,7 @@ async def run(stack: Stack, load: Load, *, rate_per_s: float, seconds: float, pa
             taken, waiting = waiting, defaultdict(list)
             origin = Origin("fraud", datetime.now(UTC))
             await publisher.publish([outbox.row(each, origin, sequence=0).outgoing() for each in observe.merged(taken)])
-        await asyncio.sleep(max(started_s + load_tick(started_s) - time.monotonic(), 0.001))
+        await paced(max(started_s + load_tick(started_s) - time.monotonic(), 0.001))
     await publisher.stop()
 
 
@@ -151,7 +152,7 @@ async def measure(stack: Stack, options: argparse.Namespace) -> None:
     for _ in range(options.runs):
         before, count = processes.cpu_ms(pids), load.count
         await run(stack, load, rate_per_s=options.rate, seconds=options.seconds, pause_s=options.pause)
-        await asyncio.sleep(SETTLE_S)
+        await paced(SETTLE_S)
         used = {name: after - before[name] for name, after in processes.cpu_ms(pids).items()}
         done = load.count - count
         told = ", ".join(f"{name} {ms / done:.3f}" for name, ms in used.items())
