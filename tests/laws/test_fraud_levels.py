@@ -22,7 +22,7 @@ from watchword.fraud.decide.rules import DEFAULT, LEVEL_VALUE
 from watchword.fraud.decide.score import Claims, Part, score
 from watchword.fraud.decide.seen import Seen
 from watchword.fraud.decide.weigh import weigh
-from watchword.fraud.judge import TableNodes
+from watchword.fraud.table import TableNodes
 from watchword.kernel.event import Emit
 from watchword.kernel.feature import TRIE, Kind, kind_of
 from watchword.kernel.tenancy import FraudMode
@@ -130,7 +130,7 @@ class Live:
                 kind = kind_of(one.feature)
                 assert kind is not None
                 self.levels.take(weigh(kind, one.feature, observe.seen_of(one), nodes, DEFAULT) or [])
-            self.table.update(nodes.changed())
+            self.table.update({key: told for each in nodes.changed().values() for key, told in each.items() if told})
 
 
 def request(number: int, signals: Signals, digits: str) -> VerificationRequested:

@@ -24,25 +24,27 @@ def score(
         Path | None, typer.Option(help="A ruleset in JSON or TOML; left out, the published one.")
     ] = None,
     mode: Annotated[str, typer.Option(help="enforce: refused sends never happened; monitor: all did.")] = "enforce",
+    networks: Annotated[Path | None, typer.Option(help="Whose networks are whose, a CIDR,ASN a line.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a line had to be skipped.")] = False,
 ) -> None:
     """Score a recorded stream alone, without Kafka or Postgres, in order of time.
 
     Exit codes: 0 done (lines that cannot be read are named on stderr, skipped and counted), 1 a file cannot be read
-    or written, or with --strict a line was skipped, 2 the ruleset or the words typed are wrong.
+    or written, or with --strict a line was skipped, 2 the ruleset, the networks or the words typed are wrong.
     """
-    from watchword.fraud import offline
+    from watchword.fraud import networks_file, offline
     from watchword.fraud.decide.recording import Recording
 
     if mode not in MODES:
         raise typer.BadParameter(f"{mode} is not a mode; there are {', '.join(MODES)}")
     try:
         rules = offline.load_rules(ruleset)
-    except offline.RulesetError as error:
+        owners = networks_file.load(networks) if networks else None
+    except (offline.RulesetError, networks_file.NetworksError) as error:
         typer.echo(f"watchword: {error}", err=True)
         raise typer.Exit(2) from None
     tally = offline.Tally()
-    recording = Recording(rules, enforces=mode == "enforce")
+    recording = Recording(rules, enforces=mode == "enforce", owners=owners)
     with offline.opened(source, "rb") as reading, offline.opened(sink, "wb") as writing:
         for skipped in offline.score_file(reading, writing, recording, tally):
             if tally.skipped <= TOLD_MAX:

@@ -15,7 +15,8 @@ from typing import BinaryIO, cast
 
 import msgspec
 
-from watchword.fraud.decide.recording import BadLine, Decision, Line, LineKind, Recording
+from watchword.fraud.decide.line import BadLine, Line, LineKind
+from watchword.fraud.decide.recording import Decision, Recording
 from watchword.fraud.decide.rules import DEFAULT, Rules
 
 WINDOW = 512

@@ -1,7 +1,7 @@
 """Signals on their way to the judge: gathered in memory for a moment, published one event a shard (decision 0010).
 
-They do not go through the outbox. What a killed process held, at most `PAUSE_S` of it, is lost, and the judge's sums
-are that much too small; no verification depends on it.
+They do not go through the outbox. What a killed process held, at most `PAUSE_S` times `BUSY_TURNS` of it, is lost, and
+the judge's sums are that much too small; no verification depends on it.
 """
 
 from collections import defaultdict
@@ -21,21 +21,24 @@ from watchword.runtime.publishing import Publisher, PublishUnknown
 from watchword.runtime.stop import Turning
 
 PAUSE_S = 0.2
+BUSY_MIN = 150
+BUSY_TURNS = 2
 OBSERVATIONS_WAITING_MAX = 100_000
 
 log = structlog.get_logger()
 
 
 class SignalBuffer:
-    """Takes the signals out of what a transaction tells, and publishes them five times a second. A service."""
+    """Takes the signals out of what a transaction tells, and publishes them five times a second, or while there are
+    many, for an event costs the judge the same whatever it holds, every other time. A service."""
 
     def __init__(self, publisher: Publisher, clock: Clock, metrics: FraudMetrics) -> None:
         self._publisher = publisher
         self._clock = clock
         self._metrics = metrics
         self._waiting: dict[int, list[Observation]] = defaultdict(list)
-        self._count = 0
-        self._turning = Turning("fraud-signals", self.publish, pause_s=PAUSE_S)
+        self._count = self._waited = 0
+        self._turning = Turning("fraud-signals", self._turn, pause_s=PAUSE_S)
 
     @property
     def waiting(self) -> int:
@@ -64,9 +67,14 @@ class SignalBuffer:
             kept.append(each)
         return kept
 
+    async def _turn(self) -> None:
+        self._waited += 1
+        if self._count < BUSY_MIN or self._waited >= BUSY_TURNS:
+            await self.publish()
+
     async def publish(self) -> None:
         """Publish what waits. What Kafka did not acknowledge waits on and may be told twice."""
-        taken, self._waiting, self._count = self._waiting, defaultdict(list), 0
+        taken, self._waiting, self._count, self._waited = self._waiting, defaultdict(list), 0, 0
         origin = Origin("fraud", self._clock.now())
         records = [outbox.row(emit, origin, sequence=0).outgoing() for emit in observe.merged(taken)]
         try:

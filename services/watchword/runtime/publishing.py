@@ -6,7 +6,7 @@ aiokafka's idempotent producer never gives up on a batch by itself, so a publish
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -70,19 +70,52 @@ class Publisher:
         """Publish `records` and wait until every one is acknowledged. Raises PublishUnknown."""
         if not records:
             return
+
+        async def send(producer: Any) -> "list[asyncio.Future[Any]]":
+            return [await self._send(producer, record) for record in records]
+
+        await self._acknowledged(send, f"{len(records)} records", deadline_s)
+
+    async def append(
+        self,
+        topic: str,
+        entries: Mapping[int, Mapping[bytes, bytes | None]],
+        *,
+        deadline_s: float = PUBLISH_DEADLINE_S,
+    ) -> None:
+        """Publish keys and values without headers, by partition and in order, to `topic` as it is named in full.
+
+        They go out as whole batches, which costs a tenth of record by record. Raises PublishUnknown.
+        """
+        count = sum(map(len, entries.values()))
+        if not count:
+            return
+
+        async def send(producer: Any) -> "list[asyncio.Future[Any]]":
+            return [
+                await producer.send_batch(batch, topic, partition=partition)
+                for partition, told in entries.items()
+                if told
+                for batch in _batches(producer, told)
+            ]
+
+        await self._acknowledged(send, f"{count} entries", deadline_s)
+
+    async def _acknowledged(
+        self, send: "Callable[[Any], Awaitable[list[asyncio.Future[Any]]]]", what: str, deadline_s: float
+    ) -> None:
         producer: Any = None
         started_s = time.monotonic()
         try:
             async with asyncio.timeout(deadline_s):
                 producer = await self._current()
-                acknowledgements = [await self._send(producer, record) for record in records]
-                await asyncio.gather(*acknowledgements)
+                await asyncio.gather(*await send(producer))
                 self._observe(time.monotonic() - started_s)
         except (KafkaError, TimeoutError, OSError) as error:
             if producer is not None and producer is self._producer:
                 self._producer = None
                 self._discard(producer)
-            raise PublishUnknown(f"{len(records)} records: {error!r}") from error
+            raise PublishUnknown(f"{what}: {error!r}") from error
 
     async def probe(self, *, deadline_s: float) -> None:
         """Ask the brokers who they are, as this producer reaches them. Raises PublishUnknown when none answers."""
@@ -132,3 +165,15 @@ class Publisher:
         task = asyncio.create_task(stop_quietly(producer))
         self._discarded.add(task)
         task.add_done_callback(self._discarded.discard)
+
+
+def _batches(producer: AIOKafkaProducer, entries: Mapping[bytes, bytes | None]) -> Iterator[Any]:
+    """As few batches as hold all entries, in order. The first of a batch always fits."""
+    batch = producer.create_batch()
+    for key, value in entries.items():
+        if batch.append(timestamp=None, key=key, value=value) is None:
+            yield batch
+            batch = producer.create_batch()
+            batch.append(timestamp=None, key=key, value=value)
+    batch.close()
+    yield batch

@@ -158,11 +158,30 @@ def poisoning(attack: Attack, by: Attacker, random: Random) -> Iterator[Ask]:
         yield by.ask(at_s, f"{line}{random.randrange(10_000):04d}")
 
 
+def sim_swap(attack: Attack, by: Attacker, random: Random) -> Iterator[Ask]:
+    """K: one request for each of a few stolen lines, from a new machine; the code arrives and is typed in."""
+    for at_s in _steady(attack.start_s, random.randrange(8, 20), 12 * HOUR_S, random):
+        asked = by.ask(at_s, f"{random.choice(attack.where.ranges)}{random.randrange(10_000):04d}")
+        asked.verify_s, asked.receipt_s = random.lognormvariate(2.8, 0.6), 3.0
+        yield asked
+
+
+def mixture(attack: Attack, by: Attacker, random: Random) -> Iterator[Ask]:
+    """O: a block, the ranges where people live and one address at once, each with some of the usual volume."""
+    for making in (block_burst, hidden, one_address):
+        share = random.uniform(0.2, 0.5)
+        yield from (asked for asked in making(attack, by, random) if random.random() < share)
+
+
 Making = Callable[[Attack, Attacker, Random], Iterator[Ask]]
 FAMILIES: dict[str, Making] = {
     "A": block_burst, "B": sequential, "C": spray, "D": drip, "E": hidden, "F": faked, "G": one_address, "H": bombing,
-    "I": guess_spray, "J": slow_guess, "L": key_theft, "M": moving, "N": poisoning,
+    "I": guess_spray, "J": slow_guess, "K": sim_swap, "L": key_theft, "M": moving, "N": poisoning, "O": mixture,
 }  # fmt: skip
+
+
+HELD_OUT = ("K", "O")
+"""Families that no threshold was ever set by, in no world."""
 
 
 class Mover:

@@ -1,7 +1,8 @@
 """Our scorer as a season meets it: the recording of `watchword fraud score`, fed line by line."""
 
 from tests.bench.fraud.traffic import Ask
-from watchword.fraud.decide.recording import Line, LineKind, Recording
+from watchword.fraud.decide.line import Line, LineKind
+from watchword.fraud.decide.recording import Recording
 from watchword.fraud.decide.rules import DEFAULT, Rules
 
 _LINES = {
@@ -20,11 +21,7 @@ class Watchword:
         self.recording = Recording(rules)
 
     def request(self, ask: Ask) -> tuple[str, float, str]:
-        line = Line(
-            kind=LineKind.REQUEST, at=ask.at_s, id=ask.id, tenant=ask.tenant, to=ask.to, ip=ask.ip, device=ask.device,
-            purpose="login", price_micros=ask.price_micros,
-        )  # fmt: skip
-        decision = self.recording.take(line)
+        decision = self.recording.take(line_of(ask))
         if decision is None:
             raise AssertionError("a request has a decision")
         reason = decision.reasons[0].code if decision.reasons else ""
@@ -33,3 +30,11 @@ class Watchword:
     def tell(self, kind: str, at_s: float, ask: Ask) -> None:
         word, state, good = _LINES[kind]
         self.recording.take(Line(kind=word, at=at_s, id=ask.id, state=state, good=good))
+
+
+def line_of(ask: Ask) -> Line:
+    """A request as a line of a recording."""
+    return Line(
+        kind=LineKind.REQUEST, at=ask.at_s, id=ask.id, tenant=ask.tenant, to=ask.to, ip=ask.ip, device=ask.device,
+        purpose="login", price_micros=ask.price_micros,
+    )  # fmt: skip

@@ -45,6 +45,7 @@ PLANS: dict[str, tuple[tuple[str, float], ...]] = {
     "hidden": (("E", 2), ("N", 26)),
     "faked": (("F20", 2), ("F60", 14), ("F95", 26)),
     "guessed": (("I", 2), ("J", 8)),
+    "mixed": (("O", 2), ("K", 26)),
     "crowds": (("flash", 2), ("launch", 12), ("campus", 20), ("bug", 26)),
     "failures": (("outage", 6), ("holiday", 24)),
     "unchecked": (("unchecked", -73),),
@@ -98,7 +99,7 @@ def _stress(made: Season, word: str, start_s: float, random: Random) -> Stress:
 
 
 def _attack(made: Season, word: str, start_s: float, random: Random) -> None:
-    busy = word in ("E", "I", "J")
+    busy = word in ("E", "I", "J", "K", "O")
     where = random.choice(made.world.countries[:4] if busy else made.world.countries)
     if word == "L":
         free = [code for code in COSTLY if code not in {each.code for each in made.world.countries}]

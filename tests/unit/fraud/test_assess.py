@@ -195,7 +195,7 @@ def test_a_wrong_code_and_a_delivery_are_learned_from_and_what_else_carriers_say
     wrong = CodeChecked(**shared(requested()), result=CheckResult.WRONG, check_no=1, checks_left=4)
     right = CodeChecked(**shared(requested()), result=CheckResult.APPROVED, check_no=1, checks_left=4)
     assert {one.kind for each in learned(wrong) for one in each.observations} == {SignalKind.WRONG}
-    assert features_seen(learned(wrong)) == {KEYS[Kind.NUMBER]}
+    assert features_seen(learned(wrong)) == {KEYS[each] for each in (Kind.NUMBER, Kind.RANGE, Kind.TENANT)}
     assert learned(right) == []
     delivered = ReceiptRecorded(
         **shared(requested()), attempt_id=VERIFICATION, account="a", state=ReceiptWord.DELIVERED

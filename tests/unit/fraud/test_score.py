@@ -1,5 +1,6 @@
 """The scorer: a table of what is known, and what becomes of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from watchword.events.risk_level_set import Reason, RiskLevel, RiskLevelSet
 from watchword.events.verification_assessed import Action
 from watchword.fraud.decide.rules import DEFAULT, VELOCITY_OF, Rule, Rules
 from watchword.fraud.decide.score import Claims, Score, features_of, parts_in, parts_of, passes_without, score
+from watchword.fraud.decide.tenants import GUESSES
 from watchword.fraud.settings import FraudSettings
 from watchword.kernel.feature import SOURCES, TRIE, Kind
 from watchword.kernel.phone import REFUSED_TYPES
@@ -93,6 +95,21 @@ def test_a_range_where_users_were_verified_is_not_novel_and_without_an_alarm_non
     assert score(parts_of(claims(), {**alarmed(0.01), Kind.RANGE: known}, DEFAULT), DEFAULT).value == 45
     assert parts_of(claims(), {Kind.RANGE: known}, DEFAULT) == []
     assert parts_of(claims(), alarmed(0.01, points=NEVER), DEFAULT) == []
+
+
+def test_while_wrong_codes_pile_up_networks_where_nobody_was_verified_are_refused_and_others_are_not() -> None:
+    def answer(guesses: float, *known: Kind) -> Score:
+        figures = (
+            Reason(code=Rule.NOVELTY, value=0.01, threshold=0.02),
+            Reason(code=GUESSES, value=guesses, threshold=DEFAULT.guesses),
+        )
+        levels = {kind: level(Kind.IP_NET, ELEVATED, 0.0) for kind in known}
+        levels[Kind.TENANT] = msgspec.structs.replace(level(Kind.RANGE, ELEVATED), reasons=figures)
+        return score(parts_of(replace(claims(), known_networks=True), levels, DEFAULT), DEFAULT, KEYS)
+
+    refused = answer(1.0)
+    assert (refused.action, refused.reasons[0].code) == (Action.BLOCK, Rule.GUESS_BUDGET)
+    assert answer(0.0).action is answer(1.0, Kind.ASN).action is Action.ALLOW
 
 
 def test_what_a_block_hangs_on_is_said() -> None:

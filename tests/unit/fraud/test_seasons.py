@@ -1,10 +1,13 @@
 """The benchmark of fraud: worlds are the same for every engine, what is refused never happens, figures are right."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.bench.fraud.__main__ import figures, names_cause, recall
 from tests.bench.fraud.baselines import Conversion, LeakyBudgets, SixSigma, StaticVelocity, WeightedScore
 from tests.bench.fraud.engines import Watchword
+from tests.bench.fraud.figures import figures, names_cause, precision_area, recall
+from tests.bench.fraud.report import Run, Summary, write
 from tests.bench.fraud.season import PLANS, Engine, Episode, Season, live
 from tests.bench.fraud.traffic import Ask
 from tests.bench.fraud.world import START_S, world
@@ -33,7 +36,7 @@ def test_a_world_is_what_its_seed_says() -> None:
 
 def test_every_family_of_attacks_and_every_stress_has_its_season() -> None:
     named = {word[0] if word[0].isupper() else word for plan in PLANS.values() for word, _ in plan}
-    assert named >= set("ABCDEFGHIJLMN") | {"flash", "launch", "campus", "bug", "outage", "holiday", "unchecked"}
+    assert named >= set("ABCDEFGHIJKLMNO") | {"flash", "launch", "campus", "bug", "outage", "holiday", "unchecked"}
 
 
 def test_our_scorer_stops_a_pumped_range_and_the_figures_say_so() -> None:
@@ -78,3 +81,22 @@ def test_recall_counts_what_scores_above_the_users() -> None:
     for n, each in enumerate(lived):
         each.score = float(n)
     assert recall(lived) == 100.0
+    assert precision_area(lived) == pytest.approx(100.0)
+    for each in lived:
+        each.score = 1.0
+    assert precision_area(lived) == pytest.approx(1.0), "a score that tells nothing is as precise as attacks are many"
+
+
+def test_a_rule_that_does_better_is_named_in_the_report(tmp_path: Path) -> None:
+    def at(value: float) -> Summary:
+        return Summary(value, value, value, value, 1)
+
+    found = {
+        "cost saved: A": {"ours": at(90.0), "theirs": at(95.0)},
+        "users blocked: normal": {"ours": at(0.01), "theirs": at(30.0)},
+    }
+    write(tmp_path, found, Run(("ours", "theirs"), ("bursts",), range(1001, 1003), "fast"))
+    text = (tmp_path / "README.md").read_text("utf-8")
+    assert "- cost saved: A: theirs 95; ours 90 (means)" in text
+    assert "- users blocked: normal" not in text
+    assert (tmp_path / "leaked.svg").exists()

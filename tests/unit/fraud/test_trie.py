@@ -36,6 +36,15 @@ def test_a_pumped_range_is_blocked_before_the_thirteenth_send_under_the_publishe
     assert judged.last().ruleset == DEFAULT.name
 
 
+def test_a_range_in_which_wrong_codes_are_typed_is_said_to_be_guessed_at() -> None:
+    judged = Judged()
+    for n in range(12):
+        judged.see(RANGE, seen(SENT, n * 5.0), seen(SignalKind.WRONG, n * 5.0 + 2), seen(SignalKind.WRONG, n * 5.0 + 3))
+    [reason] = judged.last().reasons
+    assert judged.levels()[-1] is BLOCKED
+    assert reason.code == "guess_budget"
+
+
 def test_a_range_whose_codes_arrive_stays_normal_through_hundreds_of_sends() -> None:
     judged = Judged()
     for n in range(300):

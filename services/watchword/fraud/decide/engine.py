@@ -3,8 +3,7 @@
 What is live asked by the worker and answered by the judge a moment later is here one call after the other.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
@@ -29,11 +28,15 @@ class Memory:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._nodes: OrderedDict[str, Node] = OrderedDict()
+        self._nodes: dict[str, Node] = {}
         self._levels: dict[str, tuple[float, RiskLevelSet]] = {}
 
     def __len__(self) -> int:
         return len(self._nodes)
+
+    def nodes(self) -> Mapping[str, Node]:
+        """Every node, by feature."""
+        return self._nodes
 
     def node(self, feature: str) -> Node:
         """The node of a feature, a new one where it is not known."""
@@ -65,7 +68,7 @@ class Memory:
             return
         kept = int(self._rules.nodes_max * _KEPT_AFTER_SHEDDING)
         ranked = sorted(self._nodes.items(), key=lambda entry: _weight(entry[1], at_s), reverse=True)
-        self._nodes = OrderedDict(ranked[:kept])
+        self._nodes = dict(ranked[:kept])
         self._levels = {feature: told for feature, told in self._levels.items() if feature in self._nodes}
 
 

@@ -8,6 +8,7 @@ from watchword.fraud.decide.node import DAY_LIFE_S, FAST_LIFE_S, Node
 from watchword.fraud.decide.rules import Cooling, Rule, Rules
 from watchword.fraud.decide.seen import Told
 
+CALENDAR_END_S = 253_402_300_799.0
 PROVEN_S = 14 * 86_400.0
 _TOLD_AGAIN_POINTS = 10.0
 _FAST_IS_SILENT = 3.0
@@ -39,7 +40,7 @@ def conclude(
     else:
         node.level, node.until_s, node.proven_s = RiskLevel.NORMAL, 0.0, 0.0
     kept = points / (sum(each.points for each in findings) or 1.0)
-    node.reasons = [(each.code.value, each.value, each.threshold, each.points * kept) for each in findings]
+    node.reasons = tuple((each.code.value, each.value, each.threshold, each.points * kept) for each in findings)
     told.append(_told(feature, node, rules))
 
 
@@ -68,10 +69,15 @@ def prove(feature: str, node: Node, code: Rule, rules: Rules, told: Told) -> Non
         return
     node.proven_s = node.at_s
     reason = Reason(code=code.value, value=1.0, threshold=1.0, feature=feature)
-    until = datetime.fromtimestamp(node.at_s + PROVEN_S, UTC)
+    until = moment(node.at_s + PROVEN_S)
     told.append(
         RiskLevelSet(feature=feature, level=RiskLevel.ELEVATED, until=until, ruleset=rules.name, reasons=(reason,))
     )
+
+
+def moment(at_s: float) -> datetime:
+    """Seconds since the epoch as an instant; what lies beyond the calendar, at its end."""
+    return datetime.fromtimestamp(min(max(at_s, 0.0), CALENDAR_END_S), UTC)
 
 
 def _release(node: Node) -> None:
@@ -113,7 +119,7 @@ def _told(feature: str, node: Node, rules: Rules) -> RiskLevelSet:
     return RiskLevelSet(
         feature=feature,
         level=node.level,
-        until=datetime.fromtimestamp(node.until_s or node.at_s, UTC),
+        until=moment(node.until_s or node.at_s),
         ruleset=rules.name,
         reasons=reasons,
     )

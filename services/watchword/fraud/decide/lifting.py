@@ -16,7 +16,7 @@ def take(feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
         return None
     fade(node, seen.at_s)
     was = node.level
-    node.level, node.reasons, node.share = RiskLevel.NORMAL, [], 0.0
+    node.level, node.reasons, node.share = RiskLevel.NORMAL, (), 0.0
     node.pressure = node.fast = node.day = node.wrong = node.denied = node.bare = 0.0
     node.until_s = node.cool_s = node.struck_s = 0.0
     node.strikes, node.places = 0, {}

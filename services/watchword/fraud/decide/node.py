@@ -41,7 +41,7 @@ RING: Final = 64
 DIGEST: Final = 6
 
 
-class Node(msgspec.Struct, array_like=True):
+class Node(msgspec.Struct, array_like=True, gc=False):
     """What is known of one feature. Fields are only ever added, at the end: nodes outlive their writers.
 
     `at_s` is the newest observation's time, `faded_s` the time as of which the fast counts are,
@@ -76,7 +76,7 @@ class Node(msgspec.Struct, array_like=True):
     wrong: float = 0.0
     places: dict[str, float] = {}
     level: RiskLevel = RiskLevel.NORMAL
-    reasons: list[tuple[str, float, float, float]] = []
+    reasons: tuple[tuple[str, float, float, float], ...] = ()
     share: float = 0.0
     until_s: float = 0.0
     cool_s: float = 0.0

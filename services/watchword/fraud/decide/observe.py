@@ -21,6 +21,7 @@ from watchword.kernel.feature import SOURCES, TRIE, Kind, shard_of
 
 OBSERVATIONS_MAX = 1_000
 _SUBJECT_BYTES = 16
+_TRIE = frozenset(TRIE)
 
 
 def subject_of(event: VerificationEvent, signals: Signals) -> Subject:
@@ -46,23 +47,22 @@ def counted_under(
         refusing = [each for each in SOURCES if each in levels and levels[each].level is RiskLevel.BLOCKED]
         return [(about.leaf_kind, about.leaf, ""), *((each, about.features[each], "") for each in refusing)]
     if repeated:
-        return [(each, feature, about.place) for each, feature in about.sources if each is Kind.NUMBER]
+        return [each for each in about.sources if each[0] is Kind.NUMBER]
     if kind is SignalKind.DELIVERED:
         return [(about.leaf_kind, about.leaf, "")]
-    found = [(Kind.TENANT, about.features[Kind.TENANT], ""), (about.leaf_kind, about.leaf, about.number)]
-    if kind is SignalKind.WRONG:
-        found = []
-    for each, feature in about.sources:
-        found.append((each, feature, about.place_of(each)))
-    return found
+    tenant = (Kind.TENANT, about.features[Kind.TENANT], "")
+    return [tenant, (about.leaf_kind, about.leaf, about.number), *about.sources]
 
 
 def figures_of(told: RiskLevelSet | None) -> tuple[float, float]:
     """The share of a tenant's sends expected to be verified, and its surge, as last told; 0 for not told."""
-    if told is None:
-        return 0.0, 0.0
-    by_code = {reason.code: reason.value for reason in told.reasons}
-    return by_code.get(tenants.EXPECTED, 0.0), by_code.get(tenants.SURGE, 0.0)
+    expected = surge = 0.0
+    for reason in told.reasons if told is not None else ():
+        if reason.code == tenants.EXPECTED:
+            expected = reason.value
+        elif reason.code == tenants.SURGE:
+            surge = reason.value
+    return expected, surge
 
 
 def of_send(
@@ -152,7 +152,12 @@ def seen_of(observation: Observation) -> Seen:
 
 def is_suspect(levels: Mapping[Kind, RiskLevelSet]) -> bool:
     """Whether something piles up where a request goes."""
-    return any(reason.weight for kind in TRIE if kind in levels for reason in levels[kind].reasons)
+    for kind, told in levels.items():
+        if kind in _TRIE:
+            for reason in told.reasons:
+                if reason.weight:
+                    return True
+    return False
 
 
 def is_novel(about: Subject, levels: Mapping[Kind, RiskLevelSet]) -> bool:

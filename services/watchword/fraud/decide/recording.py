@@ -4,22 +4,19 @@ Pure: lines in, decisions out. Nothing of a request that was refused is believed
 """
 
 from collections import OrderedDict
-from enum import StrEnum
-from ipaddress import IPv6Address, ip_address
 from math import isfinite
 from typing import Any, NamedTuple
-
-import msgspec
 
 from watchword.events.risk_level_set import Reason
 from watchword.events.signal_observed import SignalKind
 from watchword.events.verification_assessed import Action
 from watchword.fraud.decide.engine import Engine, Outcome
+from watchword.fraud.decide.line import BadLine, Line, LineKind, Reading
 from watchword.fraud.decide.rules import Rules
 from watchword.fraud.decide.score import Claims
-from watchword.fraud.decide.subject import Subject, subject
+from watchword.fraud.decide.subject import Subject
 from watchword.kernel.feature import Kind
-from watchword.kernel.numbering import Numbering
+from watchword.kernel.networks import Owners
 
 AT_MAX_S = 253_402_300_799.0
 SENDS_KEPT = 400_000
@@ -29,44 +26,6 @@ TRUSTED_S = 90 * 86_400.0
 CHAIN_S = 600.0
 WRONG_MAX = 20
 _DELIVERED = frozenset({"delivered", "delivrd"})
-_FILLING = str.maketrans("", "", " -().")
-_NET4_HEX = 6
-_RANGE_DROPS, _BLOCK_DIGITS, _ROW_DIGITS = 4, 1, 2
-
-
-class LineKind(StrEnum):
-    """What a line tells."""
-
-    REQUEST = "request"
-    VERIFIED = "verified"
-    WRONG = "wrong"
-    RECEIPT = "receipt"
-    FEEDBACK = "feedback"
-
-
-class Line(msgspec.Struct):
-    """One line. `at` is in seconds; `ip`, `device`, `account`, `form_ms` and `trusted` are what the platform claims;
-    what a kind of line has no use for is ignored."""
-
-    kind: LineKind
-    at: float
-    id: str | int
-    tenant: str | None = None
-    to: str | None = None
-    ip: str | None = None
-    device: str | int | None = None
-    account: str | int | None = None
-    asn: str | int | None = None
-    purpose: str | None = None
-    price_micros: float | None = None
-    form_ms: int | None = None
-    trusted: bool | None = None
-    state: str | None = None
-    good: bool | None = None
-
-
-class BadLine(ValueError):
-    """A line that says nothing; the message tells why, and never repeats a number."""
 
 
 class Decision(NamedTuple):
@@ -97,14 +56,13 @@ class _Send:
 class Recording:
     """Plays a stream through the engine. `ignored` counts lines about what was refused or is not known, and repeats."""
 
-    def __init__(self, rules: Rules, *, enforces: bool = True) -> None:
+    def __init__(self, rules: Rules, *, enforces: bool = True, owners: Owners | None = None) -> None:
         self.engine = Engine(rules, enforces=enforces)
         self.ignored = 0
-        self._numbering = Numbering()
+        self._reading = Reading(owners)
         self._sends: OrderedDict[str | int, _Send] = OrderedDict()
         self._chains: OrderedDict[tuple[str, str, str], _Send] = OrderedDict()
         self._trusted: OrderedDict[tuple[str, str], float] = OrderedDict()
-        self._networks: OrderedDict[str, str] = OrderedDict()
 
     def take(self, line: Line) -> Decision | None:
         """The decision on a request; None for every other line. Raises BadLine and then has changed nothing."""
@@ -122,7 +80,7 @@ class Recording:
         if known is not None:
             self.ignored += 1
             return _decision(line.id, known.outcome)
-        about, number, number_type = self._understood(line)
+        about, number, number_type = self._reading.understood(line)
         tenant, at_s = about.tenant, line.at
         name = (tenant, number, line.purpose or "")
         before = self._chains.get(name)
@@ -143,31 +101,6 @@ class Recording:
                 send.chain = before.chain
             _keep(self._chains, name, send, CHAINS_KEPT)
         return _decision(line.id, outcome)
-
-    def _understood(self, line: Line) -> tuple[Subject, str, str]:
-        number = _written(line.to or "")
-        placed = self._numbering.placed(number)
-        if placed is None:
-            raise BadLine("`to` is no phone number: + and 7 to 15 digits")
-        digits, rest = number[:-_RANGE_DROPS], number[-_RANGE_DROPS:]
-        tokens = (rest[:_BLOCK_DIGITS], rest[_BLOCK_DIGITS:_ROW_DIGITS])
-        network = self._network(line.ip) if line.ip else ""
-        sources = {
-            Kind.IP_NET: network,
-            Kind.DEVICE: "" if line.device is None else str(line.device),
-            Kind.ACCOUNT: "" if line.account is None else str(line.account),
-            Kind.ASN: _operator_of(line.asn, network),
-            Kind.NUMBER: number,
-        }
-        about = subject(line.tenant or "", placed.country or "ZZ", digits, tokens, sources)
-        return about, number, placed.number_type
-
-    def _network(self, ip: str) -> str:
-        known = self._networks.get(ip)
-        if known is None:
-            known = network_of(ip)
-            _keep(self._networks, ip, known, CHAINS_KEPT)
-        return known
 
     def _learn(self, line: Line, send: _Send) -> bool:
         """Whether the line says something new of a send that was let through."""
@@ -211,31 +144,6 @@ class Recording:
             self._trusted.pop(send.number, None)
             self.engine.outcome(send.chain.about, SignalKind.DENIED, line.at)
         return True
-
-
-def network_of(ip: str) -> str:
-    """The network an address is counted under: its /24, or /48 for IPv6. Raises BadLine for what is no address."""
-    try:
-        address = ip_address(ip.strip())
-    except ValueError:
-        raise BadLine("`ip` is no address") from None
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is None:
-            return address.packed[:6].hex()
-        address = address.ipv4_mapped
-    return address.packed[:3].hex()
-
-
-def _operator_of(asn: str | int | None, network: str) -> str:
-    """Whose network asks, where the stream says so; else its /16, or /32 for IPv6, as the next best."""
-    if asn is not None:
-        return f"as{asn}"
-    return network[:4] if len(network) == _NET4_HEX else network[:8]
-
-
-def _written(to: str) -> str:
-    plain = to.translate(_FILLING)
-    return f"+{plain[2:]}" if plain.startswith("00") else plain
 
 
 def _decision(identity: str | int, outcome: Outcome) -> Decision:

@@ -153,6 +153,7 @@ class Points(_Part, frozen=True, kw_only=True):
     alarm_max: float = 50.0
     novel: float = 40.0
     novel_unsure: float = 10.0
+    guesses: float = 30.0
     source_blocked: float = 80.0
     source_elevated: float = 15.0
     source_elevated_max: float = 45.0
@@ -170,11 +171,13 @@ class Rules(_Part, frozen=True, kw_only=True, dict=True):
     the expected share an attack leaves: with 0.7 and 0.25 a range nobody has ever used is blocked by its ninth
     unverified send (Bernoulli CUSUM after Reynolds and Stoumbos, 1999). `prior_sends` is the weight of what lies
     above against what was seen. `under_alarm` is the part of its threshold that a full alarm above takes away.
-    `novelty` is the share of users that may come where nobody came before for that to count against a request while
-    something piles up; `novelty_unsure` for it to count a little. `trickle` is the share of blocked sends let through.
+    `guesses` is how many wrong codes for each right one a tenant sees before a request from networks where nobody was
+    verified is held against it. `novelty` is the share of users that may come where nobody came before for that to
+    count against a request while something piles up; `novelty_unsure` for it to count a little. `trickle` is the share
+    of blocked sends let through.
     """
 
-    version: str = "2026-12.1"
+    version: str = "2026-12.2"
     conversion: float = 0.7
     conversion_min: float = 0.02
     attack_share: float = 0.25
@@ -198,6 +201,7 @@ class Rules(_Part, frozen=True, kw_only=True, dict=True):
     points: Points = Points()
     form_ms_min: float = 700.0
     delay_s: float = 4.0
+    guesses: float = 0.5
     novelty: float = 0.02
     novelty_unsure: float = 0.1
     trickle: float = 0.002

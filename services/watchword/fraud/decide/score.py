@@ -8,6 +8,7 @@ from typing import NamedTuple
 from watchword.events.risk_level_set import Reason, RiskLevel, RiskLevelSet
 from watchword.events.verification_assessed import Action
 from watchword.fraud.decide.rules import Rule, Rules
+from watchword.fraud.decide.tenants import GUESSES
 from watchword.fraud.decide.trie import COARSE
 from watchword.kernel.feature import SOURCES, TRIE, Kind
 
@@ -15,6 +16,7 @@ SCORE_MAX = 100
 GATE, FORM = "gate", "form"
 _TRIE = frozenset(each.value for each in TRIE)
 _COARSE = frozenset(each.value for each in COARSE)
+_SECOND = frozenset({Rule.RANGE_NOVEL.value, Rule.ASN_NOVEL.value})
 _SOURCES = frozenset(each.value for each in SOURCES)
 
 Features = Mapping[str, float]
@@ -32,7 +34,8 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What the rules make of a request. `value` runs from 0 to 100; reasons come in order of weight."""
+    """What the rules make of a request. `value` runs from 0 to 100; reasons come in order of weight, those that only
+    say where nobody came before behind those that say what happens."""
 
     value: int
     action: Action
@@ -75,17 +78,21 @@ def parts_of(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) 
 
 def _novel(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) -> list[Part]:
     """While something piles up in the country: a range where nobody was verified, where nearly all users come to
-    ranges in which somebody was."""
-    alarm = levels.get(Kind.COUNTRY)
-    if alarm is None or not any(reason.weight for reason in alarm.reasons):
-        return []
-    found = []
-    if Kind.RANGE not in levels:
-        found.append((Kind.RANGE, Rule.RANGE_NOVEL, _novelty(alarm)))
-    if claims.known_networks and Kind.ASN not in levels and Kind.TENANT in levels:
-        found.append((Kind.ASN, Rule.ASN_NOVEL, _novelty(levels[Kind.TENANT])))
-    points = rules.points
-    return [
+    ranges in which somebody was. While wrong codes pile up at the tenant: networks where nobody was verified."""
+    alarm, tenant = levels.get(Kind.COUNTRY), levels.get(Kind.TENANT)
+    piles_up = alarm is not None and any(reason.weight for reason in alarm.reasons)
+    guesses = _figure(tenant, GUESSES, 0.0)
+    found, parts, points = [], [], rules.points
+    if piles_up and Kind.RANGE not in levels:
+        found.append((Kind.RANGE, Rule.RANGE_NOVEL, _figure(alarm, Rule.NOVELTY, 1.0)))
+    is_guessing = guesses >= rules.guesses
+    if (piles_up or is_guessing) and claims.known_networks and Kind.ASN not in levels:
+        share = _figure(tenant, Rule.NOVELTY, 1.0)
+        found.append((Kind.ASN, Rule.ASN_NOVEL, share))
+        if is_guessing and share <= rules.novelty:
+            code = Rule.GUESS_BUDGET.value
+            parts.append(Part(Kind.TENANT.value, code, guesses, rules.guesses, points.guesses))
+    return parts + [
         Part(
             kind.value,
             code.value,
@@ -98,8 +105,9 @@ def _novel(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) ->
     ]
 
 
-def _novelty(told: RiskLevelSet) -> float:
-    return next((reason.value for reason in told.reasons if reason.code == Rule.NOVELTY), 1.0)
+def _figure(told: RiskLevelSet | None, code: str, otherwise: float) -> float:
+    """What was told under `code`, `otherwise` for nothing."""
+    return next((reason.value for reason in told.reasons if reason.code == code), otherwise) if told else otherwise
 
 
 def features_of(claims: Claims, parts: Iterable[Part]) -> dict[str, float]:
@@ -146,7 +154,7 @@ def score(
         reasons.append(
             Reason(code=part.code, value=part.value, threshold=part.threshold, weight=points, feature=feature)
         )
-    reasons.sort(key=lambda reason: -reason.weight)
+    reasons.sort(key=lambda reason: (reason.code in _SECOND, -reason.weight))
     total = min(sum(reason.weight for reason in reasons), SCORE_MAX)
     return Score(round(total), action_at(total, rules), tuple(reasons))
 
@@ -163,7 +171,7 @@ def action_at(points: float, rules: Rules) -> Action:
 def passes_without(answer: Score, rules: Rules) -> tuple[Reason, ...]:
     """The fewest reasons without which the request would not be blocked; none for one that is not blocked."""
     left, needless = float(sum(reason.weight for reason in answer.reasons)), []
-    for reason in answer.reasons:
+    for reason in sorted(answer.reasons, key=lambda reason: -reason.weight):
         if action_at(left, rules) is not Action.BLOCK:
             break
         needless.append(reason)

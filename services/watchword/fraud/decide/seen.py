@@ -9,7 +9,7 @@ from watchword.events.signal_observed import SignalKind
 from watchword.fraud.decide.node import Node
 
 
-class Seen(msgspec.Struct):
+class Seen(msgspec.Struct, gc=False):
     """What happened, `at_s` seconds since the epoch, to one verification.
 
     `country` is where its number lies; `expected` the share of sends the tenant sees verified and `surge` how many

@@ -81,13 +81,13 @@ def _count(node: Node, seen: Seen, limits: Source, rules: Rules) -> None:
 def _of_source(kind: Kind, node: Node, limits: Source, rules: Rules) -> tuple[list[Finding], bool]:
     threshold = limits.pressure + rules.slack_per_verified * node.verified_fast
     findings = []
+    if node.wrong >= limits.wrong:
+        findings.append(Finding(rules.points.source_blocked, Rule.GUESS_BUDGET, node.wrong, limits.wrong))
     if node.pressure * 2 >= threshold:
         findings.append(_rising(VELOCITY_OF[kind], node.pressure, threshold, rules))
     if limits.numbers_day and len(node.places) >= limits.numbers_day:
         code, blocked = Rule.DEVICE_MANY_NUMBERS, rules.points.source_blocked
         findings.append(Finding(blocked, code, float(len(node.places)), limits.numbers_day))
-    if node.wrong >= limits.wrong:
-        findings.append(Finding(rules.points.source_blocked, Rule.GUESS_BUDGET, node.wrong, limits.wrong))
     if limits.countries and len(node.places) >= limits.countries and node.pressure * 3 >= threshold:
         many = float(len(node.places))
         points = rules.points.source_elevated_max + 10 * (many - limits.countries)

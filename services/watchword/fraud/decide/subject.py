@@ -7,7 +7,8 @@ from watchword.kernel.feature import LEAVES, OF_ALL, Kind, feature_key, trail_of
 
 class Subject(NamedTuple):
     """`features` are looked up; `leaf` is the finest of its digits, `sources` are who asks and for which number.
-    `place` names who asks, as far as the number is concerned."""
+    `place` names who asks, as far as the number is concerned. Each source comes with its place: where it asks, or who
+    asks for a number, which tells one observation of it from many."""
 
     tenant: str
     country: str
@@ -15,14 +16,8 @@ class Subject(NamedTuple):
     leaf: str
     place: str
     number: str
-    sources: tuple[tuple[Kind, str], ...]
+    sources: tuple[tuple[Kind, str, str], ...]
     features: dict[Kind, str]
-
-    def place_of(self, kind: Kind) -> str:
-        """Where a source asks, or who asks for a number: what tells one observation of it from many."""
-        if kind is Kind.NUMBER:
-            return self.place
-        return self.number if kind in (Kind.DEVICE, Kind.ACCOUNT) else self.country
 
 
 def subject(tenant: str, country: str, digits: str, tokens: tuple[str, ...], sources: dict[Kind, str]) -> Subject:
@@ -31,9 +26,13 @@ def subject(tenant: str, country: str, digits: str, tokens: tuple[str, ...], sou
     `sources` are tokens by kind; those that are empty are left out.
     """
     leaf = feature_key(LEAVES[len(tokens)], ".".join((digits, *tokens)), tenant)
-    asking = tuple((kind, feature_key(kind, value, tenant)) for kind, value in sources.items() if value)
+    place, number = sources.get(Kind.DEVICE) or sources.get(Kind.IP_NET) or "", sources.get(Kind.NUMBER, "")
+    places = {Kind.NUMBER: place, Kind.DEVICE: number, Kind.ACCOUNT: number}
+    asking = tuple(
+        (kind, feature_key(kind, value, tenant), places.get(kind, country)) for kind, value in sources.items() if value
+    )
     features = dict(trail_of(leaf, country))
-    features.update(asking)
+    for kind, feature, _ in asking:
+        features[kind] = feature
     features[Kind.TENANT] = feature_key(Kind.TENANT, OF_ALL, tenant)
-    place = sources.get(Kind.DEVICE) or sources.get(Kind.IP_NET) or ""
-    return Subject(tenant, country, LEAVES[len(tokens)], leaf, place, sources.get(Kind.NUMBER, ""), asking, features)
+    return Subject(tenant, country, LEAVES[len(tokens)], leaf, place, number, asking, features)

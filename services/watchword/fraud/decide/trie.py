@@ -18,6 +18,7 @@ from watchword.fraud.decide.node import (
     BASE_WINDOW_MIN_S,
     DAY_LIFE_S,
     DAY_S,
+    FADE_STEP_S,
     FAST_LIFE_S,
     Node,
     base_of,
@@ -47,6 +48,10 @@ _CONCENTRATED = 0.75
 _CONCENTRATED_MIN = 5.0
 _SURGE_RANGE = (0.3, 50.0)
 _SURE_FACTOR = 1.5
+_VERIFIED_AGAIN_S = 3_600.0
+_OF_A_NUMBER = frozenset({SignalKind.SENT, SignalKind.VERIFIED})
+_GUESSED_MIN = 6.0
+_GUESSED_SHARE = 1.0
 
 
 class Excess(NamedTuple):
@@ -68,45 +73,60 @@ def take(leaf: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
         return []
     trail = [(kind, feature, nodes.node(feature)) for kind, feature in trail_of(leaf, seen.country)]
     told: Told = []
-    if seen.kind is SignalKind.REFUSED:
-        for _, feature, node in trail:
-            extended(feature, node, seen.at_s, rules, told)
-        return told
-    if seen.kind is SignalKind.DELIVERED:
-        for _, _, node in trail:
-            node.receipts += 1
-            node.bare = max(node.bare - 1, 0.0)
-        return told
     count = _COUNTS.get(seen.kind)
     if count is not None:
         _along(trail, seen, count, rules, told)
+    elif seen.kind is SignalKind.REFUSED:
+        for _, feature, node in trail:
+            extended(feature, node, seen.at_s, rules, told)
+    else:
+        _note(trail, seen)
     return told
 
 
+def _note(trail: list[tuple[Kind, str, Node]], seen: Seen) -> None:
+    """What bears on no level by itself: a wrong code, a message delivered."""
+    for _, _, node in trail:
+        if seen.kind is SignalKind.WRONG:
+            fade(node, seen.at_s)
+            node.wrong += 1
+        elif seen.kind is SignalKind.DELIVERED:
+            node.receipts += 1
+            node.bare = max(node.bare - 1, 0.0)
+
+
 def _is_asked_again(finest: Node, seen: Seen) -> bool:
-    """Whether a send is for a number that was asked for within the day and not verified: one user without reception
-    is not five numbers. A few numbers are remembered, the newest."""
-    if seen.kind is SignalKind.VERIFIED:
-        finest.places.pop(seen.place, None)
-    if seen.kind is not SignalKind.SENT:
+    """Whether this number was counted already: asked for within the day and not verified, for one user without
+    reception is not five numbers; or verified within the hour, for one phone whose owner types its codes again and
+    again must not make up for the numbers he pumps beside it. A few numbers are remembered, the newest; a moment below
+    0 is that of a verified code."""
+    if seen.kind not in _OF_A_NUMBER:
         return False
-    before_s = finest.places.pop(seen.place, None)
-    if before_s is None and len(finest.places) >= _NUMBERS_KEPT:
-        del finest.places[next(iter(finest.places))]
-    finest.places[seen.place] = seen.at_s
-    return before_s is not None and seen.at_s - before_s < DAY_S
+    places, is_send = finest.places, seen.kind is SignalKind.SENT
+    before_s = places.pop(seen.place, None)
+    if before_s is None and len(places) >= _NUMBERS_KEPT:
+        del places[next(iter(places))]
+    was_verified = before_s is not None and before_s < 0 and seen.at_s + before_s < _VERIFIED_AGAIN_S
+    if was_verified and before_s is not None:
+        places[seen.place] = before_s
+        return True
+    places[seen.place] = seen.at_s if is_send else -seen.at_s
+    return is_send and before_s is not None and 0 <= seen.at_s - before_s < DAY_S and before_s > 0
 
 
 def _along(trail: list[tuple[Kind, str, Node]], seen: Seen, count: "Count", rules: Rules, told: Told) -> None:
     """Count an observation down the trail, and look at every node that may be worth it."""
     top = trail[0][2]
-    above, alarm, attack_share = seen.expected or rules.conversion, 0.0, rules.attack_share
+    above, alarm, attack_share, at_s = seen.expected or rules.conversion, 0.0, rules.attack_share, seen.at_s
     pile_ups, prior, least = rules.pile_ups, rules.prior_sends, rules.conversion_min
     for kind, feature, node in trail:
-        fade(node, seen.at_s)
+        if at_s - node.faded_s >= FADE_STEP_S:
+            fade(node, at_s)
+        elif at_s > node.at_s:
+            node.at_s = at_s
         limits = pile_ups[kind]
         expected = above = conversion(node, above, prior, least)
-        if node.fast >= _CONCENTRATED_MIN and kind not in COARSE and node.fast >= _CONCENTRATED * top.fast:
+        if node.fast >= _CONCENTRATED_MIN and node.fast >= _CONCENTRATED * top.fast and kind not in COARSE:
             expected = max(above, rules.conversion)
         step = log((1 - expected * attack_share) / (1 - expected))
         worth_a_look = count(node, step, seen, limits, rules)
@@ -142,6 +162,7 @@ def _verified(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules)
     node.verified_day += 1
     node.pressure = max(node.pressure - step + log(rules.attack_share), 0.0)
     node.bare += 1
+    node.wrong = max(node.wrong - 1, 0.0)
     if seen.delay_s >= 0:
         learn_delay(node, seen.delay_s, limits.delays)
     return node.verified_fast >= faked.VERIFIED_MIN and limits.surprise_min > 0
@@ -226,10 +247,7 @@ def _findings(
 
 
 def _piled_up(kind: Kind, node: Node, excess: Excess, threshold: float, rules: Rules) -> Finding:
-    limits, points = rules.pile_ups[kind], rules.points
-    code = {Kind.COUNTRY: Rule.COUNTRY_UNVERIFIED_PILEUP, Kind.ROW: Rule.SEQUENTIAL_SUFFIX}.get(
-        kind, Rule.RANGE_UNVERIFIED_PILEUP
-    )
+    limits, points, code = rules.pile_ups[kind], rules.points, _named(kind, node)
     part = node.pressure / threshold
     if part >= 1 and excess.share >= limits.share and (kind not in COARSE or _unproven(node, excess)):
         return Finding(points.trie_blocked, code, node.pressure, threshold)
@@ -242,6 +260,15 @@ def _piled_up(kind: Kind, node: Node, excess: Excess, threshold: float, rules: R
     rising = min((part - 0.5) * 2, 1.0) * excess.share
     scored = points.trie_elevated + (points.trie_elevated_max - points.trie_elevated) * rising
     return Finding(scored, code, node.pressure, threshold)
+
+
+def _named(kind: Kind, node: Node) -> Rule:
+    """What the pile-up of a node is called. Who pumps types no codes; who guesses types wrong ones."""
+    if node.wrong >= max(_GUESSED_MIN, _GUESSED_SHARE * (node.fast - node.verified_fast)):
+        return Rule.GUESS_BUDGET
+    if kind is Kind.COUNTRY:
+        return Rule.COUNTRY_UNVERIFIED_PILEUP
+    return Rule.SEQUENTIAL_SUFFIX if kind is Kind.ROW else Rule.RANGE_UNVERIFIED_PILEUP
 
 
 def _unproven(node: Node, excess: Excess) -> bool:
