@@ -57,6 +57,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.skip(reason=kafka.ON_THE_WHEEL))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A stack ends with the last test that may use it."""
+    if sharing.share_of(item.nodeid) == sharing.STACKS_SHARE:
+        from tests.support import stack as stacks
+
+        stacks.end_before(nextitem.nodeid if nextitem else "")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
     """What a process of a shared run ran on is told by the one that sums up."""
@@ -154,7 +163,7 @@ async def stack(request: pytest.FixtureRequest, servers_directory: Path) -> "Asy
 
     kind: Kind = request.config.getoption("--kafka")
     plan = Plan(servers_directory / "stories", kafka=kind, configuration=STORIES)
-    async with stacks.running(plan) as running:
+    async with stacks.lasting(plan, "tests/journeys", "tests/attacks") as running:
         yield running
 
 

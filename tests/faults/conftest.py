@@ -13,7 +13,7 @@ from watchword.local.stack import Plan, Stack
 CONFIGURATION = Path(__file__).parents[1] / "support" / "stories.toml"
 
 
-@pytest_asyncio.fixture(scope="package")
+@pytest_asyncio.fixture(scope="session")
 async def stack(servers_directory: Path) -> AsyncIterator[Stack]:
     """Everything, with servers of its own; what a death left behind is swept soon."""
     plan = Plan(
@@ -22,11 +22,11 @@ async def stack(servers_directory: Path) -> AsyncIterator[Stack]:
         configuration=CONFIGURATION,
         environment={"WATCHWORD_TIMERS_SWEEP_AFTER_S": "1"},
     )
-    async with stacks.running(plan) as running:
+    async with stacks.lasting(plan, "tests/faults") as running:
         yield running
 
 
-@pytest_asyncio.fixture(scope="package")
+@pytest_asyncio.fixture(scope="session")
 async def platform(stack: Stack) -> AsyncIterator[Platform]:
     """The tenant `demo`; the blind accounts are told where their receipts belong."""
     async with platform_of(stack) as made:

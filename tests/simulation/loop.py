@@ -10,6 +10,7 @@ import contextvars
 import heapq
 import itertools
 import random
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterator
@@ -226,7 +227,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._running = True
         outer = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
-        monotonic, time.monotonic = time.monotonic, self.time
+        ours, monotonic = threading.get_ident(), time.monotonic
+        time.monotonic = lambda: self.time() if threading.get_ident() == ours else monotonic()
         try:
             yield
         finally:

@@ -8,6 +8,7 @@ last file to begin should not be the longest.
 from xdist.scheduler import LoadScopeScheduling
 
 STACKS = ("tests/faults", "tests/journeys", "tests/attacks", "tests/guide")
+STACKS_SHARE = "stacks"
 _LONGEST_FIRST = (
     "tests/faults",
     "tests/journeys",
@@ -31,7 +32,7 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist is seen as unt
 def share_of(nodeid: str) -> str:
     """The tests that must run in the same process have this in common."""
     path = nodeid.partition("::")[0]
-    return "stacks" if path.startswith(STACKS) else path
+    return STACKS_SHARE if path.startswith(STACKS) else path
 
 
 def order_of(nodeid: str) -> int:

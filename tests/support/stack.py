@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,10 +13,39 @@ from watchword.local.ports import LOOPBACK
 from watchword.local.stack import LOOK_EVERY_S, Child, Plan, Stack
 from watchword.operations.pages import read_pages
 
+_lasting: dict[tuple[str, ...], Callable[[], None]] = {}
+
 
 @asynccontextmanager
 async def running(plan: Plan) -> AsyncIterator[Stack]:
     """A stack whose ended workers are started again, as `watchword up` does, until the context ends."""
+    stack, end = await asyncio.to_thread(_begin, plan)
+    try:
+        yield stack
+    finally:
+        await asyncio.to_thread(end)
+
+
+@asynccontextmanager
+async def lasting(plan: Plan, *folders: str) -> AsyncIterator[Stack]:
+    """A stack for every test below `folders`. It ends with the last of them, not with the run: doing nothing, it takes
+    a fifth of a core from those that come after."""
+    stack, end = await asyncio.to_thread(_begin, plan)
+    _lasting[folders] = end
+    try:
+        yield stack
+    finally:
+        await asyncio.to_thread(_lasting.pop(folders, lambda: None))
+
+
+def end_before(nodeid: str) -> None:
+    """End the stacks that the test which comes next has no use for; "" is the end of the run."""
+    for folders in [each for each in _lasting if not nodeid.startswith(each)]:
+        _lasting.pop(folders)()
+
+
+def _begin(plan: Plan) -> tuple[Stack, Callable[[], None]]:
+    """A stack that is watched, and what ends it."""
     stack = Stack(plan)
     over = threading.Event()
 
@@ -25,15 +54,19 @@ async def running(plan: Plan) -> AsyncIterator[Stack]:
             stack.watch()
 
     watcher = threading.Thread(target=watch, name="stack-watch")
-    try:
-        await asyncio.to_thread(stack.start)
-        watcher.start()
-        yield stack
-    finally:
+
+    def end() -> None:
         over.set()
-        if watcher.is_alive():
-            await asyncio.to_thread(watcher.join)
-        await asyncio.to_thread(stack.stop)
+        watcher.join()
+        stack.stop()
+
+    try:
+        stack.start()
+    except BaseException:
+        stack.stop()
+        raise
+    watcher.start()
+    return stack, end
 
 
 async def rows(stack: Stack, query: str, *arguments: Any) -> list[asyncpg.Record]:
