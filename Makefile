@@ -58,6 +58,7 @@ soak: setup ## half load for MINUTES=30 at RATE=30: memory, descriptors, tasks a
 
 overload: setup ## ten times RATE=20: a code in time or a no at once, and well again within ten seconds
 	$(BIN)/python -m tests.chaos.overload --rate $(or $(RATE),20) $(ARGS)
+
 attacks: setup ## every attack on the running system, in the long form; options as for test
 	$(BIN)/pytest -q -m "not interop" tests/attacks $(ARGS)
 

@@ -5,6 +5,7 @@ library's fork server imports once; what it forks is a process like any other, w
 end. It ends with us, and its children with it.
 """
 
+import atexit
 import multiprocessing
 import os
 import runpy
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -63,11 +65,20 @@ def begin(life: Callable[..., None], *arguments: Any) -> Forked:
     """A child that has imported what our commands and workers need, and lives `life(*arguments)`. Raises OSError."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([f"{__package__}.preload"])
+    atexit.unregister(_end)
+    atexit.register(_end)  # runs before whatever was registered earlier
     with _LOOKING:
         # A daemon is one that does not keep us from ending when it is left running.
         process = context.Process(target=life, args=arguments, daemon=True)
         process.start()
     return Forked(process)
+
+
+def _end() -> None:
+    """The fork server and its tracker end before we do, and are waited for. They would end by themselves, but after us,
+    and whoever looks then finds something left. There is no public way to ask for it."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
 
 
 def inherit_nothing() -> None:
