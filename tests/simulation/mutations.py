@@ -17,7 +17,6 @@ from watchword.dispatch.feed import Feed
 from watchword.dispatch.inflight import Watermark
 from watchword.intake.limits import Buckets
 from watchword.runtime import outbox
-from watchword.runtime.kafka import Reader
 from watchword.runtime.loop import Loop
 from watchword.runtime.telling import Teller
 
@@ -221,15 +220,3 @@ def committed_when_read(world: World) -> Off:
 def passed_over(world: World) -> Off:
     """What the database could not take is not read again."""
     return _replaced(Loop, _hold_from=lambda self, records, pause_s: None)
-
-
-def dropped_after_a_rest(world: World) -> Off:
-    """What was read after a rest is dropped with what was read before it."""
-    poll = Reader.poll
-
-    async def polling(self: Any, **options: Any) -> Any:
-        before = self.epoch
-        records = await poll(self, **options)
-        return records if before == self.epoch else []
-
-    return _replaced(Reader, poll=polling)
