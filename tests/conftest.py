@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from tests.support import kafka, leaks, loopback, postgres, sharing
 from tests.support.metrics_page import NEEDS_PROMTOOL
@@ -27,6 +28,17 @@ if TYPE_CHECKING:
     from watchword.local.stack import Stack
 
 loopback.refuse_outside_hosts()
+
+# Workers that a test runs in its own process log as nobody told them to. structlog's own choice draws every traceback
+# with the values of every frame: ten seconds in which the loop stands still and connections are given up.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 STORIES = Path(__file__).parent / "support" / "stories.toml"
 _MEMORY = Path("/dev/shm")

@@ -62,10 +62,12 @@ async def _applied(stack: Stack) -> dict[str, str]:
 
 
 async def _known(aims: Aims) -> bool:
-    """Whether every worker has taken the configuration up."""
-    told = [await each.status(NOBODY) for each in (aims.prey, aims.rival, aims.narrow, aims.warded)]
+    """Whether every worker with a door has taken the configuration up: intake, checks and receipts, each by itself."""
+    tenants = (aims.prey, aims.rival, aims.narrow, aims.warded)
+    told = [await each.status(NOBODY) for each in tenants]
+    told += [await each.send("POST", f"/v1/verifications/{NOBODY}/check", {"code": "000000"}) for each in tenants]
     refused = await aims.prey.receipt("west", b"{}")
-    return [each.status for each in (*told, refused)] == [404, 404, 404, 404, 403]
+    return [each.status for each in (*told, refused)] == [404] * 2 * len(tenants) + [403]
 
 
 @pytest_asyncio.fixture

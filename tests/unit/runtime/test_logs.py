@@ -16,12 +16,12 @@ from watchword.runtime import logs
 @pytest.fixture
 def out() -> Iterator[io.StringIO]:
     root = logging.getLogger()
-    before = (list(root.handlers), root.level)
+    before = (list(root.handlers), root.level, structlog.get_config())
     stream = io.StringIO()
     logs.configure(style="json", worker="codes", stream=stream)
     yield stream
-    root.handlers, root.level = before
-    structlog.reset_defaults()
+    root.handlers, root.level, told = before
+    structlog.configure(**told)
 
 
 def lines(out: io.StringIO) -> list[dict[str, Any]]:
@@ -90,12 +90,12 @@ def test_the_same_error_is_told_once_and_counted() -> None:
 
 def test_on_a_terminal_lines_are_for_people_and_still_redacted() -> None:
     root = logging.getLogger()
-    before = (list(root.handlers), root.level)
+    before = (list(root.handlers), root.level, structlog.get_config())
     stream = io.StringIO()
     logs.configure(style="console", stream=stream)
     structlog.get_logger("fresh").warning("x.tried", said="code 493021")
-    root.handlers, root.level = before
-    structlog.reset_defaults()
+    root.handlers, root.level, told = before
+    structlog.configure(**told)
     assert "x.tried" in stream.getvalue() and "493021" not in stream.getvalue()
     with pytest.raises(json.JSONDecodeError):
         json.loads(stream.getvalue())
