@@ -37,6 +37,7 @@ log = structlog.get_logger()
 
 READS: Final = (DISPATCH, *(topic for _, topic in RETRY_TIERS_S))
 POLL_WAIT_S: Final = 0.2
+FETCH_WAIT_MS: Final = 100  # a partition held for a retry goes on this close to its time
 POLL_RECORDS_MAX: Final = 300
 COMMIT_EVERY_S: Final = 0.2
 AWAY_PAUSE_S: Final = 0.5
@@ -76,7 +77,7 @@ class Feed:
         metrics: RuntimeMetrics,
         turning: Check,
     ) -> None:
-        self._reader = reader(READS, group="dispatch", on_revoked=self._drained)
+        self._reader = reader(READS, group="dispatch", on_revoked=self._drained, fetch_wait_ms=FETCH_WAIT_MS)
         self._store = store
         self._ledger = ledger
         self._sender = sender

@@ -31,7 +31,9 @@ COMMIT_DEADLINE_S = 5.0
 SESSION_TIMEOUT_MS = 12_000
 HEARTBEAT_INTERVAL_MS = 3_000
 DRAIN_DEADLINE_S = 15.0
-FETCH_WAIT_MS = 100
+# How long a broker keeps a fetch that finds nothing: not how long a record waits, for the first one ends it. Only a
+# partition that was held meanwhile waits for its end, so whoever holds partitions for a time asks more often.
+FETCH_WAIT_MS = 500
 # While records wait to be taken the consumer fetches no others; these are asked for once the first are out.
 TOP_UP_MS = 5
 
@@ -114,6 +116,7 @@ class Reader:
         member: str,
         on_revoked: Callable[[], Awaitable[None]],
         metrics: RuntimeMetrics | None = None,
+        fetch_wait_ms: int = FETCH_WAIT_MS,
         consumer: Callable[..., Any] = AIOKafkaConsumer,
     ) -> None:
         """`consumer` makes the client, with aiokafka's options."""
@@ -135,7 +138,7 @@ class Reader:
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=HEARTBEAT_INTERVAL_MS,
             rebalance_timeout_ms=int((DRAIN_DEADLINE_S + 5) * 1000),
-            fetch_max_wait_ms=FETCH_WAIT_MS,
+            fetch_max_wait_ms=fetch_wait_ms,
             max_partition_fetch_bytes=256 * 1024,
             request_timeout_ms=20_000,
         )

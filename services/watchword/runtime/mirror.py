@@ -21,7 +21,7 @@ from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
 from watchword.kernel.feature import LIFTED, Kind, feature_key, kind_of, trail_of
 from watchword.runtime.clock import Clock
 from watchword.runtime.health import Check
-from watchword.runtime.kafka import STOP_DEADLINE_S, Cluster, stop_quietly
+from watchword.runtime.kafka import FETCH_WAIT_MS, STOP_DEADLINE_S, Cluster, stop_quietly
 
 log = structlog.get_logger()
 
@@ -163,7 +163,7 @@ class LevelMirror:
                 group_id=None,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                fetch_max_wait_ms=100,
+                fetch_max_wait_ms=FETCH_WAIT_MS,
             )
             try:
                 async with asyncio.timeout(CATCH_UP_WITHIN_S):
