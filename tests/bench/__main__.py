@@ -169,7 +169,7 @@ def main() -> None:
     plan = Plan(
         directory=directory,
         kafka=options.kafka,
-        tuning=Tuning.STEADY,
+        tuning=Tuning.QUICK,
         forked=options.quick,  # what is forked shares memory with its parent: quick to begin, and no figure
         configuration=CONFIGURATION,
     )

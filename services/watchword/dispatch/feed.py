@@ -173,6 +173,7 @@ class Feed:
             if records and epoch == self._reader.epoch:
                 self._renew(epoch)
                 await self._take(records)
+                self._pace.end()
             elif not self._held:
                 self._check.ok()
 

@@ -112,6 +112,7 @@ class Inbox:
                     continue
                 self._in_hand = records
                 await self._turn(records)
+                self._pace.end()
                 self._in_hand = ()
 
     def _left(self) -> list[Unfinished]:

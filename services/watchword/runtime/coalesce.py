@@ -92,6 +92,7 @@ class Coalescer(Generic[T, R]):
             batch = self._take()
             if batch:
                 await self._answer(batch)
+                self._pace.end()
 
     def _take(self) -> list[_Waiting[T, R]]:
         """The oldest items that may share a batch; the others keep their place in line."""

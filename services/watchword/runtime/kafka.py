@@ -163,7 +163,7 @@ class Reader:
         if not records:
             return records
         rest_s = pace.rest_s()
-        if rest_s:
+        if rest_s and len(records) < records_max:
             await asyncio.sleep(rest_s)
             further = await self._fetched(records_max - len(records), TOP_UP_MS)
             # These are of the present assignment, and nobody would read them again; the first ones may not be.

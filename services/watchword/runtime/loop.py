@@ -175,6 +175,7 @@ class Loop(Generic[F]):
                     continue
                 self._in_hand = records
                 await self._turn(records)
+                self._pace.end()
                 self._in_hand = ()
                 if not records or self._finished.is_due:
                     await self._finished.commit()

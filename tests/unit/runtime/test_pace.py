@@ -1,6 +1,8 @@
 """Turns keep their distance, and a lone one waits for nothing."""
 
-from watchword.runtime.pace import Pace
+import pytest
+
+from watchword.runtime.pace import SPREAD, Pace
 
 
 class Hands:
@@ -37,3 +39,39 @@ def test_without_a_distance_turns_follow_each_other_at_once() -> None:
     pace = Pace(0.0, monotonic=Hands())
     pace.begin()
     assert pace.rest_s() == 0.0
+
+
+def test_on_a_busy_machine_the_next_turn_comes_later_by_as_much_as_this_one_took() -> None:
+    clock = Hands()
+    pace = Pace(0.02, monotonic=clock)
+    pace.begin()
+    clock.at_s += 0.04
+    pace.end()
+    assert pace.rest_s() == pytest.approx(SPREAD * 0.04 - 0.04)
+
+
+def test_a_quick_turn_keeps_the_distance_and_no_more() -> None:
+    clock = Hands()
+    pace = Pace(0.02, monotonic=clock)
+    pace.begin()
+    clock.at_s += 0.002
+    pace.end()
+    assert pace.rest_s() == pytest.approx(0.018)
+
+
+def test_after_a_turn_that_stood_still_the_next_one_does_not_wait_as_long() -> None:
+    clock = Hands()
+    pace = Pace(0.02, monotonic=clock)
+    pace.begin()
+    clock.at_s += 10.0
+    pace.end()
+    assert pace.rest_s() == 0.0
+
+
+def test_a_turn_longer_than_every_rest_is_followed_at_once() -> None:
+    clock = Hands()
+    pace = Pace(0.5, monotonic=clock)
+    pace.begin()
+    clock.at_s += 0.3
+    pace.end()
+    assert pace.rest_s() == pytest.approx(0.2), "its own distance is longer than any rest that is added"
