@@ -6,6 +6,7 @@ Headers name the event, so a reader can shed, skip or route a record without dec
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 import msgspec
@@ -58,6 +59,7 @@ def encode(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
+@lru_cache(maxsize=1_024)  # the events of a batch share theirs, and those of a verification its deadline
 def instant(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds and a "Z"."""
     told = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
@@ -72,7 +74,7 @@ def headers(event: type[Event], envelope: Envelope) -> list[tuple[str, bytes]]:
         ("ce_source", envelope.source.encode()),
         ("ce_type", envelope.type.encode()),
         ("ce_time", instant(envelope.time).encode()),
-        ("ce_dataschema", schema_of(event).encode()),
+        _schema_header(event),
         ("content-type", CONTENT_TYPE),
     ]
     optional = (
@@ -85,8 +87,13 @@ def headers(event: type[Event], envelope: Envelope) -> list[tuple[str, bytes]]:
         ("ce_partitionkey", envelope.partition_key),
         ("traceparent", envelope.traceparent),
     )
-    told.extend((name, value.encode()) for name, value in optional if value)
+    told += [(name, value.encode()) for name, value in optional if value]
     return told
+
+
+@lru_cache(maxsize=128)
+def _schema_header(event: type[Event]) -> tuple[str, bytes]:
+    return "ce_dataschema", schema_of(event).encode()
 
 
 def type_in(received: Iterable[tuple[str, bytes]]) -> str:
@@ -104,7 +111,10 @@ def type_in(received: Iterable[tuple[str, bytes]]) -> str:
 def read(received: Iterable[tuple[str, bytes]]) -> Envelope:
     """The attributes in a record's headers. Raises ValueError, saying which one, if a required one is missing or
     one cannot be read; the last of repeated headers counts, and headers of others are not looked at."""
-    told = {name: _text(name, value) for name, value in received if name in _READ and value is not None}
+    try:
+        told = {name: value.decode() for name, value in received if name in _READ and value is not None}
+    except UnicodeDecodeError:
+        told = {name: _text(name, value) for name, value in received if name in _READ and value is not None}
     missing = [name for name in ("ce_specversion", "ce_id", "ce_source", "ce_type") if not told.get(name)]
     if missing:
         raise ValueError(f"missing header {', '.join(missing)}")

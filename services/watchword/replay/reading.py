@@ -14,10 +14,10 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from watchword.kernel.instant import to_us
 from watchword.runtime.kafka import Cluster, stop_quietly
+from watchword.runtime.partitioning import partition_of
 
 POLL_MS = 500
 RECORDS_PER_POLL_MAX = 5_000
@@ -203,9 +203,8 @@ class Log:
 
 
 def _of_key(key: str, numbers: Sequence[int]) -> int:
-    """The partition in which our producers put `key`: Kafka's murmur2, as every producer of the pipeline does."""
-    hashed: int = murmur2(key.encode()) & 0x7FFFFFFF
-    return numbers[hashed % len(numbers)]
+    """The partition in which our producers put `key`."""
+    return numbers[partition_of(key.encode(), len(numbers))]
 
 
 READ_ERRORS = (KafkaError, Silent, OSError)

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from watchword.runtime.kafka import STOP_DEADLINE_S, Cluster, stop_quietly
+from watchword.runtime.partitioning import partitioner
 
 PUBLISH_DEADLINE_S = 10.0
 
@@ -150,6 +151,7 @@ class Publisher:
                     enable_idempotence=True,
                     max_batch_size=256 * 1024,
                     compression_type="lz4",
+                    partitioner=partitioner,
                     request_timeout_ms=5_000,
                 )
                 try:
