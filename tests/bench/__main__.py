@@ -28,7 +28,7 @@ from tests.bench.load import Platform
 from tests.bench.measuring import Bench, Lengths
 from watchword.audit.gather import LedgerError
 from watchword.local.auditing import audited, in_words
-from watchword.local.kafka import Kind, Tuning
+from watchword.local.kafka import Kind
 from watchword.local.process import LocalServerError
 from watchword.local.stack import Plan, Stack
 from watchword.replay.fold import TooMany
@@ -169,7 +169,6 @@ def main() -> None:
     plan = Plan(
         directory=directory,
         kafka=options.kafka,
-        tuning=Tuning.QUICK,
         forked=options.quick,  # what is forked shares memory with its parent: quick to begin, and no figure
         configuration=CONFIGURATION,
     )

@@ -24,7 +24,7 @@ from tests.bench.figures import Seen, quantile
 from tests.bench.load import Platform
 from tests.support.stack import at_rest, rows, values_of
 from watchword.local.auditing import audited, in_words
-from watchword.local.kafka import Kind, Tuning
+from watchword.local.kafka import Kind
 from watchword.local.process import LocalServerError
 from watchword.local.stack import Plan, Stack
 
@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--kafka", type=Kind, default=Kind.APACHE, choices=list(Kind))
     options = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="watchword-scale-"))
-    plan = Plan(directory=directory, kafka=options.kafka, tuning=Tuning.STEADY, configuration=CONFIGURATION)
+    plan = Plan(directory=directory, kafka=options.kafka, configuration=CONFIGURATION)
     stack = Stack(plan, say=say)
     try:
         stack.start()

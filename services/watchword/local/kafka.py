@@ -34,13 +34,6 @@ class Kind(StrEnum):
     WHEEL = "wheel"
 
 
-class Tuning(StrEnum):
-    """What Java optimises for: a start in half the time, or the lowest CPU per message after a minute."""
-
-    QUICK = "quick"
-    STEADY = "steady"
-
-
 @dataclass(frozen=True, slots=True)
 class Guard:
     """A second listener of Apache Kafka that asks who is there: SCRAM-SHA-512, and access rules that refuse what
@@ -131,7 +124,6 @@ def start(
     directory: Path,
     *,
     prefer: Kind = Kind.AUTO,
-    tuning: Tuning = Tuning.QUICK,
     guard: Guard | None = None,
     advertised_port: int = 0,
 ) -> Broker:
@@ -144,15 +136,15 @@ def start(
     """
     directory.mkdir(parents=True, exist_ok=True)
     if guard is not None or advertised_port:
-        return Broker(_apache(directory, _java_or_error(), tuning, guard, advertised_port))
+        return Broker(_apache(directory, _java_or_error(), guard, advertised_port))
     match prefer:
         case Kind.WHEEL:
             return Broker(_wheel(directory))
         case Kind.APACHE:
-            return Broker(_apache(directory, _java_or_error(), tuning))
+            return Broker(_apache(directory, _java_or_error()))
         case Kind.AUTO:
             java = _java_if_usable()
-            return Broker(_apache(directory, java, tuning) if java else _wheel(directory))
+            return Broker(_apache(directory, java) if java else _wheel(directory))
 
 
 def can_run_apache() -> bool:
@@ -214,13 +206,12 @@ super.users=User:ANONYMOUS
 """
 
 
-_FLAGS = ("-Xms256m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true")
+# Java's second compiler would take more of two cores, for minutes, than it gives back.
 _QUICK = "-XX:TieredStopAtLevel=1"
+_FLAGS = ("-Xms256m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true", _QUICK)
 
 
-def _apache(
-    directory: Path, java: Java, tuning: Tuning, guard: Guard | None = None, advertised_port: int = 0
-) -> _Recipe:
+def _apache(directory: Path, java: Java, guard: Guard | None = None, advertised_port: int = 0) -> _Recipe:
     """Apache Kafka as one KRaft node. Of properties that stand twice the later one holds.
 
     Java's first clean exit leaves an archive of Kafka's classes in the cache; that exit takes four seconds more,
@@ -237,7 +228,7 @@ def _apache(
 
     def program() -> Program:
         archived = f"SharedArchiveFile={archive}" if archive.exists() else f"ArchiveClassesAtExit={in_training}"
-        flags = (*_FLAGS, f"-XX:{archived}", *((_QUICK,) if tuning is Tuning.QUICK else ()))
+        flags = (*_FLAGS, f"-XX:{archived}")
         return Program(
             name="Apache Kafka",
             command=(java.path, *flags, "-cp", class_path, "kafka.Kafka", "server.properties"),

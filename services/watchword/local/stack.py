@@ -19,7 +19,7 @@ from string import Template
 
 from watchword.gateways.catalog import ALL
 from watchword.local import kafka, postgres, warm
-from watchword.local.kafka import Broker, Kind, Tuning
+from watchword.local.kafka import Broker, Kind
 from watchword.local.ports import LOOPBACK, free_ports
 from watchword.local.postgres import Database
 from watchword.local.process import LocalServerError, Process, Program
@@ -52,7 +52,6 @@ class Plan:
 
     directory: Path
     kafka: Kind = Kind.AUTO
-    tuning: Tuning = Tuning.QUICK
     forked: bool = True
     http_port: int = 0
     seed: int = 1
@@ -220,7 +219,7 @@ class Stack:
 
     def _start_broker(self) -> None:
         if not self.plan.kafka_address:
-            self._broker = kafka.start(self.plan.directory / "kafka", prefer=self.plan.kafka, tuning=self.plan.tuning)
+            self._broker = kafka.start(self.plan.directory / "kafka", prefer=self.plan.kafka)
             self._say(f"broker: {self._broker.label} on {self._broker.bootstrap}")
 
     def _start_database(self) -> None:
