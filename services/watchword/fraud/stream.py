@@ -32,7 +32,7 @@ STOP_WITHIN_S = 15.0
 ADMIN_WITHIN_S = 20.0
 VISIBLE_PAUSE_S = 0.05
 WATCH_PAUSE_S = 1.0
-STANDSTILL_PAUSE_S = 10.0
+STANDSTILL_PAUSE_S = 4.0
 FRESH_S = 30.0
 SESSION_TIMEOUT_S = 10.0
 HEARTBEAT_S = 3.0
@@ -59,7 +59,7 @@ class JudgeStream:
         self._watch = Turning("judge-watch", self._look, pause_s=WATCH_PAUSE_S)
         self._ours: frozenset[int] = frozenset()
         source = context.cluster.topic_prefix + topics.SIGNALS
-        self._standstill = Standstill(context.cluster, group=self._group, topic=source, ours=lambda: self._ours)
+        self._standstill = Standstill(context.cluster, group=self._group, topic=source, ours=self._followed)
         self._progress = Turning("judge-progress", self._standstill.turn, pause_s=STANDSTILL_PAUSE_S)
         self._directory: TemporaryDirectory[str] | None = None
         self._app: Any = None
@@ -95,6 +95,10 @@ class JudgeStream:
     @property
     def _group(self) -> str:
         return f"{self._cluster.group_prefix}judge"
+
+    def _followed(self) -> frozenset[int]:
+        """The partitions that ought to move: none while partitions change hands or the table is being restored."""
+        return frozenset() if self._app.rebalancing or self._app.in_recovery else self._ours
 
     async def _look(self) -> None:
         if self._app.rebalancing:
