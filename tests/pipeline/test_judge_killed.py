@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import PARTITIONS, Pipeline
 from tests.support.waiting import eventually
 from watchword.events import topics
 from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
@@ -63,6 +64,28 @@ async def levels(stand: Pipeline, wanted: RiskLevel, *, at_least: int = 1) -> li
     return await eventually(told, within_s=45, what=f"{at_least} levels {wanted.value}")
 
 
+@asynccontextmanager
+async def committed(stand: Pipeline) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    """How many signals the judge has not committed yet, whenever asked."""
+    topic = stand.cluster.topic_prefix + topics.SIGNALS
+    partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    consumer = AIOKafkaConsumer(
+        **stand.cluster.options(), group_id=f"{stand.cluster.group_prefix}judge", enable_auto_commit=False
+    )
+    await consumer.start()
+    consumer.assign(partitions)
+
+    async def behind() -> int:
+        ends = await consumer.end_offsets(partitions)
+        reached = [await consumer.committed(each) or 0 for each in partitions]
+        return int(sum(ends.values())) - sum(reached)
+
+    try:
+        yield behind
+    finally:
+        await consumer.stop()
+
+
 async def test_a_judge_that_was_killed_still_knows_what_it_saw(stand: Pipeline) -> None:
     """Nine sends without a code block a range: seven before the kill and two after it, and no repeat is one of them."""
     async with judging(stand) as process:
@@ -78,6 +101,21 @@ async def test_a_judge_that_was_killed_still_knows_what_it_saw(stand: Pipeline) 
         await tell(stand, 7, 8)
         both = await levels(stand, RiskLevel.BLOCKED, at_least=2)
     assert {each.feature for each in both} == {RANGE, MARKER}
+
+
+async def test_a_judge_that_comes_back_to_waiting_signals_has_committed_them_soon(stand: Pipeline) -> None:
+    """Killed before it committed anything: it used to lose sight of what had waited until the next restart."""
+    async with committed(stand) as behind:
+
+        async def caught_up() -> bool:
+            return await behind() == 0
+
+        async with judging(stand):
+            await tell(stand, *range(7))
+            await levels(stand, RiskLevel.ELEVATED)
+        await asyncio.gather(*(tell(stand, number) for number in range(100, 300)))
+        async with judging(stand):
+            await eventually(caught_up, within_s=20, what="everything to be committed")
 
 
 @pytest.mark.parametrize("point", ["judge.weighed", "judge.told"])

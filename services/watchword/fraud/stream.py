@@ -15,6 +15,7 @@ from typing import Any
 import faust
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from faust.transport.drivers.aiokafka import Consumer
 from faust.types.enums import ProcessingGuarantee
 
 from watchword.events import topics
@@ -110,6 +111,7 @@ class JudgeStream:
 
     def _build(self, partitions: int, directory: str) -> Any:
         app = faust.App(self._group, **_options(self._cluster, f"{self._group}-{self._member}", directory))
+        app.transport.Consumer = SureFooted
         prefix, judge = self._cluster.topic_prefix, self._judge
         # Raw: Faust itself would fail on what is not JSON, beyond the reach of any dead topic.
         raw = {"key_serializer": "raw", "value_serializer": "raw", "allow_empty": True}
@@ -139,6 +141,37 @@ class JudgeStream:
         source = self._cluster.topic_prefix + topics.SIGNALS
         self._ours = frozenset(each.partition for each in assigned if each.topic == source)
         self._metrics.assigned.set(len(self._ours), stage=STAGE)
+
+
+class SureFooted(Consumer):  # type: ignore[misc]  # Faust is not typed for us
+    """Faust's consumer, without three ways in which a partition stood still after its table had been restored.
+
+    Faust reads a stream again a moment before it sets it to what was committed. What was read in between comes twice
+    and stands twice among what may be committed, and Faust commits up to the first repetition: one record a turn, a
+    minute for a hundred. If it was committed in between, Faust goes back to the older position, and waits for ever for
+    the records that lie between the two. And where nothing was committed yet it sets no position at all, so that what
+    it had read and put aside while partitions moved never came again.
+    """
+
+    async def perform_seek(self) -> None:
+        """Go to what was committed, or to the beginning."""
+        await super().perform_seek()
+        for each in self.assignment():
+            if self._committed_offset[each] is None and not self._is_changelog_tp(each):
+                await self.seek(each, 0)
+
+    async def seek_to_committed(self) -> Mapping[Any, int | None]:
+        """Go to what the broker knows; answers what is committed by now, which may be later."""
+        known = await super().seek_to_committed()
+        return {each: max(known[each] or 0, self._committed_offset[each] or 0) or known[each] for each in known}
+
+    def _new_offset(self, tp: Any) -> int | None:
+        """What may be committed of a partition, each record counted once."""
+        acked = self._acked[tp]
+        if len(acked) > len(once := set(acked)):
+            acked[:] = sorted(once)
+        told: int | None = super()._new_offset(tp)
+        return told
 
 
 class ChangelogTable:
