@@ -6,11 +6,14 @@ from watchword.events.resend_requested import ResendRequested
 from watchword.events.verification_ended import VerificationEnded
 from watchword.events.verification_refused import VerificationRefused
 from watchword.events.verification_requested import VerificationRequested
+from watchword.intake.admission import Admission
 from watchword.intake.backlog import Backlog
 from watchword.intake.desk import Desk
+from watchword.intake.gate import Gate
 from watchword.intake.inbox import Inbox
 from watchword.intake.listing import Listing
 from watchword.intake.metrics import IntakeMetrics
+from watchword.intake.progress import Progress
 from watchword.intake.reading import Reading
 from watchword.intake.routes import IntakeRoutes
 from watchword.intake.settings import IntakeSettings
@@ -48,7 +51,8 @@ async def build(context: Context) -> list[Service]:
         teller=teller,
         metrics=metrics,
     )
-    backlog = Backlog(pool=context.pool, age_max_s=settings.backlog_max_s, metrics=metrics)
+    progress = Progress(wait_max_s=settings.ahead_max_s)
+    backlog = Backlog(pool=context.pool, age_max_s=settings.backlog_max_s, progress=progress, metrics=metrics)
     mirror = LevelMirror(
         context.cluster,
         member=f"intake-mirror-{context.settings.ordinal}",
@@ -68,7 +72,10 @@ async def build(context: Context) -> list[Service]:
         metrics=metrics,
     )
     outcomes = Outcomes(pool=context.pool, waiting_max=settings.outcomes_waiting_max, metrics=metrics)
-    _mount(context, desk, understanding, outcomes, backlog, metrics)
+    admission = Admission(
+        wait_max_s=settings.wait_max_s, tenant_share=settings.tenant_share, inside_min=2 * settings.batch_max
+    )
+    _mount(context, desk, understanding, outcomes, Gate(admission, backlog, metrics), metrics)
     return [teller, desk, backlog, mirror, inbox, outcomes]
 
 
@@ -77,7 +84,7 @@ def _mount(
     desk: Desk,
     understanding: Understanding,
     outcomes: Outcomes,
-    backlog: Backlog,
+    gate: Gate,
     metrics: IntakeMetrics,
 ) -> None:
     subjects = Subjects(context.keyring)
@@ -86,7 +93,7 @@ def _mount(
         understanding=understanding,
         reading=Reading(pool=context.pool, subjects=subjects),
         outcomes=outcomes,
-        backlog=backlog,
+        gate=gate,
         configuration=context.configuration,
         clock=context.clock,
         metrics=metrics,
