@@ -8,6 +8,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 HALF, FULL = 0.5, 1.0
+FEW = 16  # inside are no line: what they wait for is a moment in which nothing goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,10 @@ class Admitted:
 class Admission:
     """Keeps what is inside to about `wait_max_s` of work.
 
-    While less than half of that is inside, everybody is let in. From there on a tenant that holds more than
-    `tenant_share` of what is inside is refused, so that one that floods leaves room for the others; once it is full,
-    so is everybody. One request of a tenant that has none inside always gets in: it finds out whether things go well
-    again, and no number of other tenants' requests keeps it out.
+    While less than half of that is inside, or only a few are, everybody is let in. From there on a tenant that holds
+    more than `tenant_share` of what is inside is refused, so that one that floods leaves room for the others; once it
+    is full, so is everybody. One request of a tenant that has none inside always gets in: it finds out whether things
+    go well again, and no number of other tenants' requests keeps it out.
     """
 
     def __init__(self, *, wait_max_s: float, tenant_share: float, inside_min: int) -> None:
@@ -65,7 +66,7 @@ class Admission:
 
     def _has_room(self, tenant: str, now_s: float) -> bool:
         held = self._of_tenant[tenant]
-        if not held:
+        if not held or len(self._inside) < FEW:
             return True
         pressure = self.pressure(now_s)
         return pressure < HALF or (pressure < FULL and held <= self._tenant_share * len(self._inside))

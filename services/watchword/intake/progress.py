@@ -13,7 +13,8 @@ from uuid import UUID
 
 FOLLOW_EVERY_S = 0.05
 FOLLOWED_MAX = 400
-SLOW_S = 1.0  # what is tried within this time is in no queue worth the name
+SLOW_S = 1.0  # what is tried within this time is in no line worth the name,
+FEW = 16  # and so are these: they wait for a moment in which nothing goes on
 STANDS_STILL_S = 2.0
 PACE_OVER_S = 4.0
 
@@ -66,9 +67,10 @@ class Progress:
         """How long whoever is accepted now would wait, 0 while nobody waits for long or nothing moves."""
         age_s = now_s - self._followed[0].accepted_s if self._followed else 0.0
         (since_s, was), (at_s, reached) = self._steps[0], self._steps[-1]
-        if age_s < SLOW_S or not self._moves(now_s) or reached == was:
+        ahead = self._accepted - reached
+        if age_s < SLOW_S or ahead <= FEW or not self._moves(now_s) or reached == was:
             return 0.0
-        return (self._accepted - reached) * (at_s - since_s) / (reached - was)
+        return ahead * (at_s - since_s) / (reached - was)
 
     def is_late(self, now_s: float) -> bool:
         """Whether nobody more should be accepted."""

@@ -5,7 +5,7 @@ from collections import deque
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchword.intake.admission import Admission, Admitted
+from watchword.intake.admission import FEW, Admission, Admitted
 
 SHOP, OTHER = "shop", "other"
 
@@ -20,7 +20,7 @@ class Desk:
         self.refused = dict.fromkeys(self.waits_s, 0)
         self._per_s = per_s
         self._line: deque[Admitted] = deque()
-        self._free_at_s = 0.0
+        self.free_at_s = 0.0
 
     def ask(self, tenant: str) -> None:
         admitted = self.admission.enter(tenant, self.now_s)
@@ -31,11 +31,11 @@ class Desk:
 
     def pass_time(self, seconds: float) -> None:
         self.now_s += seconds
-        while self._line and (at_s := max(self._free_at_s, self._line[0].entered_s) + 1 / self._per_s) <= self.now_s:
+        while self._line and (at_s := max(self.free_at_s, self._line[0].entered_s) + 1 / self._per_s) <= self.now_s:
             first = self._line.popleft()
             self.admission.leave(first, at_s)
             self.waits_s[first.tenant].append(at_s - first.entered_s)
-            self._free_at_s = at_s
+            self.free_at_s = at_s
 
     def flood(self, *, per_s: float, seconds: float, also_every_s: float = 0.0) -> None:
         """`per_s` requests of the shop, and one of the other tenant now and then."""
@@ -78,15 +78,21 @@ def test_a_tenant_that_floods_keeps_no_other_tenant_out() -> None:
     assert len(desk.waits_s[OTHER]) >= 95
 
 
-def test_while_nothing_is_decided_one_request_of_a_tenant_waits_and_the_others_hear_no() -> None:
+def test_while_nothing_is_decided_a_few_wait_and_one_of_every_other_tenant_and_the_rest_hear_no() -> None:
     desk = Desk(per_s=0.001)
-    desk.flood(per_s=10, seconds=0.4)
-    desk.pass_time(1.0)
-    held = desk.admission.pressure(desk.now_s)
+    desk.flood(per_s=10, seconds=3)
+    assert desk.refused == {SHOP: 30 - FEW, OTHER: 0}
     for _ in range(5):
-        desk.ask(SHOP)
         desk.ask(OTHER)
-    assert held >= 1 and desk.refused == {SHOP: 5, OTHER: 4}
+    assert desk.refused == {SHOP: 30 - FEW, OTHER: 4}
+
+
+def test_a_moment_in_which_nothing_goes_on_makes_nobody_hear_no_where_little_is_asked() -> None:
+    desk = Desk(per_s=100)
+    desk.pass_time(1.0)
+    desk.free_at_s = 4.0
+    desk.flood(per_s=5, seconds=3)
+    assert desk.refused[SHOP] == 0
 
 
 def test_a_burst_is_let_in_up_to_what_may_share_a_batch_before_anything_is_known_of_the_pace() -> None:
