@@ -23,10 +23,10 @@ class Admitted:
 class Admission:
     """Keeps what is inside to about `wait_max_s` of work.
 
-    While less than half of that is inside, or only a few are, everybody is let in. From there on a tenant that holds
-    more than `tenant_share` of what is inside is refused, so that one that floods leaves room for the others; once it
-    is full, so is everybody. One request of a tenant that has none inside always gets in: it finds out whether things
-    go well again, and no number of other tenants' requests keeps it out.
+    While less than half of that is inside, everybody is let in. From there on a tenant whose part of what is inside,
+    or was within the last `wait_max_s`, is more than `tenant_share` is refused, so that one that floods leaves room
+    for the others; once it is full, so is everybody. A tenant that had nothing there always gets one in: it finds out
+    whether things go well again, and no number of other tenants' requests keeps it out.
     """
 
     def __init__(self, *, wait_max_s: float, tenant_share: float, inside_min: int) -> None:
@@ -36,14 +36,18 @@ class Admission:
         self._tenant_share = tenant_share
         self._inside_min = inside_min
         self._come = 0
-        self._inside: dict[int, Admitted] = {}
-        self._of_tenant: Counter[str] = Counter()
-        self._left_s: deque[float] = deque()
         self._answered = 0  # the number of the newest request that was answered
+        self._inside: dict[int, Admitted] = {}
+        self._left: deque[tuple[float, str]] = deque()  # within the last `wait_max_s`, with their tenants
+        self._of_tenant: Counter[str] = Counter()  # inside, and left within that time
 
-    def enter(self, tenant: str, now_s: float) -> Admitted | None:
-        """A place inside, None where there is none for this tenant. Whoever gets one must `leave`."""
-        if not self._has_room(tenant, now_s):
+    def enter(self, tenant: str, now_s: float, *, behind: float = 0.0) -> Admitted | None:
+        """A place inside, None where there is none for this tenant. Whoever gets one must `leave`. `behind` is how much
+        of their room those have used that come after the desk, as `pressure` says it of the desk."""
+        self._forget(now_s)
+        pressure, held = max(self.pressure(now_s), behind), self._of_tenant[tenant]
+        is_fair = held <= self._tenant_share * self._of_tenant.total()
+        if held and pressure >= (FULL if is_fair else HALF):
             return None
         self._come += 1
         self._of_tenant[tenant] += 1
@@ -55,21 +59,13 @@ class Admission:
         """A request was answered, or given up."""
         del self._inside[admitted.number]
         self._answered = max(self._answered, admitted.number)
-        self._left_s.append(now_s)
-        self._of_tenant[admitted.tenant] -= 1
-        if not self._of_tenant[admitted.tenant]:
-            del self._of_tenant[admitted.tenant]
+        self._left.append((now_s, admitted.tenant))
 
     def pressure(self, now_s: float) -> float:
         """How much of the room is taken: 0 none, 1 all of it."""
-        return max(self._waited_s(now_s) / self._wait_max_s, len(self._inside) / self._inside_max(now_s))
-
-    def _has_room(self, tenant: str, now_s: float) -> bool:
-        held = self._of_tenant[tenant]
-        if not held or len(self._inside) < FEW:
-            return True
-        pressure = self.pressure(now_s)
-        return pressure < HALF or (pressure < FULL and held <= self._tenant_share * len(self._inside))
+        if len(self._inside) < FEW:
+            return 0.0
+        return max(self._waited_s(now_s) / self._wait_max_s, len(self._inside) / max(self._inside_min, len(self._left)))
 
     def _waited_s(self, now_s: float) -> float:
         """For how long the first has been inside that came after the newest that was answered. Those that were passed
@@ -77,8 +73,9 @@ class Admission:
         first = self._inside.get(self._answered + 1)
         return now_s - first.entered_s if first is not None else 0.0
 
-    def _inside_max(self, now_s: float) -> int:
-        """As many as left within the time that one may wait."""
-        while self._left_s and self._left_s[0] <= now_s - self._wait_max_s:
-            self._left_s.popleft()
-        return max(self._inside_min, len(self._left_s))
+    def _forget(self, now_s: float) -> None:
+        while self._left and self._left[0][0] <= now_s - self._wait_max_s:
+            _, tenant = self._left.popleft()
+            self._of_tenant[tenant] -= 1
+            if not self._of_tenant[tenant]:
+                del self._of_tenant[tenant]

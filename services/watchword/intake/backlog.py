@@ -22,13 +22,12 @@ class Backlog:
         *,
         pool: Pool,
         age_max_s: float,
-        progress: Progress,
         metrics: IntakeMetrics,
         monotonic: Callable[[], float] = monotonic_s,
     ) -> None:
         self._pool = pool
         self._age_max_s = age_max_s
-        self._progress = progress
+        self._progress = Progress()
         self._metrics = metrics
         self._monotonic = monotonic
         self._age_s = 0.0
@@ -45,8 +44,13 @@ class Backlog:
 
     @property
     def is_late(self) -> bool:
-        """Whether the oldest event has waited for too long, or whoever is accepted now would."""
-        return self._age_s > self._age_max_s or self._progress.is_late(self._monotonic())
+        """Whether the oldest event has waited for too long."""
+        return self._age_s > self._age_max_s
+
+    @property
+    def ahead_s(self) -> float:
+        """How long whoever is accepted now would wait until its code is sent, 0 while nobody waits for long."""
+        return self._progress.wait_s(self._monotonic())
 
     def accepted(self, identity: Callable[[], UUID]) -> None:
         """One more was accepted; `identity` is asked if it is followed."""

@@ -22,12 +22,14 @@ class Gate:
         self,
         admission: Admission,
         backlog: Backlog,
-        metrics: IntakeMetrics,
         *,
+        ahead_max_s: float,
+        metrics: IntakeMetrics,
         monotonic: Callable[[], float] = monotonic_s,
     ) -> None:
         self._admission = admission
         self._backlog = backlog
+        self._ahead_max_s = ahead_max_s
         self._metrics = metrics
         self._monotonic = monotonic
 
@@ -35,10 +37,13 @@ class Gate:
     def passage(self, tenant: str) -> Iterator[None]:
         """Hold it while a request of `tenant` is decided. Raises Problem (503, overloaded)."""
         if self._backlog.is_late:
-            raise self._refusal("backlog", RETRY_AFTER_BACKLOG_S)
-        admitted = self._admission.enter(tenant, self._monotonic())
+            raise self._refusal("kafka", RETRY_AFTER_BACKLOG_S)
+        behind = self._backlog.ahead_s / self._ahead_max_s
+        admitted = self._admission.enter(tenant, self._monotonic(), behind=behind)
         if admitted is None:
-            raise self._refusal("desk", RETRY_AFTER_S)
+            raise self._refusal(
+                "workers" if behind > self._admission.pressure(self._monotonic()) else "desk", RETRY_AFTER_S
+            )
         try:
             yield
         finally:

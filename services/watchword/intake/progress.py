@@ -29,10 +29,9 @@ class Followed:
 
 
 class Progress:
-    """Follows what is accepted. Late while whoever is accepted now would wait longer than `wait_max_s`."""
+    """Follows what is accepted."""
 
-    def __init__(self, *, wait_max_s: float) -> None:
-        self._wait_max_s = wait_max_s
+    def __init__(self) -> None:
         self._accepted = 0
         self._followed: deque[Followed] = deque(maxlen=FOLLOWED_MAX)
         self._newest_s = float("-inf")
@@ -71,10 +70,6 @@ class Progress:
         if age_s < SLOW_S or ahead <= FEW or not self._moves(now_s) or reached == was:
             return 0.0
         return ahead * (at_s - since_s) / (reached - was)
-
-    def is_late(self, now_s: float) -> bool:
-        """Whether nobody more should be accepted."""
-        return self.wait_s(now_s) > self._wait_max_s
 
     def _moves(self, now_s: float) -> bool:
         return self._steps[-1][0] > now_s - STANDS_STILL_S

@@ -20,7 +20,7 @@ class IntakeSettings(WorkerSettings):
         2.0, gt=0, le=14, description="Seconds that a request may wait to be decided; who would wait longer hears 503"
     )
     tenant_share: float = Field(
-        0.1, ge=0, le=1, description="Share of what waits that a tenant may hold while more comes than can be decided"
+        0.2, ge=0, le=1, description="Share of what is let in that a tenant may hold while more comes than can be done"
     )
     outcomes_waiting_max: int = Field(
         1_000, ge=0, le=100_000, description="Requests that may wait for an outcome (Prefer: wait); others are not kept"
@@ -29,5 +29,8 @@ class IntakeSettings(WorkerSettings):
         20.0, gt=0, le=600, description="Age in seconds of the oldest unpublished event from which starts are refused"
     )
     ahead_max_s: float = Field(
-        5.0, gt=0, le=600, description="Seconds until a code is sent from which starts are refused, by the present pace"
+        5.0,
+        gt=0,
+        le=600,
+        description="Seconds that a code may wait to be sent, by the present pace; from there on starts are refused",
     )

@@ -13,7 +13,6 @@ from watchword.intake.gate import Gate
 from watchword.intake.inbox import Inbox
 from watchword.intake.listing import Listing
 from watchword.intake.metrics import IntakeMetrics
-from watchword.intake.progress import Progress
 from watchword.intake.reading import Reading
 from watchword.intake.routes import IntakeRoutes
 from watchword.intake.settings import IntakeSettings
@@ -51,8 +50,7 @@ async def build(context: Context) -> list[Service]:
         teller=teller,
         metrics=metrics,
     )
-    progress = Progress(wait_max_s=settings.ahead_max_s)
-    backlog = Backlog(pool=context.pool, age_max_s=settings.backlog_max_s, progress=progress, metrics=metrics)
+    backlog = Backlog(pool=context.pool, age_max_s=settings.backlog_max_s, metrics=metrics)
     mirror = LevelMirror(
         context.cluster,
         member=f"intake-mirror-{context.settings.ordinal}",
@@ -72,11 +70,16 @@ async def build(context: Context) -> list[Service]:
         metrics=metrics,
     )
     outcomes = Outcomes(pool=context.pool, waiting_max=settings.outcomes_waiting_max, metrics=metrics)
+    gate = _gate(settings, backlog, metrics)
+    _mount(context, desk, understanding, outcomes, gate, metrics)
+    return [teller, desk, backlog, mirror, inbox, outcomes]
+
+
+def _gate(settings: IntakeSettings, backlog: Backlog, metrics: IntakeMetrics) -> Gate:
     admission = Admission(
         wait_max_s=settings.wait_max_s, tenant_share=settings.tenant_share, inside_min=2 * settings.batch_max
     )
-    _mount(context, desk, understanding, outcomes, Gate(admission, backlog, metrics), metrics)
-    return [teller, desk, backlog, mirror, inbox, outcomes]
+    return Gate(admission, backlog, ahead_max_s=settings.ahead_max_s, metrics=metrics)
 
 
 def _mount(
