@@ -38,12 +38,10 @@ class Gate:
         """Hold it while a request of `tenant` is decided. Raises Problem (503, overloaded)."""
         if self._backlog.is_late:
             raise self._refusal("kafka", RETRY_AFTER_BACKLOG_S)
-        behind = self._backlog.ahead_s / self._ahead_max_s
-        admitted = self._admission.enter(tenant, self._monotonic(), behind=behind)
+        now_s, behind = self._monotonic(), self._backlog.ahead_s / self._ahead_max_s
+        admitted = self._admission.enter(tenant, now_s, behind=behind)
         if admitted is None:
-            raise self._refusal(
-                "workers" if behind > self._admission.pressure(self._monotonic()) else "desk", RETRY_AFTER_S
-            )
+            raise self._refusal("workers" if behind > self._admission.pressure(now_s) else "desk", RETRY_AFTER_S)
         try:
             yield
         finally:
