@@ -224,7 +224,7 @@ def _say(what: str, rate_per_s: float, flood: Flood) -> None:
     seen = figures(flood)
     words = (f"{what} {rate_per_s:g}/s: {flood.offered_per_s:.0f}/s were asked, answers {seen['answers']}",
              f"accepted p50 {seen['accepted_p50_ms']} ms", f"code p99 {seen['code_p99_s']} s")  # fmt: skip
-    console.print(f"  {', '.join(words)}", highlight=False)
+    console.print(f"  {', '.join(words)}", highlight=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -25,8 +25,7 @@ class Admission:
 
     While less than half of that is inside, everybody is let in. From there on a tenant whose part of what is inside,
     or was within the last `wait_max_s`, is more than `tenant_share` is refused, so that one that floods leaves room
-    for the others; once it is full, so is everybody. A tenant that had nothing there always gets one in: it finds out
-    whether things go well again, and no number of other tenants' requests keeps it out.
+    for the others; once it is full, so is everybody.
     """
 
     def __init__(self, *, wait_max_s: float, tenant_share: float, inside_min: int) -> None:
@@ -45,9 +44,8 @@ class Admission:
         """A place inside, None where there is none for this tenant. Whoever gets one must `leave`. `behind` is how much
         of their room those have used that come after the desk, as `pressure` says it of the desk."""
         self._forget(now_s)
-        pressure, held = max(self.pressure(now_s), behind), self._of_tenant[tenant]
-        is_fair = held <= self._tenant_share * self._of_tenant.total()
-        if held and pressure >= (FULL if is_fair else HALF):
+        is_fair = self._of_tenant[tenant] <= self._tenant_share * self._of_tenant.total()
+        if max(self.pressure(now_s), behind) >= (FULL if is_fair else HALF):
             return None
         self._come += 1
         self._of_tenant[tenant] += 1

@@ -78,13 +78,17 @@ def test_a_tenant_that_floods_keeps_no_other_tenant_out() -> None:
     assert len(desk.waits_s[OTHER]) >= 45
 
 
-def test_while_nothing_is_decided_a_few_wait_and_one_of_every_other_tenant_and_the_rest_hear_no() -> None:
+def test_while_nothing_is_decided_a_few_wait_and_the_rest_hear_no() -> None:
     desk = Desk(per_s=0.001)
     desk.flood(per_s=10, seconds=3)
     assert desk.refused == {SHOP: 30 - FEW, OTHER: 0}
-    for _ in range(5):
-        desk.ask(OTHER)
-    assert desk.refused == {SHOP: 30 - FEW, OTHER: 4}
+
+
+def test_a_flood_of_many_tenants_of_which_none_asks_for_much_is_a_flood() -> None:
+    admission, came = Admission(wait_max_s=1.0, tenant_share=0.2, inside_min=100), 0
+    for number in range(1_000):
+        came += admission.enter(f"tenant-{number}", 0.0) is not None
+    assert came == 100
 
 
 def test_a_moment_in_which_nothing_goes_on_makes_nobody_hear_no_where_little_is_asked() -> None:
@@ -105,7 +109,6 @@ def test_while_the_workers_are_behind_whoever_floods_is_refused_first_and_then_e
         return admitted is not None
 
     assert all(asks(SHOP, behind=0.4) for _ in range(20))
-    assert asks(OTHER, behind=1.5), "it had nothing there"
     assert not asks(SHOP, behind=0.5)
     assert asks(OTHER, behind=0.9)
     assert not asks(OTHER, behind=1.0)
@@ -122,30 +125,25 @@ def test_many_requests_for_one_number_that_wait_for_each_other_keep_nobody_else_
     admission = Admission(wait_max_s=1.0, tenant_share=0.1, inside_min=200)
     for _ in range(50):
         admission.enter(SHOP, 0.0)
-    passing = admission.enter(OTHER, 1.9)
+    passing = admission.enter(OTHER, 0.9)
     assert passing is not None
-    admission.leave(passing, 1.95)
-    assert admission.pressure(2.0) < 0.5, "the oldest waits for its turn, not for the desk"
+    admission.leave(passing, 0.95)
+    assert admission.pressure(1.0) < 0.5, "the oldest waits for its turn, not for the desk"
 
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from([SHOP, OTHER, "third"]), st.booleans(), st.floats(0, 2)), max_size=60))
-def test_whatever_happens_what_is_inside_is_counted_right(steps: list[tuple[str, bool, float]]) -> None:
-    admission, inside, came, now_s = (
-        Admission(wait_max_s=1.0, tenant_share=0.5, inside_min=3),
-        list[Admitted](),
-        set[str](),
-        0.0,
-    )
+def test_whatever_happens_whoever_is_inside_can_leave_and_then_there_is_room(
+    steps: list[tuple[str, bool, float]],
+) -> None:
+    admission, inside, now_s = Admission(wait_max_s=1.0, tenant_share=0.5, inside_min=3), list[Admitted](), 0.0
     for tenant, leaves, passed_s in steps:
         now_s += passed_s
         if leaves and inside:
             admission.leave(inside.pop(0), now_s)
         elif (admitted := admission.enter(tenant, now_s)) is not None:
             inside.append(admitted)
-            came.add(tenant)
-        else:
-            assert tenant in came, "who had nothing there always gets in"
     for admitted in inside:
         admission.leave(admitted, now_s)
     assert admission.pressure(now_s) == 0.0
+    assert admission.enter(SHOP, now_s) is not None
