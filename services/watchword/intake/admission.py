@@ -44,7 +44,8 @@ class Admission:
         """A place inside, None where there is none for this tenant. Whoever gets one must `leave`. `behind` is how much
         of their room those have used that come after the desk, as `pressure` says it of the desk."""
         self._forget(now_s)
-        is_fair = self._of_tenant[tenant] <= self._tenant_share * self._of_tenant.total()
+        lately = len(self._inside) + len(self._left)
+        is_fair = self._of_tenant[tenant] <= self._tenant_share * lately
         if max(self.pressure(now_s), behind) >= (FULL if is_fair else HALF):
             return None
         self._come += 1
