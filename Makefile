@@ -56,7 +56,7 @@ chaos: setup ## everything runs and everything breaks: MINUTES=5 RATE=20 SEED=7,
 soak: setup ## half load for MINUTES=30 at RATE=30: memory, descriptors, tasks and latency stay flat; ARGS="--json"
 	$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),30) --rate $(or $(RATE),30) $(ARGS)
 
-overload: setup ## ten times RATE=20: a code in time or a no at once, and well again within ten seconds
+overload: setup ## ten times what is sustained, looked for from RATE=20 up: a code in time or a no at once; ARGS="--json"
 	$(BIN)/python -m tests.chaos.overload --rate $(or $(RATE),20) $(ARGS)
 
 attacks: setup ## every attack on the running system, in the long form; options as for test

@@ -8,17 +8,12 @@ import argparse
 import asyncio
 import logging
 import random
-import shutil
-import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import orjson
-import uvloop
 from rich.console import Console
 
 from tests.chaos import closing, report
@@ -142,19 +137,11 @@ def main() -> None:
     """Run once and say what came of it."""
     options = arguments()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # that the broker is away is what it is told to be
-    directory = Path(tempfile.mkdtemp(prefix="watchword-chaos-"))
     say(f"seed {options.seed}, {options.rate:g} users/s, {options.minutes:g} minutes")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        told = runner.run(run(options, directory))
-    if options.json:
-        sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
-    else:
-        report.show(Console(), told)
-    if told["kept"] and not options.keep:
-        shutil.rmtree(directory, ignore_errors=True)
-    else:
-        say(f"logs and data: {directory}")
-    sys.exit(0 if told["kept"] else 1)
+    told = report.run_once(
+        "chaos", lambda directory: run(options, directory), keep=lambda kept: options.keep or not kept
+    )
+    report.conclude(told, as_json=options.json, show=report.show)
 
 
 if __name__ == "__main__":

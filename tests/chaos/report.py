@@ -1,12 +1,61 @@
-"""The outcome of a chaos run for a reader at a terminal."""
+"""The outcome of a run for a reader at a terminal, or for a program: chaos, overload and soak end alike."""
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
 
+import orjson
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
 BROKEN_SHOWN = 40
+
+Show = Callable[[Console, Mapping[str, Any]], None]
+
+
+def run_once(
+    name: str, run: Callable[[Path], Coroutine[Any, Any, dict[str, Any]]], *, keep: Callable[[bool], bool] | None = None
+) -> dict[str, Any]:
+    """What `run` answers, run in a directory that is removed afterwards. With `keep` it stays where a run broke off,
+    and where `keep` says so of one whose promises were kept or not; then it is told."""
+    directory = Path(tempfile.mkdtemp(prefix=f"watchword-{name}-"))
+    kept = keep is not None
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            told = runner.run(run(directory))
+        kept = keep is not None and keep(told["kept"])
+    finally:
+        if kept:
+            Console(stderr=True).print(f"  logs and data: {directory}", highlight=False, soft_wrap=True)
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+    return told
+
+
+def conclude(told: Mapping[str, Any], *, as_json: bool, show: Show) -> NoReturn:
+    """Print the outcome, and end: with 0 if its promises were kept, else with 1."""
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        show(Console(), told)
+    sys.exit(0 if told["kept"] else 1)
+
+
+def show_figures(console: Console, told: Mapping[str, Any]) -> None:
+    """One line a figure, and what was broken."""
+    table = Table("figure", "")
+    for name, value in told.items():
+        if name not in ("broken", "kept"):
+            table.add_row(name.replace("_", " "), str(value))
+    console.print(table)
+    for line in told["broken"]:
+        console.print(f"  [bold red]✗[/] {line}", highlight=False)
+    console.print(f"[bold]{'every promise was kept' if told['kept'] else 'PROMISES WERE BROKEN'}[/]")
 
 
 def show(console: Console, told: Mapping[str, Any]) -> None:

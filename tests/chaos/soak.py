@@ -5,24 +5,19 @@ slices of load. Prints a table, or JSON; exits 1 where something is not flat.
 """
 
 import argparse
-import asyncio
-import shutil
 import statistics
-import sys
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import orjson
-import uvloop
 from rich.console import Console
 from rich.table import Table
 
 from tests.bench import processes
 from tests.bench.figures import Seen
 from tests.bench.load import Platform
-from tests.chaos import flatness
+from tests.chaos import flatness, report
 from tests.chaos.flatness import Sample
 from tests.support import stack as stacks
 from watchword.local.kafka import Kind
@@ -84,21 +79,20 @@ def told(samples: list[Sample], options: argparse.Namespace, lost: int) -> dict[
     }
 
 
-def show(told: dict[str, Any]) -> None:
+def show(out: Console, told: Mapping[str, Any]) -> None:
     """The outcome as a table: the first sample after warming up, the last one, and the growth in the last third."""
     table = Table("process", "MiB", "growth, last third", "descriptors", "tasks", title=f"{told['rate_per_s']:g}/s")
     first, last = told["samples"][0], told["samples"][-1]
     for name, growth in told["growth"].items():
         spans = [f"{first[what][name]} → {last[what][name]}" for what in ("rss_mib", "descriptors", "tasks")]
         table.add_row(name, spans[0], f"{growth:+.1%}", *spans[1:])
-    console_out = Console()
-    console_out.print(table)
-    console_out.print(f"connections to the database: {first['connections']} → {last['connections']}")
-    console_out.print(f"median latencies, ms: {first['latency_ms']} → {last['latency_ms']}")
-    console_out.print(f"not approved while their slice lasted: {told['not_approved_in_time']}")
+    out.print(table)
+    out.print(f"connections to the database: {first['connections']} → {last['connections']}")
+    out.print(f"median latencies, ms: {first['latency_ms']} → {last['latency_ms']}")
+    out.print(f"not approved while their slice lasted: {told['not_approved_in_time']}")
     for line in told["unflat"]:
-        console_out.print(f"  [bold red]✗[/] {line}")
-    console_out.print("flat" if told["kept"] else "NOT FLAT")
+        out.print(f"  [bold red]✗[/] {line}")
+    out.print("flat" if told["kept"] else "NOT FLAT")
 
 
 def _say(number: int, seen: Seen, sample: Sample) -> None:
@@ -114,17 +108,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=30.0, help="verifications/s; half of what two cores carry")
     parser.add_argument("--json", action="store_true", help="the outcome as JSON on standard output")
     options = parser.parse_args()
-    directory = Path(tempfile.mkdtemp(prefix="watchword-soak-"))
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            outcome = runner.run(run(options, directory))
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-    if options.json:
-        sys.stdout.buffer.write(orjson.dumps(outcome, option=orjson.OPT_INDENT_2) + b"\n")
-    else:
-        show(outcome)
-    sys.exit(0 if outcome["kept"] else 1)
+    outcome = report.run_once("soak", lambda directory: run(options, directory))
+    report.conclude(outcome, as_json=options.json, show=show)
 
 
 if __name__ == "__main__":

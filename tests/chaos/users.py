@@ -69,10 +69,12 @@ class User:
 
 @dataclass
 class Phone:
-    """What one number received: the texts with their reference and moment, oldest first."""
+    """What one number received: the texts with their reference and moment, oldest first. `came_at` is when the first
+    of them was read here, on the loop's clock."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    came_at: float = 0.0
 
     def code(self) -> str:
         """The code in the newest message, "" without one."""
@@ -102,6 +104,7 @@ class Phones:
         self._seen = told["count"]
         for each in told["messages"]:
             phone = self.of(each["number"])
+            phone.came_at = phone.came_at or asyncio.get_running_loop().time()
             phone.messages.append(each["sms"])
             phone.news.set()
 

@@ -63,7 +63,7 @@ def paths() -> dict[str, Sequence[Route[Any]]]:
         understanding=_NOBODY,
         reading=_NOBODY,
         outcomes=_NOBODY,
-        backlog=_NOBODY,
+        gate=_NOBODY,
         configuration=_NOBODY,
         clock=_NOBODY,
         metrics=_NOBODY,

@@ -7,10 +7,10 @@ from uuid import UUID
 import msgspec
 
 from watchword.intake.answers import Accepted, Counted, Reply
-from watchword.intake.backlog import Backlog
 from watchword.intake.bodies import FeedbackBody, NoBody, SendOtpBody, StartBody, VerificationTold
 from watchword.intake.desk import Desk
 from watchword.intake.feedback import FeedbackTold
+from watchword.intake.gate import Gate
 from watchword.intake.metrics import IntakeMetrics
 from watchword.intake.prefer import applied, wait_s
 from watchword.intake.reading import Reading
@@ -52,7 +52,7 @@ class IntakeRoutes:
         understanding: Understanding,
         reading: Reading,
         outcomes: Outcomes,
-        backlog: Backlog,
+        gate: Gate,
         configuration: ConfigurationWatch,
         clock: Clock,
         metrics: IntakeMetrics,
@@ -61,7 +61,7 @@ class IntakeRoutes:
         self._understanding = understanding
         self._reading = reading
         self._outcomes = outcomes
-        self._backlog = backlog
+        self._gate = gate
         self._configuration = configuration
         self._clock = clock
         self._metrics = metrics
@@ -104,9 +104,11 @@ class IntakeRoutes:
 
     async def resend(self, call: Call[NoBody]) -> Answer:
         """Send a verification's code again. Raises as `start` does."""
-        self._backlog.refuse_if_late()
-        identity = _uuid(call.params["id"])
-        return await self._asked(Resend(self._asker(call, call.params["id"]), identity), call)
+        asked_at = asyncio.get_running_loop().time()
+        with self._gate.passage(call.tenant):
+            identity = _uuid(call.params["id"])
+            answer = answered(await self._desk.ask(Resend(self._asker(call, call.params["id"]), identity)))
+        return await self._waited(answer, call, asked_at)
 
     async def cancel(self, call: Call[NoBody]) -> Answer:
         """End a verification. Raises as `start` does."""
@@ -125,25 +127,29 @@ class IntakeRoutes:
         return Answer(200, told)
 
     async def _start(self, call: Call[Any], body: StartBody) -> Answer:
-        self._backlog.refuse_if_late()
+        asked_at = asyncio.get_running_loop().time()
+        with self._gate.passage(call.tenant):
+            answer = answered(await self._desk.ask(self._understood(call, body)))
+        if answer.headers.keys().isdisjoint(REPLAYED):
+            self._gate.accepted(lambda: _identity(answer))
+        return await self._waited(answer, call, asked_at)
+
+    def _understood(self, call: Call[Any], body: StartBody) -> Request:
         asker = self._asker(call, body)
         try:
-            request = self._understanding.start(body, asker, self._configuration.current(), self._clock.now())
+            return self._understanding.start(body, asker, self._configuration.current(), self._clock.now())
         except Problem as problem:
             self._metrics.refused.add(reason=problem.code)
             raise
-        return await self._asked(request, call)
 
-    async def _asked(self, request: Request, call: Call[Any]) -> Answer:
-        asked_at = asyncio.get_running_loop().time()
-        answer = answered(await self._desk.ask(request))
+    async def _waited(self, answer: Answer, call: Call[Any], asked_at: float) -> Answer:
+        """The outcome, if the caller wants to wait for it and there is one in time; else what was accepted: it stays
+        accepted whatever fails here."""
         seconds = wait_s(call.headers)
-        return await self._waited(answer, call, seconds, asked_at + seconds) if seconds else answer
-
-    async def _waited(self, answer: Answer, call: Call[Any], seconds: int, until: float) -> Answer:
-        """The outcome if there is one in time, else what was accepted: it stays accepted whatever fails here."""
-        identity = UUID(_IDENTITY.decode(answer.body).id)
-        left_s = max(until - asyncio.get_running_loop().time(), 0.0)
+        if not seconds:
+            return answer
+        identity = _identity(answer)
+        left_s = max(asked_at + seconds - asyncio.get_running_loop().time(), 0.0)
         try:
             known = await self._outcomes.known(identity, within_s=left_s, gone=call.gone)
             told = await self._reading.told(identity, call.tenant) if known else None
@@ -192,6 +198,10 @@ def answered(reply: Reply) -> Answer:
     raise Problem(
         reply.code, reply.detail, retry_after_s=reply.retry_after_s or None, members=reply.members, headers=rates
     )
+
+
+def _identity(answer: Answer) -> UUID:
+    return UUID(_IDENTITY.decode(answer.body).id)
 
 
 def _uuid(text: str) -> UUID:

@@ -6,8 +6,10 @@ from watchword.events.resend_requested import ResendRequested
 from watchword.events.verification_ended import VerificationEnded
 from watchword.events.verification_refused import VerificationRefused
 from watchword.events.verification_requested import VerificationRequested
+from watchword.intake.admission import Admission
 from watchword.intake.backlog import Backlog
 from watchword.intake.desk import Desk
+from watchword.intake.gate import Gate
 from watchword.intake.inbox import Inbox
 from watchword.intake.listing import Listing
 from watchword.intake.metrics import IntakeMetrics
@@ -68,8 +70,16 @@ async def build(context: Context) -> list[Service]:
         metrics=metrics,
     )
     outcomes = Outcomes(pool=context.pool, waiting_max=settings.outcomes_waiting_max, metrics=metrics)
-    _mount(context, desk, understanding, outcomes, backlog, metrics)
+    gate = _gate(settings, backlog, metrics)
+    _mount(context, desk, understanding, outcomes, gate, metrics)
     return [teller, desk, backlog, mirror, inbox, outcomes]
+
+
+def _gate(settings: IntakeSettings, backlog: Backlog, metrics: IntakeMetrics) -> Gate:
+    admission = Admission(
+        wait_max_s=settings.wait_max_s, tenant_share=settings.tenant_share, inside_min=2 * settings.batch_max
+    )
+    return Gate(admission, backlog, ahead_max_s=settings.ahead_max_s, metrics=metrics)
 
 
 def _mount(
@@ -77,7 +87,7 @@ def _mount(
     desk: Desk,
     understanding: Understanding,
     outcomes: Outcomes,
-    backlog: Backlog,
+    gate: Gate,
     metrics: IntakeMetrics,
 ) -> None:
     subjects = Subjects(context.keyring)
@@ -86,7 +96,7 @@ def _mount(
         understanding=understanding,
         reading=Reading(pool=context.pool, subjects=subjects),
         outcomes=outcomes,
-        backlog=backlog,
+        gate=gate,
         configuration=context.configuration,
         clock=context.clock,
         metrics=metrics,

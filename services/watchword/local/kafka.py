@@ -22,6 +22,7 @@ from watchword.local.ports import LOOPBACK, free_ports
 from watchword.local.process import LocalServerError, Process, Program
 
 READY_WITHIN_S = 30.0
+SESSION_MS = 2_000
 _FORMAT_WITHIN_S = 30.0
 _STOP_WITHIN_S = 20.0
 
@@ -126,25 +127,28 @@ def start(
     prefer: Kind = Kind.AUTO,
     guard: Guard | None = None,
     advertised_port: int = 0,
+    session_ms: int = SESSION_MS,
 ) -> Broker:
     """A broker whose data and log lie in `directory`, on a free port of 127.0.0.1, ready to serve.
 
     Data of an earlier start in the same directory is served again, with the users it had. A `guard` is Apache Kafka's
     whatever is preferred, and so is `advertised_port`: where clients are told to come, if something stands before the
-    broker. Raises LocalServerError if the broker that `prefer` names cannot run here, or did not become ready within
-    30 s.
+    broker. `session_ms` is for how long Apache Kafka's controller may not hear its own broker before it takes the
+    partitions from it; a broker that was killed serves after that time at the earliest, and a machine with more to do
+    than it can needs more of it. Raises LocalServerError if the broker that `prefer` names cannot run here, or did not
+    become ready within 30 s.
     """
     directory.mkdir(parents=True, exist_ok=True)
     if guard is not None or advertised_port:
-        return Broker(_apache(directory, _java_or_error(), guard, advertised_port))
+        return Broker(_apache(directory, _java_or_error(), guard, advertised_port, session_ms))
     match prefer:
         case Kind.WHEEL:
             return Broker(_wheel(directory))
         case Kind.APACHE:
-            return Broker(_apache(directory, _java_or_error()))
+            return Broker(_apache(directory, _java_or_error(), session_ms=session_ms))
         case Kind.AUTO:
             java = _java_if_usable()
-            return Broker(_apache(directory, java) if java else _wheel(directory))
+            return Broker(_apache(directory, java, session_ms=session_ms) if java else _wheel(directory))
 
 
 def can_run_apache() -> bool:
@@ -180,7 +184,7 @@ auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 broker.heartbeat.interval.ms=500
-broker.session.timeout.ms=2000
+broker.session.timeout.ms={session_ms}
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=1
 share.coordinator.state.topic.num.partitions=1
@@ -211,7 +215,13 @@ _QUICK = "-XX:TieredStopAtLevel=1"
 _FLAGS = ("-Xms256m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true", _QUICK)
 
 
-def _apache(directory: Path, java: Java, guard: Guard | None = None, advertised_port: int = 0) -> _Recipe:
+def _apache(
+    directory: Path,
+    java: Java,
+    guard: Guard | None = None,
+    advertised_port: int = 0,
+    session_ms: int = SESSION_MS,
+) -> _Recipe:
     """Apache Kafka as one KRaft node. Of properties that stand twice the later one holds.
 
     Java's first clean exit leaves an archive of Kafka's classes in the cache; that exit takes four seconds more,
@@ -219,10 +229,10 @@ def _apache(directory: Path, java: Java, guard: Guard | None = None, advertised_
     """
     class_path = f"{kafka_jars.jars()}/*"
     port, controller_port, guarded_port = free_ports(3)
-    ports = {"port": port, "controller_port": controller_port, "guarded_port": guarded_port}
-    ports["advertised_port"] = advertised_port or port
+    numbers = {"port": port, "controller_port": controller_port, "guarded_port": guarded_port}
+    numbers |= {"advertised_port": advertised_port or port, "session_ms": session_ms}
     properties = _PROPERTIES + (_GUARDED_PROPERTIES if guard else "")
-    (directory / "server.properties").write_text(properties.format(host=LOOPBACK, **ports))
+    (directory / "server.properties").write_text(properties.format(host=LOOPBACK, **numbers))
     archive = kafka_jars.class_archive(java)
     in_training = archive.with_name(f".training-{uuid.uuid4().hex}.jsa")
 

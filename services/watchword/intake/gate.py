@@ -1,0 +1,56 @@
+"""Before the desk: while more is asked than can be done in time, whoever comes hears so at once, charged nothing."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from watchword.intake.admission import Admission
+from watchword.intake.backlog import Backlog
+from watchword.intake.metrics import IntakeMetrics
+from watchword.runtime.clock import monotonic_s
+from watchword.runtime.problems import Problem
+
+RETRY_AFTER_S = 1.0  # by then what is inside now was decided
+RETRY_AFTER_BACKLOG_S = 5.0
+
+
+class Gate:
+    """Lets starts and resends of the HTTP door in. The Kafka door's records wait on their topic instead; what ends or
+    checks a verification passes: it makes less work, not more."""
+
+    def __init__(
+        self,
+        admission: Admission,
+        backlog: Backlog,
+        *,
+        ahead_max_s: float,
+        metrics: IntakeMetrics,
+        monotonic: Callable[[], float] = monotonic_s,
+    ) -> None:
+        self._admission = admission
+        self._backlog = backlog
+        self._ahead_max_s = ahead_max_s
+        self._metrics = metrics
+        self._monotonic = monotonic
+
+    @contextmanager
+    def passage(self, tenant: str) -> Iterator[None]:
+        """Hold it while a request of `tenant` is decided. Raises Problem (503, overloaded)."""
+        if self._backlog.is_late:
+            raise self._refusal("kafka", RETRY_AFTER_BACKLOG_S)
+        now_s, behind = self._monotonic(), self._backlog.ahead_s / self._ahead_max_s
+        admitted = self._admission.enter(tenant, now_s, behind=behind)
+        if admitted is None:
+            raise self._refusal("workers" if behind > self._admission.pressure(now_s) else "desk", RETRY_AFTER_S)
+        try:
+            yield
+        finally:
+            self._admission.leave(admitted, self._monotonic())
+
+    def accepted(self, identity: Callable[[], UUID]) -> None:
+        """A verification was begun or is sent again; `identity` is asked if it is followed."""
+        self._backlog.accepted(identity)
+
+    def _refusal(self, reason: str, retry_after_s: float) -> Problem:
+        self._metrics.shed.add(reason=reason)
+        return Problem("overloaded", retry_after_s=retry_after_s)

@@ -1,0 +1,113 @@
+"""Whether what was accepted leaves again, or more is accepted than can be done."""
+
+from collections import deque
+from itertools import count
+from uuid import UUID
+
+from watchword.intake.progress import Progress
+
+WAIT_MAX_S = 5.0
+
+_ids = count(1)
+
+
+class Workers:
+    """What lies behind intake: a line in which `per_s` are tried, in order. Somebody looks twice a second."""
+
+    def __init__(self, *, per_s: float) -> None:
+        self.progress = Progress()
+        self.per_s = per_s
+        self.now_s = 0.0
+        self.refused = 0
+        self.waits_s: list[float] = []
+        self._line: deque[tuple[UUID, float]] = deque()
+        self._tried: set[UUID] = set()
+        self._may_try = 0.0
+
+    def asked(self, *, per_s: float, seconds: float) -> None:
+        """Requests at an even pace."""
+        for _ in range(int(seconds * per_s)):
+            self._ask()
+            self._pass_time(1 / per_s)
+
+    def asked_at_once(self, number: int) -> None:
+        for _ in range(number):
+            self._ask()
+
+    def _ask(self) -> None:
+        if self.progress.wait_s(self.now_s) > WAIT_MAX_S:
+            self.refused += 1
+            return
+        identity = UUID(int=next(_ids))
+        self.progress.accepted(lambda: identity, self.now_s)
+        self._line.append((identity, self.now_s))
+
+    def _pass_time(self, seconds: float) -> None:
+        looks = int((self.now_s + seconds) * 2) > int(self.now_s * 2)
+        self.now_s += seconds
+        self._may_try = min(self._may_try + seconds * self.per_s, len(self._line))
+        while self._may_try >= 1 and self._line:
+            self._may_try -= 1
+            identity, since_s = self._line.popleft()
+            self._tried.add(identity)
+            self.waits_s.append(self.now_s - since_s)
+        if looks:
+            self.progress.seen(self._tried.intersection(self.progress.open()), self.now_s)
+
+
+def test_nobody_is_refused_while_everything_is_tried_in_time() -> None:
+    workers = Workers(per_s=100)
+    workers.asked(per_s=90, seconds=20)
+    assert workers.refused == 0 and workers.progress.wait_s(workers.now_s) == 0
+
+
+def test_five_times_too_much_is_refused_before_it_waits_for_long() -> None:
+    workers = Workers(per_s=100)
+    workers.asked(per_s=500, seconds=20)
+    assert max(workers.waits_s) < 10
+    assert len(workers.waits_s) > 0.95 * 100 * 20, "and the workers are never idle for it"
+
+
+def test_after_a_flood_the_door_is_open_again_within_ten_seconds() -> None:
+    workers = Workers(per_s=100)
+    workers.asked(per_s=1_000, seconds=20)
+    workers.asked(per_s=20, seconds=10)
+    before, tried = workers.refused, len(workers.waits_s)
+    workers.asked(per_s=20, seconds=10)
+    assert workers.refused == before
+    assert max(workers.waits_s[tried:]) < 1
+
+
+def test_a_worker_that_is_started_anew_makes_nobody_hear_no() -> None:
+    workers = Workers(per_s=100)
+    workers.asked(per_s=20, seconds=10)
+    workers.per_s = 0
+    workers.asked(per_s=20, seconds=12)
+    workers.per_s = 100
+    workers.asked(per_s=20, seconds=20)
+    assert workers.refused == 0
+
+
+def test_what_stands_still_is_waited_for() -> None:
+    workers = Workers(per_s=0)
+    workers.asked(per_s=20, seconds=40)
+    assert workers.refused == 0 and workers.progress.wait_s(workers.now_s) == 0
+
+
+def test_a_burst_after_a_quiet_time_makes_nobody_hear_no() -> None:
+    workers = Workers(per_s=100)
+    workers.asked(per_s=0.5, seconds=600)
+    workers.asked_at_once(90)
+    workers.asked(per_s=20, seconds=10)
+    assert workers.refused == 0
+
+
+def test_one_that_is_never_tried_is_passed_over() -> None:
+    progress = Progress()
+    stuck, others = UUID(int=next(_ids)), [UUID(int=next(_ids)) for _ in range(60)]
+    progress.accepted(lambda: stuck, 0.0)
+    for second, identity in enumerate(others):
+        progress.accepted(lambda identity=identity: identity, second + 0.2)  # type: ignore[misc]
+        progress.seen({identity}, second + 1.0)
+        assert progress.wait_s(second + 1.0) == 0
+    assert progress.open() == []
