@@ -14,7 +14,7 @@ from watchword.kernel.ids import attempt_id
 from watchword.kernel.verdict import Done, Write
 from watchword.kernel.verification import RECEIPT_RANK, AttemptState, ReceiptState
 
-LIFE_LEFT_MIN: Final = timedelta(seconds=60)
+LIFE_LEFT_WAITS: Final = 4  # a minute where the wait is the shortest, 15 s
 SENDS_A_HEDGE: Final = 20
 HEDGES_KEPT_MAX: Final = 10
 _ARRIVED: Final = RECEIPT_RANK[ReceiptState.DELIVERED_IMPLIED]
@@ -57,22 +57,25 @@ class Silent:
 
 def hedge_at(attempt: Attempt, routing: Routing, now: datetime) -> datetime | None:
     """When an attempt that was just accepted is worth a second one beside it. None for never: only the first message of
-    a verification is, while its code will still live for a minute, where the route asks for it and has somebody else.
+    a verification is, while its code lives for four times as long still, where the route asks for it and has somebody
+    else.
     """
-    due = now + timedelta(seconds=routing.hedge_after_s)
+    wait = timedelta(seconds=routing.hedge_after_s)
     first = attempt.send_no == 1 and not attempt.hedges and left_of(attempt.tries) == 0
-    if not routing.hedge_after_s or not first or not _in_time(attempt.about, attempt.send_deadline, due):
+    if not routing.hedge_after_s or not first or not _in_time(attempt.about, attempt.send_deadline, now + wait, wait):
         return None
     used = {each.account for each in (*attempt.tries, attempt.as_try(AttemptState.ACCEPTED))}
     others = [each for each in routing.accounts if each.id not in used and each.id not in routing.barred]
-    return due if others else None
+    return now + wait if others else None
 
 
 def hedge(silent: Silent, routing: Routing, now: datetime, allowance: Allowance) -> Done:
     """The try that is queued beside, if there is a use and a way: somebody still waits, nothing else is under way or
     has left, no carrier says that it arrived or that it refused the message for what it is, and another account can be
     called now."""
-    if not silent.live or not _in_time(silent.about, silent.send_deadline, now) or _heard(silent.receipt):
+    wait = timedelta(seconds=routing.hedge_after_s)
+    wanted = silent.live and routing.hedge_after_s > 0  # a route may have changed its mind
+    if not wanted or not _in_time(silent.about, silent.send_deadline, now, wait) or _heard(silent.receipt):
         return Done.unchanged()
     open_ = any(each.state in (AttemptState.QUEUED, AttemptState.SENDING) for each in silent.tries)
     if open_ or left_of(silent.tries) != 1:
@@ -86,8 +89,8 @@ def _heard(receipt: str) -> bool:
     return bool(receipt) and (receipt == ReceiptState.REJECTED or RECEIPT_RANK[ReceiptState(receipt)] >= _ARRIVED)
 
 
-def _in_time(about: Facts, send_deadline: datetime, at: datetime) -> bool:
-    return at < send_deadline and about.expires_at - at >= LIFE_LEFT_MIN
+def _in_time(about: Facts, send_deadline: datetime, at: datetime, wait: timedelta) -> bool:
+    return at < send_deadline and about.expires_at - at >= LIFE_LEFT_WAITS * wait
 
 
 def _queued(silent: Silent) -> Write:
