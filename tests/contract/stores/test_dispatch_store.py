@@ -304,7 +304,7 @@ async def test_a_silent_attempt_is_due_once_and_gets_one_try_beside_it(rows: Row
 @pytest.mark.parametrize("change", ["receipt", "asked again", "over"])
 async def test_no_try_is_queued_beside_what_needs_none(rows: Rows, change: str) -> None:
     about = await issued(rows.stand, sends_requested=2 if change == "asked again" else 1)
-    known = {"receipt_state": "delivered", "receipt_rank": 90} if change == "receipt" else {}
+    known: dict[str, Any] = {"receipt_state": "delivered", "receipt_rank": 90} if change == "receipt" else {}
     first = await attempt(rows.stand, about, state="accepted", account="north", **known)
     if change == "over":
         await rows.end(about)
