@@ -54,12 +54,14 @@ _SENT = "SELECT count(*) AS sent FROM attempts WHERE account = 'alpha' AND state
 @dataclass(frozen=True)
 class Round:
     """One outage between two times without: p99 from accept to carrier of the others in milliseconds, and the median of
-    those whose first account is away. `lost` got no code."""
+    those whose first account is away. `refused` were not accepted, which happens where the machine is too full for the
+    rate; `lost` were accepted and got no code."""
 
     before_ms: float
     during_ms: float
     after_ms: float
     struck_ms: float
+    refused: int
     lost: int
 
     @property
@@ -100,9 +102,11 @@ class Bench:
             during_ms=_p99_ms(during),
             after_ms=_p99_ms(after),
             struck_ms=quantile(during.carrier_ms_of.get(STRUCK, []), 0.5),
-            lost=sum(each.started - len(each.carried_at) for each in (before, during, after)),
+            refused=sum(sum(each.refused.values()) for each in (before, during, after)),
+            lost=sum(each.failed for each in (before, during, after)),
         )
-        say(f"{form}: others p99 {told.before_ms:.0f}, {told.during_ms:.0f}, {told.after_ms:.0f} ms; lost {told.lost}")
+        p99 = f"{told.before_ms:.0f}, {told.during_ms:.0f}, {told.after_ms:.0f} ms"
+        say(f"{form}: others p99 {p99}; refused {told.refused}, lost {told.lost}")
         return told
 
     async def _load(self) -> Seen:
@@ -178,19 +182,22 @@ def planned(directory: Path, kafka: Kind, struck: str) -> Plan:
 
 def show(found: Mapping[str, Sequence[Round]], options: argparse.Namespace, audit: str) -> None:
     """Every form as a line."""
-    names = ("outage", "others p99 without", "with", "with/without", "without/without", "struck p50", "lost")
+    names = ("outage", "p99 without", "p99 with", "change", "noise", "struck p50", "refused", "lost")
     table = Table(*names, title=f"{options.rate:g} verifications/s, {options.seconds:g} s each, milliseconds")
     for form, rounds in found.items():
         without = spread([ms for each in rounds for ms in (each.before_ms, each.after_ms)])
-        cells = (without, *(spread([getattr(each, name) for each in rounds]) for name in ("during_ms", "change")))
-        last = (spread([each.noise for each in rounds]), spread([each.struck_ms for each in rounds]))
-        table.add_row(form, *(_told(each) for each in (*cells, *last)), str(sum(each.lost for each in rounds)))
+        during, struck = (spread([getattr(each, name) for each in rounds]) for name in ("during_ms", "struck_ms"))
+        change, noise = (spread([getattr(each, name) for each in rounds]) for name in ("change", "noise"))
+        counts = (str(sum(getattr(each, name) for each in rounds)) for name in ("refused", "lost"))
+        cells = (_told(without, 0), _told(during, 0), _told(change, 2), _told(noise, 2), _told(struck, 0))
+        table.add_row(form, *cells, *counts)
     Console().print(table)
-    Console().print("min / median / max over the rounds; audit: " + audit, soft_wrap=True, highlight=False)
+    told = f"of the others; median (lowest to highest) over {options.rounds} rounds; audit: {audit}"
+    Console().print(told, soft_wrap=True, highlight=False)
 
 
-def _told(figure: Spread) -> str:
-    return " / ".join(f"{value:.3g}" for value in (figure.min, figure.median, figure.max))
+def _told(figure: Spread, digits: int) -> str:
+    return f"{figure.median:.{digits}f} ({figure.min:.{digits}f} to {figure.max:.{digits}f})"
 
 
 def kept(found: Mapping[str, Sequence[Round]]) -> bool:
