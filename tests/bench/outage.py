@@ -28,7 +28,7 @@ from tests.support.carrier import carriers_at
 from tests.support.proxy import Proxy
 from tests.support.stack import at_rest, rows
 from watchword.local.auditing import audited, in_words
-from watchword.local.kafka import Kind, Tuning
+from watchword.local.kafka import Kind
 from watchword.local.ports import LOOPBACK, free_ports
 from watchword.local.process import LocalServerError
 from watchword.local.stack import Plan, Stack
@@ -177,7 +177,7 @@ def planned(directory: Path, kafka: Kind, struck: str) -> Plan:
     """A stack whose first account is at `struck`."""
     file = directory / "configuration.toml"
     file.write_text(CONFIGURATION.read_text("utf-8").replace("${struck}", struck), "utf-8")
-    return Plan(directory=directory, kafka=kafka, tuning=Tuning.STEADY, configuration=file)
+    return Plan(directory=directory, kafka=kafka, configuration=file)
 
 
 def show(found: Mapping[str, Sequence[Round]], options: argparse.Namespace, audit: str) -> None:
