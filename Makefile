@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale capacity simulate chaos soak overload attacks clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale outage capacity simulate chaos soak overload attacks clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -70,6 +70,9 @@ bench: setup ## what a verification costs; ARGS=--quick, GROWTH=1 (a million sto
 
 scale: setup ## one worker as 1, 2 and 4 processes under load; ARGS="--worker dispatch"
 	$(BIN)/python -m tests.bench.scaling $(ARGS)
+
+outage: setup ## one account goes away under load, what others notice of it; ARGS="--rate 50 --form silent"
+	$(BIN)/python -m tests.bench.outage $(ARGS)
 
 capacity: setup ## what 10,000 verifications/s need, from the figures of the last bench; ARGS="--per-s 500"
 	@$(BIN)/python -m tests.bench.capacity $(ARGS)

@@ -14,13 +14,14 @@ ALWAYS_TOLD = (10_000, 1_000_000)
 
 @dataclass
 class Seen:
-    """What a load saw. Latencies in milliseconds; `carried_at` are the seconds since 1970 at which
-    phones got their messages; `unfinished` were under way when the last request left, `took_s` is
+    """What a load saw. Latencies in milliseconds, those to the carrier by purpose too; `carried_at` are the seconds
+    since 1970 at which phones got their messages; `unfinished` were under way when the last request left, `took_s` is
     how long it took to let all of them leave."""
 
     accept_ms: list[float] = field(default_factory=list)
     carrier_ms: list[float] = field(default_factory=list)
     check_ms: list[float] = field(default_factory=list)
+    carrier_ms_of: dict[str, list[float]] = field(default_factory=dict)
     carried_at: list[float] = field(default_factory=list)
     started: int = 0
     approved: int = 0

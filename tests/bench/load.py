@@ -1,7 +1,7 @@
 """An open-loop platform: requests leave at their time, whatever became of the ones before (performance.md)."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ STRIDE = 100_003
 @dataclass
 class _Open:
     id: str
+    purpose: str
     accepted_at: float
 
 
@@ -52,8 +53,11 @@ class Platform:
         if self._session is not None:
             await self._session.close()
 
-    async def run(self, *, rate_per_s: float, seconds: float, drain_s: float = 10.0) -> Seen:
-        """One load; answers what it saw. Verifications not over `drain_s` after the last start count as failed."""
+    async def run(
+        self, *, rate_per_s: float, seconds: float, drain_s: float = 10.0, purposes: Sequence[str] = ("login",)
+    ) -> Seen:
+        """One load, its verifications for each of `purposes` in turn; answers what it saw. What is not over `drain_s`
+        after the last start counts as failed."""
         self.seen = Seen()
         loop = asyncio.get_running_loop()
         tasks: set[asyncio.Task[None]] = set()
@@ -63,7 +67,7 @@ class Platform:
             behind_s = began + index / rate_per_s - loop.time()
             if behind_s > 0:
                 await paced(behind_s)
-            self._begin(self._start(tasks), tasks)
+            self._begin(self._start(purposes[index % len(purposes)], tasks), tasks)
         self.seen.took_s = loop.time() - began
         self.seen.unfinished = len(self._open) + len(tasks)
         until = loop.time() + drain_s
@@ -81,11 +85,11 @@ class Platform:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    async def _start(self, tasks: set[asyncio.Task[None]]) -> None:
+    async def _start(self, purpose: str, tasks: set[asyncio.Task[None]]) -> None:
         number = f"+{FIRST_NUMBER + self._next * STRIDE % NUMBERS}"
         self._next += 1
         self.seen.started += 1
-        body = orjson.dumps({"to": number, "policy": "load", "purpose": "login"})
+        body = orjson.dumps({"to": number, "policy": "load", "purpose": purpose})
         before = asyncio.get_running_loop().time()
         status, told = await self._call("/v1/verifications", body)
         if status != 202:
@@ -93,7 +97,7 @@ class Platform:
             return
         now = asyncio.get_running_loop().time()
         self.seen.accept_ms.append((now - before) * 1000)
-        self._open[number] = _Open(told["id"], datetime.now().astimezone().timestamp())
+        self._open[number] = _Open(told["id"], purpose, datetime.now().astimezone().timestamp())
         if number in self._early:
             self._type_in(self._early.pop(number), tasks)
 
@@ -137,7 +141,9 @@ class Platform:
             return
         carried_at = datetime.fromisoformat(message["sms"]["time"]).timestamp()
         self.seen.carried_at.append(carried_at)
-        self.seen.carrier_ms.append(max(carried_at - opened.accepted_at, 0) * 1000)
+        took_ms = max(carried_at - opened.accepted_at, 0) * 1000
+        self.seen.carrier_ms.append(took_ms)
+        self.seen.carrier_ms_of.setdefault(opened.purpose, []).append(took_ms)
         self._begin(self._check(opened, found[0]), tasks)
 
     def _refuse(self, told: dict[str, Any]) -> None:

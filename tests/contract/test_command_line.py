@@ -39,6 +39,7 @@ country = "IN"
 accounts = ["dear", "plain"]
 price_max_micros = 2_500
 choice = "scored"
+hedge_after_s = 20
 """
 
 
@@ -136,6 +137,7 @@ def test_routes_and_receipts_are_asked_about_what_stands_in_the_database(
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
     assert "dear, plain; drawn by how often codes were typed in time; up to 0.0025 USD a part" in lines[1]
+    assert lines[1].endswith("another account beside it where nothing is heard for 20 s")
     assert lines[2].endswith("0.009 USD a part") and "it is passed over: a part costs more" in lines[3]
     nobody = watchword("routes", "explain", "+447400123456", **settings)
     assert nobody.returncode == 1 and "no route serves GB" in nobody.stderr

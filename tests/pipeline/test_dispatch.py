@@ -221,6 +221,24 @@ async def test_an_account_that_holds_what_it_cannot_know_sends_nothing_more(stan
     assert (await stand.row("SELECT state FROM verifications"))["state"] == "issued"
 
 
+async def test_a_message_of_which_nothing_is_heard_is_sent_once_more_by_another_account(stand: Pipeline) -> None:
+    async with sending(stand) as it, stand.running("dispatch") as process:
+        about = await it.issued(purpose="hedged", sends_requested=1)
+        first = await it.request(about)
+        await it.reached(first, "accepted")
+        waited = await stand.connection.execute(
+            "UPDATE attempts SET hedge_at = clock_timestamp() WHERE id = $1 AND hedge_at > concluded_at", first
+        )
+        assert waited == "UPDATE 1"
+        [_, second] = await it.made(2)
+        inbox = await it.carriers.inbox("+919876543210")
+        assert [each.carrier for each in inbox] == ["north", "south"]
+        assert inbox[0].text == inbox[1].text, "the same code"
+        assert process.metrics.value("watchword_dispatch_hedges_total") == 1
+    assert (second.account, second.route_reason, second.possible_duplicate) == ("south", "hedge", True)
+    assert [each.envelope.sequence for each in await stand.read(topics.LIFECYCLE)] == [4, 6], "5 asked for it"
+
+
 async def test_an_account_that_refuses_us_is_left_alone(stand: Pipeline) -> None:
     async with sending(stand) as it, stand.running("dispatch") as process:
         await it.carriers.behave("north", errors={"account": 1.0})

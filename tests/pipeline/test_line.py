@@ -133,6 +133,18 @@ async def test_a_gate_that_closes_while_a_message_waits_for_room_keeps_it_from_b
         assert await carriers.inbox("+919876543211") == []
 
 
+async def test_whose_code_is_over_soonest_goes_first_where_the_window_is_full() -> None:
+    lives_s = {"+919876543211": 90, "+919876543212": 40, "+919876543213": 60}
+    slow = {"latency_ms": {"kind": "uniform", "min": 100, "max": 100}}
+    async with bound(slow, options={"window": "1"}) as (carriers, it):
+        first = asyncio.create_task(_settled(it.send()))
+        await _asked(carriers, 1)
+        outcomes = await asyncio.gather(*(it.send(to=number, life_s=life_s) for number, life_s in lives_s.items()))
+        assert kinds([await first, *outcomes]) == ["accepted"] * 4
+        arrived = {number: [sms.time for sms in await carriers.inbox(number)] for number in lives_s}
+        assert sorted(lives_s, key=lambda number: arrived[number]) == sorted(lives_s, key=lambda each: lives_s[each])
+
+
 async def _settled(sending: Any) -> Any:
     return await sending
 

@@ -70,6 +70,7 @@ ROUTES: Mapping[str, list[str]] = {
     "recovery": ["holds"],
 }
 PURPOSES = tuple(ROUTES)
+HEDGED: Mapping[str, int] = {"login": 2, "signup": 2}  # seconds, fewer than a file may say: histories are short
 
 CONFIGURATION = Configuration(
     serial=1,
@@ -79,7 +80,8 @@ CONFIGURATION = Configuration(
     templates={(SHOP.id, "default"): Template(id="default", tenant=SHOP.id, texts={"en": "{code} is your code."})},
     accounts=ACCOUNTS,
     routes=most_specific_first(
-        Route(id=purpose, country="*", purpose=purpose, accounts=accounts) for purpose, accounts in ROUTES.items()
+        Route(id=purpose, country="*", purpose=purpose, accounts=accounts, hedge_after_s=HEDGED.get(purpose, 0))
+        for purpose, accounts in ROUTES.items()
     ),
 )
 

@@ -12,22 +12,17 @@ import structlog
 from watchword.dispatch.calling import Gate, Silence
 from watchword.dispatch.carriers import Carriers
 from watchword.dispatch.decide.report import report
+from watchword.dispatch.noting import Noting
 from watchword.dispatch.store import SQL
 from watchword.events.verification import Facts
 from watchword.gateways.outcome import Outcome
-from watchword.kernel.verdict import Done
-from watchword.runtime import acting, outbox
-from watchword.runtime.clock import Clock
 from watchword.runtime.failpoints import reach
-from watchword.runtime.postgres import Pool
-from watchword.runtime.telling import Teller
 
 log = structlog.get_logger()
 
 ROWS_A_TURN_MAX: Final = 50
 PAUSE_S: Final = 2.0
 LATER_THAN_ANY: Final = timedelta(days=1)  # no message waits behind a question
-_NO_CAUSE = acting.Cause()
 _WRITES = {"record_found": SQL["record_found"]}
 
 
@@ -44,17 +39,15 @@ class Asking:
     """Asks gateways, a bounded number of questions a turn. A question is counted before it is asked, so that no crash
     asks without end; what cannot be asked now is asked the next time, or not at all."""
 
-    def __init__(self, pool: Pool, carriers: Carriers, teller: Teller, clock: Clock) -> None:
-        self._pool = pool
+    def __init__(self, noting: Noting, carriers: Carriers) -> None:
+        self._noting = noting
         self._carriers = carriers
-        self._teller = teller
-        self._clock = clock
 
     async def turn(self) -> None:
         """Ask after those that are due. Raises what Postgres raises."""
         if self._carriers.resting.is_set():
             return
-        rows = await self._pool.fetch(SQL["to_ask"], ROWS_A_TURN_MAX)
+        rows = await self._noting.pool.fetch(SQL["to_ask"], ROWS_A_TURN_MAX)
         wanted = [
             Unreported(row["id"], row["account"], Facts(**{name: row[name] for name in Facts.__struct_fields__}))
             for row in rows
@@ -62,7 +55,7 @@ class Asking:
         reach("dispatch.asking")
         answers = await asyncio.gather(*(self._ask(each) for each in wanted))
         done = [report(one.about, one.attempt_id, one.account, said) for one, said in zip(wanted, answers, strict=True)]
-        await self._record([each for each in done if each.writes], wanted)
+        await self._noting.note(done, {each.about.verification_id for each in wanted}, _WRITES)
 
     async def _ask(self, one: Unreported) -> Outcome | None:
         """What its gateway knows of the attempt; None where it knows nothing, or cannot be asked."""
@@ -82,16 +75,3 @@ class Asking:
             log.info("dispatch.not_answered", attempt=str(one.attempt_id), error=answer.word)
             return None
         return answer
-
-    async def _record(self, done: list[Done], wanted: list[Unreported]) -> None:
-        """Write what was learnt, verifications locked before attempts as everywhere, and tell it."""
-        if not done:
-            return
-        verifications = sorted({each.about.verification_id for each in wanted})
-        async with self._pool.acquire(timeout=5) as connection, connection.transaction():
-            await connection.fetch(SQL["hold"], verifications)
-            told = await acting.write(connection, [(_NO_CAUSE, each) for each in done], _WRITES)
-            now = self._clock.now()
-            rows = [acting.outbox_row(each, "dispatch", now) for each in told]
-            await outbox.store(connection, rows)
-        self._teller.tell_soon(rows)

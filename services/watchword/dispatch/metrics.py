@@ -19,6 +19,7 @@ class DispatchMetrics:
         self.taken_up_again = own.counter("taken_up_again_total", "Attempts whose end was unknown.", "account")
         self.late_sends = own.counter("late_sends_total", "Requests written past their deadline.")
         self.possible_duplicates = own.counter("possible_duplicates_total", "Messages that may be second ones.")
+        self.hedges = own.counter("hedges_total", "Messages sent beside one of which nothing was heard.")
         self.cost_micros = own.counter("cost_micros_total", "Price of what may have left, in millionths.", "account")
         self.leases_lost = own.counter("leases_lost_total", "Results that came after their lease.")
         self.repeated = own.counter("repeated_total", "Requests read again after their attempt was taken or over.")
@@ -28,3 +29,4 @@ class DispatchMetrics:
         self.detours = own.counter("detours_total", "Reports kept in Postgres because Kafka was silent.")
         self.late_sends.add(0)
         self.possible_duplicates.add(0)
+        self.hedges.add(0)

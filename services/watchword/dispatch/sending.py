@@ -15,7 +15,8 @@ from watchword.dispatch.carriers import Carriers, Leave
 from watchword.dispatch.decide.approach import IT_LEFT, NO_ANSWER, Way, after_asking, approach, uncalled
 from watchword.dispatch.decide.conclude import conclude
 from watchword.dispatch.decide.facts import Abilities, Attempt, Called, Came, Choice, Nobody, Reason, Try
-from watchword.dispatch.decide.plan import ACCOUNTS_AWAY, plan
+from watchword.dispatch.decide.hedge import Allowance
+from watchword.dispatch.decide.plan import ACCOUNTS_AWAY, beside, plan
 from watchword.dispatch.decide.tell import Conclusion
 from watchword.dispatch.exchange import Exchange, Held
 from watchword.dispatch.ledger import Ledger, Recorded
@@ -60,6 +61,7 @@ class Sender:
         metrics: DispatchMetrics,
         *,
         owner: str,
+        allowance: Allowance,
     ) -> None:
         self._ledger = ledger
         self._carriers = carriers
@@ -67,6 +69,7 @@ class Sender:
         self._clock = clock
         self._metrics = metrics
         self._owner = owner
+        self._allowance = allowance
 
     @property
     def resting(self) -> bool:
@@ -111,7 +114,8 @@ class Sender:
             leave = await self._carriers.enter(own.account, event.country, event.send_deadline)
             return Choice(carrier.account, Reason.RECOVERY), leave
         routing = self._carriers.routing(event)
-        while isinstance(choice := plan(event.send_no, _earlier(work), routing), Choice):
+        chosen = beside if own is not None and own.hedges else plan
+        while isinstance(choice := chosen(event.send_no, _earlier(work), routing), Choice):
             leave = await self._carriers.enter(choice.account.id, event.country, event.send_deadline)
             if leave is not None:
                 return choice, leave
@@ -156,6 +160,7 @@ class Sender:
             checks_used=claim.checks_used,
             signals=claim.signals,
             grounds=choice.grounds,
+            hedges=claim.hedges,
         )
         nobody = choice if isinstance(choice, Nobody) else ACCOUNTS_AWAY
         return Held(attempt, claim.sealed, claim.lease_ends_s, leave, nobody)
@@ -231,6 +236,8 @@ class Sender:
         if conclusion.state is AttemptState.QUEUED:
             self._metrics.taken_up_again.add(account=account)
             return
+        if conclusion.hedge_at is not None:
+            self._allowance.earn()
         word = came.outcome.kind.value if isinstance(came, Called) else came.word
         self._metrics.attempts.add(outcome=word, account=account)
         if conclusion.possible_duplicate:

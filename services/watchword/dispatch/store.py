@@ -65,6 +65,7 @@ class Claim:
     live: bool
     received: bool
     settled: bool
+    hedges: bool
     sealed: Sealed
     lease_ends_s: float
 
@@ -81,7 +82,7 @@ class Store:
         rows = await self._pool.fetch(SQL["tries"], [each[0] for each in sends], [each[1] for each in sends])
         found: dict[SendKey, list[Try]] = {}
         for row in rows:
-            told = Try(row["try_no"], row["account"], AttemptState(row["state"]), row["outcome"], row["claimed_at"])
+            told = _try(row)
             found.setdefault((row["verification_id"], row["send_no"]), []).append(told)
         return {key: tuple(tries) for key, tries in found.items()}
 
@@ -116,6 +117,11 @@ class Store:
         return told, frozenset(row["id"] for row in claimed)
 
 
+def _try(row: asyncpg.Record) -> Try:
+    state = AttemptState(row["state"])
+    return Try(row["try_no"], row["account"], state, row["outcome"], row["claimed_at"], row["hedges"])
+
+
 def _claim(row: asyncpg.Record, lease_ends_s: float) -> Claim:
     return Claim(
         attempt_id=row["id"],
@@ -132,6 +138,7 @@ def _claim(row: asyncpg.Record, lease_ends_s: float) -> Claim:
         live=row["live"],
         received=row["received"],
         settled=row["settled"],
+        hedges=row["hedges"],
         sealed=Sealed(row["number_sealed"], row["wrapped_key"], row["message_sealed"]),
         lease_ends_s=lease_ends_s,
     )

@@ -4,7 +4,7 @@
 
 -- name: tries
 -- Every try of some sends: what a retry or a recovery decides on.
-SELECT a.verification_id, a.send_no, a.try_no, a.account, a.state, a.outcome, a.claimed_at
+SELECT a.verification_id, a.send_no, a.try_no, a.account, a.state, a.outcome, a.claimed_at, a.hedges
 FROM unnest($1::uuid[], $2::smallint[]) AS t (verification_id, send_no)
 JOIN attempts AS a ON a.verification_id = t.verification_id AND a.send_no = t.send_no
 ORDER BY a.verification_id, a.try_no
@@ -38,12 +38,13 @@ SELECT a.id, a.send_no, a.try_no, a.code_version, a.recovery, a.send_deadline, a
        v.policy, v.policy_version, v.reference, v.expires_at, v.created_at, v.checks_used, v.signals,
        v.state = 'issued' AND a.send_deadline > clock_timestamp() AS live,
        v.number_sealed, s.wrapped_key, c.sealed AS message_sealed,
-       a.receipt_state IS NOT NULL AS received,
+       a.hedges, a.receipt_state IS NOT NULL AS received,
        a.try_no > 1 AND EXISTS (
            SELECT FROM attempts AS b
            WHERE b.verification_id = a.verification_id AND b.send_no = a.send_no AND b.id <> a.id
              AND b.state IN ('accepted', 'unknown')
-             AND CASE WHEN b.receipt_state IS NULL THEN b.state = 'accepted'
+             AND CASE WHEN a.hedges THEN b.receipt_rank >= 80
+                      WHEN b.receipt_state IS NULL THEN b.state = 'accepted'
                       ELSE b.receipt_state NOT IN ('expired', 'undelivered', 'rejected') END
        ) AS settled
 FROM claimed AS a
@@ -65,12 +66,13 @@ WITH concluded AS (
         provider_id = coalesce(nullif(t.provider_id, ''), a.provider_id), price_micros = t.price_micros, currency = t.currency,
         latency_ms = t.latency_ms, segments = t.segments, possible_duplicate = t.possible_duplicate,
         receipt_due_at = CASE WHEN t.state = 'accepted' AND a.receipt_rank < 90 THEN t.receipt_due_at END,
-        receipt_ask_at = CASE WHEN t.state = 'accepted' AND a.receipt_rank < 40 THEN t.receipt_ask_at END
+        receipt_ask_at = CASE WHEN t.state = 'accepted' AND a.receipt_rank < 40 THEN t.receipt_ask_at END,
+        hedge_at = CASE WHEN a.receipt_rank < 80 THEN t.hedge_at END
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[],
                 $9::bigint[], $10::text[], $11::int[], $12::smallint[], $13::boolean[], $14::timestamptz[],
-                $15::timestamptz[])
+                $15::timestamptz[], $16::timestamptz[])
         AS t (id, counted, owner, recovery, state, outcome, raw_code, provider_id, price_micros, currency,
-              latency_ms, segments, possible_duplicate, receipt_due_at, receipt_ask_at)
+              latency_ms, segments, possible_duplicate, receipt_due_at, receipt_ask_at, hedge_at)
     WHERE a.id = t.id AND a.state = 'sending' AND a.owner = t.owner AND a.recovery = t.recovery
     RETURNING a.id, a.verification_id, t.counted
 )
@@ -79,6 +81,46 @@ SET seq = v.seq + concluded.counted
 FROM concluded
 WHERE v.id = concluded.verification_id
 RETURNING concluded.id AS key, v.seq
+
+-- name: to_hedge
+-- Accepted attempts of which their route wanted to have heard by now, each taken once; committed before it is decided
+-- what becomes of them.
+WITH due AS (
+    SELECT id FROM attempts
+    WHERE hedge_at <= statement_timestamp()
+    ORDER BY hedge_at
+    LIMIT $1
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE attempts AS a
+SET hedge_at = NULL
+FROM due, verifications AS v
+WHERE a.id = due.id AND v.id = a.verification_id
+RETURNING a.id AS attempt_id, a.send_no, a.code_version, a.send_deadline, coalesce(a.receipt_state, '') AS receipt,
+          v.state = 'issued' AND v.sends_requested = a.send_no AS live,
+          v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
+          v.policy, v.policy_version, v.reference, v.expires_at
+
+-- name: queue_hedge
+-- A try beside `previous`, which was accepted; none once a carrier told that it arrived, somebody asked for another
+-- message, or nobody waits any more.
+WITH queued AS (
+    INSERT INTO attempts (id, verification_id, send_no, try_no, code_version, send_deadline, hedges)
+    SELECT t.id, t.verification_id, t.send_no, t.try_no, t.code_version, t.send_deadline, true
+    FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[], $5::smallint[], $6::smallint[], $7::smallint[],
+                $8::timestamptz[])
+        AS t (id, counted, previous, verification_id, send_no, try_no, code_version, send_deadline)
+    JOIN attempts AS p ON p.id = t.previous AND p.state = 'accepted' AND p.receipt_rank < 80
+    JOIN verifications AS v ON v.id = t.verification_id AND v.state = 'issued' AND v.sends_requested = t.send_no
+    ON CONFLICT DO NOTHING
+    RETURNING id, verification_id
+)
+UPDATE verifications AS v
+SET seq = v.seq + t.counted
+FROM queued
+JOIN unnest($1::uuid[], $2::int[]) AS t (id, counted) ON t.id = queued.id
+WHERE v.id = queued.verification_id
+RETURNING queued.id AS key, v.seq
 
 -- name: to_ask
 -- Attempts of which no carrier has told the end, to be asked after now; the next question is five minutes before nobody

@@ -6,10 +6,14 @@ from collections.abc import Callable
 
 from watchword.dispatch.asking import PAUSE_S, Asking
 from watchword.dispatch.carriers import Carriers
+from watchword.dispatch.decide.hedge import Allowance
 from watchword.dispatch.feed import READS, Feed
+from watchword.dispatch.hedging import PAUSE_S as HEDGE_EVERY_S
+from watchword.dispatch.hedging import Hedging
 from watchword.dispatch.ledger import Ledger
 from watchword.dispatch.line import Line
 from watchword.dispatch.metrics import DispatchMetrics
+from watchword.dispatch.noting import Noting
 from watchword.dispatch.opening import Opener
 from watchword.dispatch.reports import Reports
 from watchword.dispatch.scores import PAUSE_S as SCORE_EVERY_S
@@ -78,11 +82,16 @@ def services(
     shares = sharing(owner, carriers)
     holding = Turning("dispatch.lines", carriers.hold, pause_s=HOLD_EVERY_S)
     context.metrics.before_each_look(carriers.show)
-    sender = Sender(ledger, carriers, Opener(context.keyring), context.clock, metrics, owner=owner)
+    allowance = Allowance()
+    opener = Opener(context.keyring)
+    sender = Sender(ledger, carriers, opener, context.clock, metrics, owner=owner, allowance=allowance)
     turning = context.health.check("dispatch.feed", ready_within_s=TURNS_WITHIN_S, live_within_s=LIVE_WITHIN_S)
     feed = Feed(context.reader, store, ledger, sender, context.clock, settings, context.runtime_metrics, turning)
-    asking = Turning("dispatch.asking", Asking(context.pool, carriers, teller, context.clock).turn, pause_s=PAUSE_S)
-    return [teller, ledger, reports, scoring, carriers, shares, holding, asking, feed]
+    noting = Noting(context.pool, teller, context.clock)
+    asking = Turning("dispatch.asking", Asking(noting, carriers).turn, pause_s=PAUSE_S)
+    hedge = Hedging(noting, store, carriers, allowance, metrics).turn
+    hedging = Turning("dispatch.hedging", hedge, pause_s=HEDGE_EVERY_S)
+    return [teller, ledger, reports, scoring, carriers, shares, holding, asking, hedging, feed]
 
 
 def _keeper(context: Context, settings: DispatchSettings, metrics: DispatchMetrics) -> Keeper:

@@ -72,6 +72,8 @@ def _say(told: Explained) -> None:
         words = [each.why, ", ".join(each.accounts), *([_CHOSEN[each.choice]] if each.choice in _CHOSEN else [])]
         if each.price_max_micros:
             words.append(f"up to {each.price_max_micros / 1_000_000:g} {each.price_currency} a part")
+        if each.hedge_after_s:
+            words.append(f"another account beside it where nothing is heard for {each.hedge_after_s} s")
         typer.echo(f"{'route' if each.used else 'not  '} {each.route}: {'; '.join(words)}")
     for number, step in enumerate(told.steps, start=1):
         price = f", {step.price_micros / 1_000_000:g} {step.currency} a part" if step.price_micros else ""

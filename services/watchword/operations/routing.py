@@ -39,6 +39,7 @@ class Candidate:
     choice: str = ""
     price_max_micros: int = 0
     price_currency: str = ""
+    hedge_after_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ def specificity(route: Route) -> str:
 
 def _candidate(route: Route, *, used: bool) -> Candidate:
     cap = (route.price_max_micros, route.price_currency) if route.price_max_micros else (0, "")
-    return Candidate(route.id, specificity(route), tuple(route.accounts), used, route.choice.value, *cap)
+    return Candidate(
+        route.id, specificity(route), tuple(route.accounts), used, route.choice.value, *cap, route.hedge_after_s
+    )
 
 
 def _step(name: str, number: PhoneNumber, route: Route, configuration: Configuration) -> Step:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from watchword.kernel.tenancy import Choosing, Route
+from watchword.kernel.tenancy import HEDGE_AFTER_MIN_S, Choosing, Route
 
 if TYPE_CHECKING:
     from watchword.runtime.configuration_file import Documents
@@ -59,6 +59,10 @@ def dear(route: Route, accounts: Mapping[str, Priced]) -> Iterator[str]:
 def _faults(route: Route) -> Iterator[str]:
     if len(set(route.accounts)) < len(route.accounts):
         yield "accounts name one twice"
+    if 0 < route.hedge_after_s < HEDGE_AFTER_MIN_S:
+        yield f"hedge_after_s is 0 for never, or at least {HEDGE_AFTER_MIN_S}: most messages arrive by then"
+    if route.hedge_after_s and len(route.accounts) < 2:
+        yield "hedge_after_s needs a second account, which the message would be sent by"
     if route.choice is not Choosing.WEIGHTS:
         if route.weights:
             yield f'weights are for choice = "weights", and choice is "{route.choice}"'

@@ -20,7 +20,7 @@ from tests.support.sends import attempt as claimed_as
 from watchword.dispatch.decide.approach import IT_LEFT, TOO_LATE
 from watchword.dispatch.decide.conclude import conclude
 from watchword.dispatch.decide.facts import Attempt, Came, Routing
-from watchword.dispatch.store import Ask, Claim, Store
+from watchword.dispatch.store import SQL, Ask, Claim, Store
 from watchword.events.verification import Facts
 from watchword.gateways.outcome import OutcomeClass as Kind
 from watchword.kernel.ids import attempt_id
@@ -283,3 +283,52 @@ async def test_results_of_many_verifications_are_written_together_each_with_its_
     assert sorted(each.sequence for each in told) == [4] * 20 + [5] * 10
     gaps = await rows.stand.connection.fetchval("SELECT count(*) FROM verifications WHERE seq NOT IN (4, 5)")
     assert gaps == 0
+
+
+async def test_a_silent_attempt_is_due_once_and_gets_one_try_beside_it(rows: Rows) -> None:
+    about = await issued(rows.stand, sends_requested=1)
+    first = await attempt(rows.stand, about, state="accepted", account="north", hedge_at=PAST)
+    async with rows.pool.acquire() as connection:
+        [due] = await connection.fetch(SQL["to_hedge"], 10)
+        assert (due["attempt_id"], due["live"], due["receipt"]) == (first, True, "")
+        assert await connection.fetch(SQL["to_hedge"], 10) == []
+        assert await _beside(connection, about, first) == 1
+        assert await _beside(connection, about, first) == 0, "a repeat changes nothing"
+    tries = (await rows.me.tries([(about.verification_id, 1)]))[about.verification_id, 1]
+    assert [(each.try_no, each.hedges) for each in tries] == [(1, False), (2, True)]
+    claim = await one(rows.me, attempt_id(about.verification_id, 1, 2), account="south")
+    assert claim is not None and claim.hedges
+    assert not claim.settled, "that the first one was accepted is why this one is made"
+
+
+@pytest.mark.parametrize("change", ["receipt", "asked again", "over"])
+async def test_no_try_is_queued_beside_what_needs_none(rows: Rows, change: str) -> None:
+    about = await issued(rows.stand, sends_requested=2 if change == "asked again" else 1)
+    known: dict[str, Any] = {"receipt_state": "delivered", "receipt_rank": 90} if change == "receipt" else {}
+    first = await attempt(rows.stand, about, state="accepted", account="north", **known)
+    if change == "over":
+        await rows.end(about)
+    async with rows.pool.acquire() as connection:
+        assert await _beside(connection, about, first) == 0
+
+
+async def test_a_receipt_in_the_meantime_settles_a_hedge(rows: Rows) -> None:
+    about = await issued(rows.stand)
+    await attempt(rows.stand, about, state="accepted", receipt_state="delivered", receipt_rank=90)
+    claim = await one(rows.me, await attempt(rows.stand, about, try_no=2, hedges=True))
+    assert claim is not None and claim.settled
+
+
+async def _beside(connection: Any, about: Facts, first: UUID) -> int:
+    beside = attempt_id(about.verification_id, 1, 2)
+    columns = (
+        [beside],
+        [1],
+        [first],
+        [about.verification_id],
+        [1],
+        [2],
+        [1],
+        [datetime.now(UTC) + timedelta(minutes=2)],
+    )
+    return len(await connection.fetch(SQL["queue_hedge"], *columns))

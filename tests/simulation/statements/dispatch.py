@@ -7,7 +7,7 @@ from tests.simulation.statements.codes import begin_attempt
 from tests.simulation.statements.columns import ended, facts_of, held, moved, picked, told, unnest, uuid
 from tests.simulation.tables import Row, Rows
 
-_CLAIMED = ("id", "send_no", "try_no", "code_version", "recovery", "send_deadline", "claimed_at")
+_CLAIMED = ("id", "send_no", "try_no", "code_version", "recovery", "send_deadline", "claimed_at", "hedges")
 _UNDELIVERED = ("expired", "undelivered", "rejected")
 _OPEN_OR_LEFT = ("queued", "sending", "accepted", "unknown")
 
@@ -23,7 +23,7 @@ def attempts_of(rows: Rows, verification: Any, send_no: int | None = None) -> li
 
 
 def tries(rows: Rows, verifications: Any, send_nos: Any) -> list[Row]:
-    names = ("verification_id", "send_no", "try_no", "account", "state", "outcome", "claimed_at")
+    names = ("verification_id", "send_no", "try_no", "account", "state", "outcome", "claimed_at", "hedges")
     found = [
         picked(row, *names)
         for verification, send_no in unnest(verifications, send_nos)
@@ -71,13 +71,16 @@ def _as_claimed(rows: Rows, attempt: Row, verification: Row) -> Row:
         "wrapped_key": subject["wrapped_key"] if subject is not None else None,
         "message_sealed": code["sealed"] if code is not None else None,
         "received": attempt["receipt_state"] is not None,
-        "settled": attempt["try_no"] > 1 and any(_settles(each) for each in others if each["id"] != attempt["id"]),
+        "settled": attempt["try_no"] > 1
+        and any(_settles(each, attempt["hedges"]) for each in others if each["id"] != attempt["id"]),
     }
 
 
-def _settles(attempt: Row) -> bool:
+def _settles(attempt: Row, hedges: bool) -> bool:
     if attempt["state"] not in ("accepted", "unknown"):
         return False
+    if hedges:
+        return bool(attempt["receipt_rank"] >= 80)
     if attempt["receipt_state"] is None:
         return bool(attempt["state"] == "accepted")
     return attempt["receipt_state"] not in _UNDELIVERED
@@ -90,7 +93,7 @@ def hold(rows: Rows, ids: Any) -> list[Row]:
 def conclude(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any, *columns: Any) -> list[Row]:
     names = (
         "state", "outcome", "raw_code", "provider_id", "price_micros", "currency", "latency_ms", "segments",
-        "possible_duplicate", "receipt_due_at", "receipt_ask_at",
+        "possible_duplicate", "receipt_due_at", "receipt_ask_at", "hedge_at",
     )  # fmt: skip
     found: list[Row] = []
     for key, count, owner, recovery, *values in unnest(keys, counted, owners, recoveries, *columns):
@@ -102,6 +105,7 @@ def conclude(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any, 
         ends["provider_id"] = ends["provider_id"] or row["provider_id"]
         ends["receipt_due_at"] = ends["receipt_due_at"] if accepted and row["receipt_rank"] < 90 else None
         ends["receipt_ask_at"] = ends["receipt_ask_at"] if accepted and row["receipt_rank"] < 40 else None
+        ends["hedge_at"] = ends["hedge_at"] if row["receipt_rank"] < 80 else None
         rows.change("attempts", row["id"], lease_until=None, concluded_at=rows.now, **ends)
         found.append({"key": row["id"], "seq": told(rows, row["verification_id"], count)})
     return found
@@ -168,6 +172,39 @@ def fail(rows: Rows, keys: Any, counted: Any, reasons: Any) -> list[Row]:
         return ended(rows, row, "failed", reasons[index], row["checks_told"])
 
     return moved(rows, keys, counted, columns)
+
+
+def to_hedge(rows: Rows, rows_max: int) -> list[Row]:
+    due = [row for _, row in rows.all("attempts") if row["hedge_at"] and row["hedge_at"] <= rows.now]
+    found: list[Row] = []
+    for row in sorted(due, key=lambda each: (each["hedge_at"], each["id"])):
+        if len(found) == rows_max or not rows.is_free("attempts", row["id"]):
+            continue
+        rows.change("attempts", row["id"], hedge_at=None)
+        verification = rows.get("verifications", row["verification_id"])
+        assert verification is not None
+        live = verification["state"] == "issued" and verification["sends_requested"] == row["send_no"]
+        told = {"attempt_id": row["id"], "receipt": row["receipt_state"] or "", "live": live}
+        found.append({**told, **picked(row, "send_no", "code_version", "send_deadline"), **facts_of(verification)})
+    return found
+
+
+def queue_hedge(
+    rows: Rows, keys: Any, counted: Any, previous: Any, verifications: Any, send_nos: Any, try_nos: Any, versions: Any,
+    deadlines: Any,
+) -> list[Row]:  # fmt: skip
+    found: list[Row] = []
+    asked = unnest(keys, counted, previous, verifications, send_nos, try_nos, versions, deadlines)
+    for key, count, before, verification, send_no, try_no, version, deadline in asked:
+        earlier, whole = rows.get("attempts", uuid(before)), rows.get("verifications", uuid(verification))
+        if not _may_follow(rows, before, verification, ("accepted",)) or earlier is None or whole is None:
+            continue
+        if earlier["receipt_rank"] >= 80 or whole["sends_requested"] != send_no:
+            continue
+        numbers = (send_no, try_no, version)
+        if begin_attempt(rows, uuid(key), uuid(verification), numbers, deadline, hedges=True):
+            found.append({"key": uuid(key), "seq": told(rows, uuid(verification), count)})
+    return found
 
 
 def to_ask(rows: Rows, rows_max: int) -> list[Row]:

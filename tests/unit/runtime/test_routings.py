@@ -20,6 +20,11 @@ def route(**told: Any) -> Route:
     ("told", "fault"),
     [
         ({"accounts": ["alpha", "alpha"]}, "accounts name one twice"),
+        ({"hedge_after_s": 14}, "hedge_after_s is 0 for never, or at least 15: most messages arrive by then"),
+        (
+            {"hedge_after_s": 15, "accounts": ["alpha"]},
+            "hedge_after_s needs a second account, which the message would be sent by",
+        ),
         ({"weights": {"alpha": 1}}, 'weights are for choice = "weights", and choice is "ordered"'),
         (
             {"choice": Choosing.WEIGHTS, "weights": {"alpha": 1}},
@@ -35,7 +40,7 @@ def test_a_choice_must_have_what_it_needs(told: dict[str, Any], fault: str) -> N
     assert list(faults_of(Documents(routes=(route(**told),)))) == [f'[[routes]] "all": {fault}']
 
 
-@pytest.mark.parametrize("told", [{}, {"choice": Choosing.SCORED}, {"choice": Choosing.WEIGHTS,
+@pytest.mark.parametrize("told", [{}, {"hedge_after_s": 15}, {"choice": Choosing.SCORED}, {"choice": Choosing.WEIGHTS,
                                                                   "weights": {"alpha": 1, "beta": 9}}])  # fmt: skip
 def test_a_route_that_is_right_passes(told: dict[str, Any]) -> None:
     assert list(faults_of(Documents(routes=(route(**told),)))) == []

@@ -18,6 +18,7 @@ from watchword.dispatch.decide.facts import (
     Skipped,
     left_of,
 )
+from watchword.dispatch.decide.hedge import hedge_at
 from watchword.dispatch.decide.plan import plan
 from watchword.dispatch.decide.postpone import tier_after
 from watchword.dispatch.decide.tell import Conclusion, ended, followed, queued, taken_up_again
@@ -52,7 +53,7 @@ def conclude(attempt: Attempt, came: Came, routing: Routing, now: datetime) -> C
 def _answered(attempt: Attempt, called: Called, routing: Routing, now: datetime) -> Conclusion:
     kind = called.outcome.kind
     if kind is OutcomeClass.ACCEPTED:
-        return ended(attempt, AttemptState.ACCEPTED, called, "")
+        return ended(attempt, AttemptState.ACCEPTED, called, "", hedge_at(attempt, routing, now))
     if kind in _FINAL:
         return ended(attempt, AttemptState.REJECTED, called, _REASONS[kind])
     if called.ends and not attempt.called_before:
@@ -64,7 +65,10 @@ def _answered(attempt: Attempt, called: Called, routing: Routing, now: datetime)
 
 
 def _gone_on(attempt: Attempt, came: Called | Nobody, routing: Routing, now: datetime) -> Conclusion:
-    """Nothing was sent: another account at once, a retry in a while, or the end of the send."""
+    """Nothing was sent: another account at once, a retry in a while, or the end of the send. A hedge is not tried
+    again: what it stands beside was accepted."""
+    if attempt.hedges:
+        return ended(attempt, AttemptState.REJECTED, came, "")
     outcome = came.outcome if isinstance(came, Called) else None
     this = attempt.as_try(AttemptState.DEFERRED, outcome.kind if outcome else "")
     # An attempt for which nobody was called has used no account.

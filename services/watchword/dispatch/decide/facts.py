@@ -35,7 +35,7 @@ class Health(StrEnum):
 
 class Reason(StrEnum):
     """Why this account: the word that attempt-made carries as its route reason. `price`: those before it cost more than
-    the route pays."""
+    the route pays; `hedge`: it is called beside another one that took the message and was not heard of again."""
 
     FIRST = "first"
     PRICE = "price"
@@ -43,6 +43,7 @@ class Reason(StrEnum):
     FAILOVER = "failover"
     RETRY = "retry"
     RECOVERY = "recovery"
+    HEDGE = "hedge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Routing:
     """The accounts that serve a destination, best first, and how each fares; one that is not told of is away.
 
     `route` is whose they are; `barred` says of accounts that this route does not take why it does not; `drawn` what
-    the order was drawn from, None where it is the route's own.
+    the order was drawn from, None where it is the route's own; `hedge_after_s` how long it waits to hear of a message
+    before another account has it too, 0 for ever.
     """
 
     accounts: tuple[Account, ...]
@@ -58,6 +60,7 @@ class Routing:
     route: str = ""
     barred: Mapping[str, PassedWord] = field(default_factory=dict)
     drawn: Drawn | None = None
+    hedge_after_s: int = 0
 
     def closed(self) -> "Routing":
         """The same for a worker that is leaving: nobody is called any more, what must be tried again waits."""
@@ -136,13 +139,15 @@ class Abilities:
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One try of a send as its row tells. `account` is "" where nobody was to be called."""
+    """One try of a send as its row tells. `account` is "" where nobody was to be called; one that `hedges` was made
+    beside an earlier one that was accepted."""
 
     try_no: int
     account: str
     state: AttemptState
     outcome: str = ""
     claimed_at: datetime | None = None
+    hedges: bool = False
 
     @property
     def may_have_left(self) -> bool:
@@ -162,7 +167,7 @@ class Attempt:
     `tries` are the tries of the same send before it; `called_before` says that the gateway may have been called
     about it with an end that nobody knows; `live` that its verification still waits for a code; `received` that a
     receipt has come for it, `settled` that one has come for an earlier try. `tier_s` is the delay of the retry
-    topic it came through, 0 for none.
+    topic it came through, 0 for none. One that `hedges` is made beside an earlier try, once and by one account.
     """
 
     about: Facts
@@ -187,6 +192,7 @@ class Attempt:
     checks_used: int = 0
     signals: Signals = NO_SIGNALS
     grounds: Grounds = NO_GROUNDS
+    hedges: bool = False
 
     def as_try(self, state: AttemptState, outcome: str = "") -> Try:
         """How its row tells of it once it came to `state`."""

@@ -12,6 +12,7 @@ NO_ROUTE = Nobody("no_route", hopeless=True)
 ACCOUNTS_REFUSED = Nobody("accounts_refused", hopeless=True)
 PRICE_ABOVE_CAP = Nobody("price_above_cap", hopeless=True)
 ACCOUNTS_AWAY = Nobody("accounts_away", hopeless=False)
+NOBODY_ELSE = Nobody("nobody_else", hopeless=True)
 
 # What these say does not change within a send: asking the same account again would only cost a try.
 _FINAL_FOR_ACCOUNT = frozenset({OutcomeClass.ACCOUNT, OutcomeClass.CONFIGURATION})
@@ -40,6 +41,20 @@ def plan(send_no: int, tries: Sequence[Try], routing: Routing) -> Choice | Nobod
         return replace(ACCOUNTS_AWAY, grounds=_grounds((), routing))
     before = _before(chosen, order, refused, used, routing.health)
     return Choice(chosen, _reason(send_no, used, chosen, usable, routing), _grounds(before, routing))
+
+
+def beside(send_no: int, tries: Sequence[Try], routing: Routing) -> Choice | Nobody:
+    """The account for a message that another one has taken already: one that this send has not used, or nobody."""
+    used = {each.account for each in tries}
+    others = tuple(account for account in routing.accounts if account.id not in used)
+    if not others:
+        return NOBODY_ELSE
+    choice = plan(send_no, (), replace(routing, accounts=others))
+    if isinstance(choice, Nobody):
+        return choice
+    passed = [PassedOver(account=each.id, reason=PassedWord.USED) for each in routing.accounts if each.id in used]
+    grounds = replace(choice.grounds, passed_over=(*choice.grounds.passed_over, *passed))
+    return Choice(choice.account, Reason.HEDGE, grounds)
 
 
 def _chosen(usable: Sequence[Account], used: Mapping[str, int], routing: Routing) -> Account | None:

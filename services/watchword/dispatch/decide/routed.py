@@ -37,7 +37,7 @@ def routed(
     counts = {account: known(account, about.country) for account in allowed}
     told = drawn(route, allowed, counts, str(about.verification_id))
     if told is None:
-        return Routing(tuple(accounts), health, route.id, barred)
+        return Routing(tuple(accounts), health, route.id, barred, hedge_after_s=route.hedge_after_s)
     place = {account: number for number, account in enumerate(order_of(told))}
     order = sorted(accounts, key=lambda account: place.get(account.id, len(place)))
-    return Routing(tuple(order), health, route.id, barred, told)
+    return Routing(tuple(order), health, route.id, barred, told, route.hedge_after_s)

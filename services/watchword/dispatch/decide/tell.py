@@ -1,6 +1,6 @@
 """How the end of an attempt is written down and told: its rows and events, as values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -37,11 +37,15 @@ class Conclusion:
     follow: Follow | None = None
     possible_duplicate: bool = False
     price_micros: int = 0
+    hedge_at: datetime | None = None
 
 
-def ended(attempt: Attempt, state: AttemptState, came: Came, fails: str) -> Conclusion:
-    """The send ends here. `fails` is why the verification failed, if nothing of it can have left; "" if it did not."""
-    told, write = _told(attempt, state, came)
+def ended(
+    attempt: Attempt, state: AttemptState, came: Came, fails: str, hedge_at: datetime | None = None
+) -> Conclusion:
+    """The send ends here. `fails` is why the verification failed, if nothing of it can have left; "" if it did not.
+    `hedge_at` is when it is looked at for a message beside it, None for never."""
+    told, write = _told(attempt, state, came, hedge_at)
     writes = [write]
     if fails:
         subject = str(attempt.about.verification_id)
@@ -55,7 +59,7 @@ def ended(attempt: Attempt, state: AttemptState, came: Came, fails: str) -> Conc
             signals=attempt.signals,
         )
         writes.append(Write("fail", subject, (fails,), (Emit(event, subject),)))
-    return _conclusion(attempt, state, told, tuple(writes))
+    return replace(_conclusion(attempt, state, told, tuple(writes)), hedge_at=hedge_at)
 
 
 def followed(attempt: Attempt, came: Came, choice: Choice, this: Try) -> Conclusion:
@@ -112,7 +116,9 @@ def _request(
     return Emit(event, str(identity), ordinal=recovery, topic=topic, key=key)
 
 
-def _told(attempt: Attempt, state: AttemptState, came: Came) -> tuple[AttemptMade, Write]:
+def _told(
+    attempt: Attempt, state: AttemptState, came: Came, hedge_at: datetime | None = None
+) -> tuple[AttemptMade, Write]:
     """What is told of a concluded attempt, and the row that concludes it if it is still ours."""
     called = came if isinstance(came, Called) else None
     outcome = called.outcome if called else Outcome(OutcomeClass.TEMPORARY, "" if called else _word(came))
@@ -154,6 +160,7 @@ def _told(attempt: Attempt, state: AttemptState, came: Came) -> tuple[AttemptMad
         event.possible_duplicate,
         receipt_deadline(attempt.about.expires_at),
         attempt.about.expires_at if attempt.abilities.can_be_asked else None,
+        hedge_at,
     )
     emit = Emit(event, str(attempt.id), key=str(attempt.about.verification_id))
     return event, Write("conclude", str(attempt.id), columns, (emit,))
