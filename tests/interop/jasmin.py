@@ -15,11 +15,19 @@ HOME = INSTALLED / "jasmin"
 BROKER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 SERVERS = ("epmd", "redis", "rabbitmq")
 DAEMONS = ("jasmind", "dlrlookupd", "dlrd")
+LOCKS = "/tmp"  # where its daemons look whether they run already; no setting moves it
 STARTS_WITHIN_S = 120.0
 ANSWERS_WITHIN_S = 60.0
 USER, PASSWORD = "shop", "shoppwd"
-# A line for every message costs as much as sending it. Redis keeps what RabbitMQ does not: which receipt is whose.
-QUIET = ("sm-listener", "http-api", "dlr", "dlr-thrower", "router", "service-smppclient", "client-management")
+# A connector has one message under way (it asks RabbitMQ for one at a time), so that it sends no more than a round trip
+# allows; over several, round trips overlap.
+CONNECTORS_AT_BEST = 8
+# A line for every message costs as much as sending it. A receipt that comes before its message's id is stored is looked
+# for again after ten seconds, twice, unless told otherwise. Lookups and callbacks have daemons of their own, as Jasmin
+# itself advises.
+QUIET = ("sm-listener", "http-api", "dlr-thrower", "router", "service-smppclient", "client-management")
+LOOKUPS = "[dlr]\nlog_level = WARNING\ndlr_lookup_retry_delay = 1\ndlr_lookup_max_retries = 20\n"
+# Redis keeps which receipt is whose.
 CACHE_OPTIONS = ("--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
 
 
@@ -53,7 +61,7 @@ class Jasmin:
         for name in ("log", "store", "mnesia", "redis"):
             (self._directory / name).mkdir(exist_ok=True)
         settings = "".join(f"[{section}]\nlog_level = WARNING\n" for section in QUIET)
-        (self._directory / "jasmin.cfg").write_text(settings, "ascii")
+        (self._directory / "jasmin.cfg").write_text(settings + LOOKUPS, "ascii")
         ended = {name for name in (*SERVERS, *DAEMONS) if not self._runs(name)}
         for name in SERVERS:
             await self._run(name, self._server(name), {"rabbitmq": "amqp", "redis": "redis"}.get(name, name))
@@ -71,6 +79,19 @@ class Jasmin:
         for names in (DAEMONS, ("rabbitmq", "redis"), ("epmd",)):
             running = [self._running[name] for name in names if name in self._running]
             await asyncio.gather(*(asyncio.to_thread(process.stop) for process in running))
+        for name in DAEMONS:
+            self._unlock(name)
+
+    def _unlock(self, name: str) -> None:
+        """Remove what a daemon that was killed leaves in the way of its next start. While ours ran it held the lock,
+        so that the lock is ours."""
+        if name in DAEMONS and name in self._running:
+            Path(f"{LOCKS}/{self._lock(name)}.lock").unlink(missing_ok=True)
+            for link in Path(LOCKS).glob(f"*.{self._running[name].pid}-*"):
+                link.unlink(missing_ok=True)
+
+    def _lock(self, name: str) -> str:
+        return name if name == "jasmind" else f"{name}-{self._ports['cli']}"
 
     def _runs(self, name: str) -> bool:
         return name in self._running and self._running[name].exit_code is None
@@ -78,6 +99,7 @@ class Jasmin:
     async def _run(self, name: str, program: Program, listens: str) -> None:
         if self._runs(name):
             return
+        self._unlock(name)
         self._running[name] = Process(program)
         if listens:
             await _listens(self._ports[listens])
@@ -109,7 +131,8 @@ class Jasmin:
         return self._program(name, (str(BROKER),), broker)
 
     def _daemon(self, name: str) -> Program:
-        words = ("-c", str(self._directory / "jasmin.cfg"))
+        identity = () if name == "jasmind" else ("-i", str(self._ports["cli"]))
+        words = ("-c", str(self._directory / "jasmin.cfg"), *identity)
         command = (str(HOME / "bin" / "python"), str(HOME / "bin" / f"{name}.py"), *words)
         return self._program(name, command, self._environment())
 

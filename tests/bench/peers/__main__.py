@@ -95,6 +95,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--senders", type=int, default=usual.senders, help="requests under way at a time")
     parser.add_argument("--rate", type=float, default=usual.rate_per_s, help="messages/s of the steady load")
     parser.add_argument("--seconds", type=float, default=usual.seconds, help="length of the steady load")
+    parser.add_argument("--kill-servers", action="store_true", help="then once more, with RabbitMQ, Kafka, Postgres, …")
     parser.add_argument("--runs", type=int, default=1, help="how often all of it is done")
     parser.add_argument("--json", action="store_true", help="print what is written instead of tables")
     options = parser.parse_args(words)
@@ -111,7 +112,14 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Measure, write, print; exits 1 where a system could not be run to its end."""
     options = arguments()
-    load = Load(options.messages, options.killed, options.senders, options.rate, options.seconds)
+    load = Load(
+        messages=options.messages,
+        killed=options.killed,
+        senders=options.senders,
+        rate_per_s=options.rate,
+        seconds=options.seconds,
+        kills_servers=options.kill_servers,
+    )
     host = processes.host()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         figures = runner.run(compared([ALL[name] for name in options.kinds], load, options.runs))

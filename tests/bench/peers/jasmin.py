@@ -13,9 +13,6 @@ from tests.interop.peers import FIX
 from tests.support.receiver import Called
 
 ENDS = "2"  # dlr-level: what becomes of a message, without its acceptance
-# A connector has one message under way (it asks RabbitMQ for one at a time), so the others wait for a round trip. Over
-# several, round trips overlap; more than these gain nothing on two cores.
-CONNECTORS = 8
 
 
 class Jasmin(System):
@@ -53,7 +50,7 @@ class Jasmin(System):
         """The carrier, then all of Jasmin."""
         self._smsc = Smsc(self.directory)
         self.simulator_url = self._smsc.url
-        self._made = jasmin.Jasmin(self.directory, self._smsc.port, connectors=CONNECTORS)
+        self._made = jasmin.Jasmin(self.directory, self._smsc.port, connectors=jasmin.CONNECTORS_AT_BEST)
         await self._made.start()
 
     async def submit(self, session: aiohttp.ClientSession, number: str) -> str:
