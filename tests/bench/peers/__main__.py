@@ -40,7 +40,7 @@ ALL: dict[str, type[System]] = {
     "jasmin": Jasmin,
 }
 USUAL = "watchword,kannel,kannel-spool,jasmin"
-BROKE_OFF = (LocalServerError, AssertionError, subprocess.SubprocessError)
+BROKE_OFF = (LocalServerError, AssertionError, OSError, aiohttp.ClientError, subprocess.SubprocessError)
 TAKEN = Reply(200, body=b"ACK/Jasmin")  # Jasmin asks for these words; the others for the status alone
 
 
@@ -67,12 +67,14 @@ async def compared(kinds: Sequence[type[System]], load: Load, runs: int) -> list
     told = {kind: Figures(kind.name, left_out=kind.missing()) for kind in kinds}
     for _ in range(runs):
         for kind, figures in told.items():
-            if figures.left_out:
+            if figures.left_out and not figures.broke_off:
                 continue
             try:
                 figures.runs.append(await life(kind, load, figures))
-            except BROKE_OFF as error:  # what the others showed is not lost with it
-                figures.left_out, figures.broke_off = f"it broke off: {error}", True
+            except* BROKE_OFF as errors:  # what the others showed is not lost with it
+                [error, *_] = errors.exceptions
+                figures.left_out, figures.broke_off = f"it broke off: {error!r}", True
+                say(f"{kind.name} broke off")
     return list(told.values())
 
 

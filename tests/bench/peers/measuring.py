@@ -82,7 +82,8 @@ class Bench:
             await carriers.behave(CARRIER, token=PASSWORD, receipt_delay_ms=RECEIPT_DELAY_MS)
         await self._burst(self._load.warm_up)
         burst = await self._burst(self._load.messages)
-        self._say(f"{burst.told} of {burst.messages} told, {burst.told_per_s:.0f}/s")
+        cost_ms = sum(burst.cpu_ms.values()) / burst.messages
+        self._say(f"{burst.told} of {burst.messages} told, {burst.told_per_s:.0f}/s, {cost_ms:.2f} CPU-ms each")
         steady = await self._steady()
         killed = {OWN: await self._killed([name for name in self._system.parts if name not in self._system.servers])}
         if self._system.servers and self._load.kills_servers:
@@ -114,13 +115,13 @@ class Bench:
         """SIGKILL once half of the messages are accepted; senders ask again until they are answered."""
         self._say(f"kill -9 in the middle of {self._load.killed}: {', '.join(names)}")
         asked, since = self._fresh(self._load.killed), await self._carried_count()
-        sending = asyncio.create_task(self._send(asked))
-        while sum(1 for each in asked if each.accepted_at) < len(asked) // 2 and not sending.done():
-            await paced(0.002)
-        await self._system.kill(names)
-        await self._system.restart()
-        self._say("it runs again")
-        await sending
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(self._send(asked))
+            while sum(1 for each in asked if each.accepted_at) < len(asked) // 2 and not sending.done():
+                await paced(0.002)
+            await self._system.kill(names)
+            await self._system.restart()
+            self._say("it runs again")
         await self._quiet()
         found = fate(asked, await self._carried(since), self._told)
         self._say(f"at rest: {found.lost} lost, {found.repeated} repeated, {found.untold} untold")

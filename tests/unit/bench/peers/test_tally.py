@@ -92,7 +92,10 @@ def test_servers_are_counted_in_and_apart() -> None:
 
 def test_the_tables_have_every_system_and_say_what_was_left_out() -> None:
     output = io.StringIO()
-    figures = [jasmin(run_of(lost=7), run_of(proof="audit: clean")), Figures("kannel", left_out="run .ci/interop-peers")]
+    figures = [
+        jasmin(run_of(lost=7), run_of(proof="audit: clean")),
+        Figures("kannel", left_out="run .ci/interop-peers"),
+    ]
     side_by_side(Console(file=output, width=160), figures)
     text = output.getvalue()
     assert "3 (2 asked for again)" in text
