@@ -14,7 +14,6 @@ from tests.bench import processes
 from tests.bench.peers.system import CARRIER, NotAccepted, System
 from tests.support.receiver import Called
 from watchword.local.auditing import audited, in_words
-from watchword.local.kafka import Tuning
 from watchword.local.process import is_running
 from watchword.local.stack import Plan, Stack
 
@@ -38,7 +37,6 @@ class Watchword(System):
         file.write_text(text, "utf-8")
         plan = Plan(
             directory=directory,
-            tuning=Tuning.STEADY,
             forked=False,
             configuration=file,
             carriers=(CARRIER,),
