@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale outage capacity simulate chaos soak overload attacks clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults interop bench bench-fraud scale outage capacity simulate chaos soak overload attacks bench-peers clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -79,6 +79,9 @@ capacity: setup ## what 10,000 verifications/s need, from the figures of the las
 
 bench-fraud: setup ## fraud scoring beside public rules, over held-out worlds; ARGS="--seeds 4" is the short form
 	nice -n 19 $(BIN)/python -m tests.bench.fraud $(ARGS)
+
+bench-peers: setup ## beside Kannel and Jasmin, kill -9 included; .ci/interop-peers --all has them; ARGS="--systems kannel"
+	@$(BIN)/python -m tests.bench.peers $(ARGS)
 
 clean: ## remove what can be made again: .venv, caches, data of local runs
 	rm -rf .venv .watchword .bench .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -21,7 +21,7 @@ def groups(stack: Stack) -> dict[str, int]:
 
 
 def cpu_ms(pids: Mapping[str, int]) -> dict[str, float]:
-    """CPU used so far by each process with its children, those that ended included."""
+    """CPU used so far by each process with everything below it, what ended included."""
     return {name: sum(_used_ms(each) for each in _family(pid)) for name, pid in pids.items()}
 
 
@@ -36,7 +36,9 @@ def descriptors(pid: int) -> int:
 
 
 def _family(pid: int) -> Iterable[int]:
-    return (pid, *children(pid))
+    yield pid
+    for child in children(pid):
+        yield from _family(child)
 
 
 def _used_ms(pid: int) -> float:
