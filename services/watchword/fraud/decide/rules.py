@@ -178,7 +178,7 @@ class Rules(_Part, frozen=True, kw_only=True, dict=True):
     of blocked sends let through.
     """
 
-    version: str = "2026-12.2"
+    version: str = "2026-12.3"
     conversion: float = 0.7
     conversion_min: float = 0.02
     attack_share: float = 0.25

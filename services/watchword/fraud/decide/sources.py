@@ -20,6 +20,8 @@ _PLACES_MAX = 12
 _PLACES_S = 86_400.0
 _WRONG_PER_VERIFIED = 2.0
 _SCATTERED = 3
+_EXPECTED_MAX = 0.95
+_OWN_MIN, _OWN_PRIOR, _OWN_LEAST = 3.0, 10.0, 0.7
 
 
 def take(kind: Kind, feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
@@ -52,8 +54,7 @@ def _count(node: Node, seen: Seen, limits: Source, rules: Rules) -> None:
     if kind is _WRONG:
         node.wrong += 1
         return
-    expected = min(max(seen.expected or rules.conversion, rules.conversion_min), 0.95)
-    step, back = evidence(expected, rules.attack_share)
+    step, back = evidence(_expected(node, seen, limits, rules), rules.attack_share)
     if kind is _SENT:
         is_known = seen.place in node.places
         _place(node, seen)
@@ -61,6 +62,7 @@ def _count(node: Node, seen: Seen, limits: Source, rules: Rules) -> None:
             return
         node.fast += 1
         node.day += 1
+        node.slow += 1
         ceiling = _CEILING * (limits.pressure + rules.slack_per_verified * node.verified_fast)
         pressure = node.pressure + step
         node.pressure = pressure if pressure < ceiling else ceiling
@@ -77,6 +79,21 @@ def _count(node: Node, seen: Seen, limits: Source, rules: Rules) -> None:
         node.denied += 1
     elif kind is SignalKind.CONFIRMED:
         node.pressure = max(node.pressure - back / 2, 0.0)
+
+
+def _expected(node: Node, seen: Seen, limits: Source, rules: Rules) -> float:
+    """The share of sends expected to be verified: that of the tenant. A network is measured by no more than the usual
+    share, and once users were verified there by its own: a campus in a country whose routes are poor is no attack
+    because the tenant fares better elsewhere. But never by so little that an attacker who types a few codes in could
+    make it his own."""
+    above = min(max(seen.expected or rules.conversion, rules.conversion_min), _EXPECTED_MAX)
+    if limits.numbers_day:
+        return above
+    above = min(above, rules.conversion)
+    if node.verified_slow < _OWN_MIN:
+        return above
+    own = (node.verified_slow + _OWN_PRIOR * above) / (node.slow + _OWN_PRIOR)
+    return round(max(min(own, above), _OWN_LEAST * above), 2)
 
 
 def _of_source(kind: Kind, node: Node, limits: Source, rules: Rules) -> tuple[list[Finding], bool]:
