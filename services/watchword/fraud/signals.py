@@ -4,7 +4,7 @@ They do not go through the outbox. What a killed process held, at most `PAUSE_S`
 the judge's sums are that much too small; no verification depends on it.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 
 import structlog
@@ -36,14 +36,14 @@ class SignalBuffer:
         self._publisher = publisher
         self._clock = clock
         self._metrics = metrics
-        self._waiting: dict[int, list[Observation]] = defaultdict(list)
-        self._count = self._waited = 0
+        self._waiting: list[Observation] = []
+        self._waited = 0
         self._turning = Turning("fraud-signals", self._turn, pause_s=PAUSE_S)
 
     @property
     def waiting(self) -> int:
         """How many observations are not published yet."""
-        return self._count
+        return len(self._waiting)
 
     async def start(self) -> None:
         """Begin to publish."""
@@ -60,7 +60,7 @@ class SignalBuffer:
         kept = []
         for each in told:
             if isinstance(each.emit.event, SignalObserved):
-                self._keep(each.emit.event)
+                self._keep(each.emit.event.observations)
                 continue
             if isinstance(each.emit.event, VerificationAssessed):
                 self._metrics.tell(each.emit.event)
@@ -69,25 +69,24 @@ class SignalBuffer:
 
     async def _turn(self) -> None:
         self._waited += 1
-        if self._count < BUSY_MIN or self._waited >= BUSY_TURNS:
+        if len(self._waiting) < BUSY_MIN or self._waited >= BUSY_TURNS:
             await self.publish()
 
     async def publish(self) -> None:
         """Publish what waits. What Kafka did not acknowledge waits on and may be told twice."""
-        taken, self._waiting, self._count, self._waited = self._waiting, defaultdict(list), 0, 0
+        taken, self._waiting, self._waited = self._waiting, [], 0
         origin = Origin("fraud", self._clock.now())
-        records = [outbox.row(emit, origin, sequence=0).outgoing() for emit in observe.merged(taken)]
+        emits = observe.merged(observe.by_shard(taken))
         try:
-            await self._publisher.publish(records)
+            await self._publisher.publish([outbox.row(emit, origin, sequence=0).outgoing() for emit in emits])
         except PublishUnknown as error:
             log.warning("fraud.signals_waiting", error=str(error))
-            for shard, observations in taken.items():
-                self._keep(SignalObserved(shard=shard, observations=tuple(observations)))
+            self._keep(taken)
 
-    def _keep(self, event: SignalObserved) -> None:
-        for seen in event.observations:
-            full = self._count >= OBSERVATIONS_WAITING_MAX
-            self._metrics.observations.add(outcome="dropped" if full else seen.kind.value)
-            if not full:
-                self._waiting[event.shard].append(seen)
-                self._count += 1
+    def _keep(self, seen: Sequence[Observation]) -> None:
+        room = OBSERVATIONS_WAITING_MAX - len(self._waiting)
+        self._waiting.extend(seen[:room])
+        for each, count in Counter(each.kind for each in seen[:room]).items():
+            self._metrics.observations.add(count, outcome=each.value)
+        if len(seen) > room:
+            self._metrics.observations.add(len(seen) - room, outcome="dropped")

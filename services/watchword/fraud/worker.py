@@ -156,7 +156,8 @@ class Gathering:
         seasoned: Mapping[str, ModeReason],
         now: datetime,
     ) -> Asked:
-        levels = self._mirror.levels(observe.subject_of(event, event.signals).features, now)
+        about = observe.subject_of(event, event.signals)
+        levels = self._mirror.levels(about.features, now)
         for mirrored in levels.values():
             self._metrics.feature_age_seconds.observe(max((now - mirrored.told_at).total_seconds(), 0.0))
         resolution = resolved(tenant.fraud_mode if tenant else None, seasoned.get(event.tenant))
@@ -170,6 +171,7 @@ class Gathering:
             trials=self._trials,
             countries=frozenset(tenant.countries) if tenant else None,
             levels={kind: mirrored.level for kind, mirrored in levels.items()},
+            about=about,
         )
 
 

@@ -47,7 +47,7 @@ class Kind(StrEnum):
 
 def feature_key(kind: Kind, value: str, tenant: str) -> str:
     """The key under which `value` (digits with "+", a country code, a token) is counted for `tenant`."""
-    return f"{kind}:{value}@{tenant}"
+    return "".join((kind, ":", value, "@", tenant))
 
 
 def lift_key(feature: str) -> str:

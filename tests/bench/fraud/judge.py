@@ -9,7 +9,6 @@ import asyncio
 import os
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -121,18 +120,18 @@ async def run(stack: Stack, load: Load, *, rate_per_s: float, seconds: float, pa
     """Publish the signals of `rate_per_s` verifications a second for a while, gathered over `pause_s` as fraud does."""
     publisher = Publisher(stack.cluster, client_id="bench")
     await publisher.start()
-    waiting: dict[int, list[Observation]] = defaultdict(list)
+    waiting: list[Observation] = []
     started_s = published_s = time.monotonic()
     owed = 0.0
     while time.monotonic() - started_s < seconds:
         owed += rate_per_s * TICK_S
         for emit in load.between(datetime.now(UTC), int(owed)):
             if isinstance(emit.event, SignalObserved):
-                waiting[emit.event.shard].extend(emit.event.observations)
+                waiting.extend(emit.event.observations)
         owed -= int(owed)
         if time.monotonic() - published_s >= pause_s:
             published_s = time.monotonic()
-            taken, waiting = waiting, defaultdict(list)
+            taken, waiting = observe.by_shard(waiting), []
             origin = Origin("fraud", datetime.now(UTC))
             await publisher.publish([outbox.row(each, origin, sequence=0).outgoing() for each in observe.merged(taken)])
         await paced(max(started_s + load_tick(started_s) - time.monotonic(), 0.001))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from tests.bench.fraud.attacks import HELD_OUT
 from tests.bench.fraud.traffic import Ask
+from watchword.fraud.decide.rules import DEFAULT
 
 __all__ = ["Ask", "Found", "Run", "Summary", "write"]
 
@@ -50,7 +51,8 @@ def write(folder: Path, found: Found, run: Run) -> None:
     lines = [
         "# Fraud scoring over held-out worlds",
         "",
-        f"Made by `make bench-fraud`: worlds {worlds[0]} to {worlds[-1]}, {len(worlds)} in all, none of them tuned on;",
+        f"Made by `make bench-fraud` with ruleset {DEFAULT.name}:",
+        f"worlds {worlds[0]} to {worlds[-1]}, {len(worlds)} in all, none of them tuned on;",
         f"seasons {', '.join(run.seasons)}. No threshold was ever set by the families {' and '.join(HELD_OUT)}.",
         "Each cell: median (95 % interval of the median); shares of users with their mean, for a median of rare events",
         "says little. Public rules are written anew from their descriptions. The attacks, their parameters and the",

@@ -29,11 +29,12 @@ from watchword.kernel.feature import Kind
 from watchword.runtime.process import GC_YOUNG_MAX
 
 REQUESTS = 20_000
+PASSES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Per second and in microseconds, of CPU time; bytes of a node in memory and in the changelog."""
+    """Per second and in microseconds, the least of several passes; bytes of a node in memory and in the changelog."""
 
     decisions_per_s: float
     decision_p50_us: float
@@ -45,25 +46,19 @@ class Speed:
 
 
 def measure(requests: int = REQUESTS, seed: int = 1) -> Speed:
-    """Play the last requests of a season with attacks, in order of time, through one engine; memory is settled as in
-    a worker's process."""
+    """Play the last requests of a season with attacks, in order of time, through an engine, `PASSES` times anew: of
+    each decision the least counts, for it does the same work every time, and whatever else it took was another
+    process's. Memory is settled as in a worker's process."""
     asks = sorted(season(seed, "bursts").asks, key=lambda ask: ask.at_s)
     reading = Reading()
     prepared = [(ask, *_prepared(reading, ask)) for ask in asks[-requests:]]
-    engine, decisions, outcomes = Engine(DEFAULT), list[float](), list[float]()
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_YOUNG_MAX, 20, 50)
-    for ask, about, claims in prepared:
-        started = time.thread_time_ns()
-        outcome = engine.request(about, claims, ask.id, ask.at_s)
-        decisions.append((time.thread_time_ns() - started) / 1_000)
-        if outcome.action.value == "block":
-            continue
-        for kind in _fate(ask):
-            started = time.thread_time_ns()
-            engine.outcome(about, kind, ask.at_s + 1, 20.0)
-            outcomes.append((time.thread_time_ns() - started) / 1_000)
+    decisions, outcomes, engine = _played(prepared)
+    for _ in range(PASSES - 1):
+        again, told, engine = _played(prepared)
+        decisions, outcomes = list(map(min, decisions, again)), list(map(min, outcomes, told))
     nodes = [node for _, node in Random(1).sample(list(engine.memory.nodes().items()), min(len(engine.memory), 2_000))]
     return Speed(
         decisions_per_s=1e6 * len(decisions) / sum(decisions),
@@ -74,6 +69,22 @@ def measure(requests: int = REQUESTS, seed: int = 1) -> Speed:
         node_bytes=statistics.fmean(map(_size, nodes)),
         node_written_bytes=statistics.fmean(len(msgspec.msgpack.encode(node)) for node in nodes),
     )
+
+
+def _played(prepared: list[tuple[Ask, Subject, Claims]]) -> tuple[list[float], list[float], Engine]:
+    """The microseconds of each decision and of each outcome, and the engine that made them."""
+    engine, decisions, outcomes = Engine(DEFAULT), list[float](), list[float]()
+    for ask, about, claims in prepared:
+        started = time.perf_counter_ns()
+        outcome = engine.request(about, claims, ask.id, ask.at_s)
+        decisions.append((time.perf_counter_ns() - started) / 1_000)
+        if outcome.action.value == "block":
+            continue
+        for kind in _fate(ask):
+            started = time.perf_counter_ns()
+            engine.outcome(about, kind, ask.at_s + 1, 20.0)
+            outcomes.append((time.perf_counter_ns() - started) / 1_000)
+    return decisions, outcomes, engine
 
 
 def _prepared(reading: Reading, ask: Ask) -> tuple[Subject, Claims]:

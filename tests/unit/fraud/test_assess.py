@@ -154,11 +154,11 @@ def test_an_ending_is_learned_from(state: Ending, kind: SignalKind | None) -> No
 
 
 def gathered(emits: tuple[Emit, ...]) -> dict[int, list[Observation]]:
-    by_shard: dict[int, list[Observation]] = {}
+    seen: list[Observation] = []
     for emit in emits:
         assert isinstance(emit.event, SignalObserved)
-        by_shard.setdefault(emit.event.shard, []).extend(emit.event.observations)
-    return by_shard
+        seen.extend(emit.event.observations)
+    return observe.by_shard(seen)
 
 
 def sent(number: int, at: datetime = NOW, digits: str = "+99890123") -> tuple[Emit, ...]:

@@ -1,10 +1,13 @@
 """Who asks: networks, devices and single numbers, and how a whole tenant fares."""
 
+from random import Random
+
 import pytest
 
-from tests.unit.fraud.facts import KEYS, SENT, VERIFIED, Judged, seen, sends
+from tests.unit.fraud.facts import KEYS, NOW_S, SENT, VERIFIED, Judged, seen, sends
 from watchword.events.risk_level_set import RiskLevel
 from watchword.events.signal_observed import SignalKind
+from watchword.fraud.decide.seen import Seen
 from watchword.fraud.decide.tenants import EXPECTED
 from watchword.kernel.feature import Kind, feature_key
 
@@ -25,6 +28,30 @@ def test_a_campus_whose_users_verify_is_left_in_peace() -> None:
         if n > 2 and n % 3:
             judged.see(NET, seen(VERIFIED, n * 10.0, place="UZ"))
     assert BLOCKED not in judged.levels(NET)
+
+
+def campus(share: float, *, seed: int, expected: float, count: int = 300) -> Judged:
+    """Somebody new asks from one address every 20 s; `share` of them type the code in, 20 s later."""
+    judged, random = Judged(), Random(seed)
+    typed = False
+    for n in range(count):
+        if typed:
+            judged.see(NET, Seen(VERIFIED, NOW_S + n * 20.0, "UZ", expected, place="UZ"))
+        if judged.node(NET).level is BLOCKED and NOW_S + n * 20.0 < judged.node(NET).until_s:
+            typed = False
+            continue
+        judged.see(NET, Seen(SENT, NOW_S + n * 20.0, "UZ", expected, place="UZ"))
+        typed = random.random() < share
+    return judged
+
+
+def test_a_campus_in_a_country_of_poor_routes_is_left_in_peace_though_the_tenant_fares_better_elsewhere() -> None:
+    assert sum(BLOCKED in campus(0.6, seed=seed, expected=0.9).levels(NET) for seed in range(12)) <= 1
+
+
+def test_who_types_in_one_code_in_five_from_one_address_is_blocked_all_the_same() -> None:
+    for seed in range(6):
+        assert BLOCKED in campus(0.2, seed=seed, expected=0.75).levels(NET)
 
 
 def test_a_network_that_asks_for_countries_that_do_not_belong_together_says_so() -> None:

@@ -100,6 +100,24 @@ def test_a_spray_puts_the_country_in_alarm_and_ranges_trip_sooner_under_it() -> 
     assert judged.levels(fresh)[-1] is BLOCKED
 
 
+def test_an_alarm_lasts_while_its_attack_is_refused_and_ends_half_an_hour_after_the_last_try() -> None:
+    judged = Judged()
+    start_s = served(judged, RANGES, days=1, per_day=240)
+    for n in range(80):
+        judged.see(feature_key(Kind.RANGE, f"+9989{n % 7}{n:03d}", "shop"), seen(SENT, start_s + n * 20.0))
+    country, drip = judged.node(KEYS[Kind.COUNTRY]), feature_key(Kind.RANGE, "+99890777", "shop")
+    pressure = country.pressure
+    for n in range(18):
+        judged.see(drip, seen(SignalKind.REFUSED, start_s + 1_600 + n * 1_200.0))
+    last_s = NOW.timestamp() + start_s + 1_600 + 17 * 1_200
+    assert country.level is ELEVATED
+    assert last_s < country.until_s <= last_s + 1_800
+    assert country.pressure == pressure
+    for n in range(18, 72):
+        judged.see(drip, seen(SignalKind.REFUSED, start_s + 1_600 + n * 1_200.0))
+    assert country.until_s == country.cool_s < NOW.timestamp() + start_s + 1_600 + 13 * HOUR_S
+
+
 def test_a_country_is_blocked_only_where_hardly_a_user_is_to_be_met() -> None:
     new = Judged()
     known = Judged()

@@ -22,6 +22,7 @@ from watchword.fraud.decide.explain import thresholds
 from watchword.fraud.decide.money import Purchase
 from watchword.fraud.decide.rules import TRIE_RULES, Rule, Rules
 from watchword.fraud.decide.score import SCORE_MAX, Claims, Score, features_of, parts_of, score
+from watchword.fraud.decide.subject import Subject
 from watchword.fraud.decide.trials import Trials
 from watchword.kernel.event import Emit, Event
 from watchword.kernel.feature import Kind
@@ -39,6 +40,7 @@ class Asked:
     """A verification as fraud sees it when it assesses a send, `levels` being those in force now.
 
     `countries` are the ones the tenant permits; None where the tenant is not known (any more), which refuses nothing.
+    `about` are the features that `levels` were looked up by, None for those that follow from the event.
     `purchase` is what the send costs where money is capped: deciding takes it from the purse of the batch, and a trial
     from `trials`, None for no end of them. `candidate` are rules on trial, which score beside the others.
     """
@@ -53,6 +55,7 @@ class Asked:
     mode_reason: ModeReason = ModeReason.CONFIGURED
     candidate: Rules | None = None
     trials: Trials | None = None
+    about: Subject | None = None
 
 
 def decide(event: Event, facts: Asked | None, now: datetime) -> Verdict:
@@ -68,7 +71,7 @@ def decide(event: Event, facts: Asked | None, now: datetime) -> Verdict:
 
 def assess(event: Request, facts: Asked, now: datetime) -> Done:
     """The assessment, and the observations of a send that it lets through while there is time to send."""
-    about = observe.subject_of(event, event.signals)
+    about = facts.about or observe.subject_of(event, event.signals)
     claims = _claims(event, facts)
     parts = parts_of(claims, facts.levels, facts.rules)
     answer = score(parts, facts.rules, about.features, trusted=claims.trusted)

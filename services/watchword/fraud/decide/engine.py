@@ -3,7 +3,8 @@
 What is live asked by the worker and answered by the judge a moment later is here one call after the other.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
@@ -21,6 +22,7 @@ from watchword.kernel.feature import Kind
 
 _KEPT_AFTER_SHEDDING = 0.8
 _NOTHING = (RiskLevel.NORMAL, RiskLevel.UNKNOWN)
+_TENANT, _BLOCK, _SENT, _REFUSED = Kind.TENANT, Action.BLOCK, SignalKind.SENT, SignalKind.REFUSED
 
 
 class Memory:
@@ -28,7 +30,9 @@ class Memory:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._nodes: dict[str, Node] = {}
+        self._nodes: dict[str, Node] = defaultdict(Node)
+        self.node: Callable[[str], Node] = self._nodes.__getitem__
+        """The node of a feature, a new one where it is not known."""
         self._levels: dict[str, tuple[float, RiskLevelSet]] = {}
 
     def __len__(self) -> int:
@@ -37,13 +41,6 @@ class Memory:
     def nodes(self) -> Mapping[str, Node]:
         """Every node, by feature."""
         return self._nodes
-
-    def node(self, feature: str) -> Node:
-        """The node of a feature, a new one where it is not known."""
-        found = self._nodes.get(feature)
-        if found is None:
-            found = self._nodes[feature] = Node()
-        return found
 
     def take(self, told: Iterable[RiskLevelSet]) -> None:
         """Keep the newest word on each feature."""
@@ -55,9 +52,9 @@ class Memory:
 
     def levels(self, features: dict[Kind, str], at_s: float) -> dict[Kind, RiskLevelSet]:
         """The levels in force at `at_s` for the features of one request."""
-        found = {}
+        found, told_of = {}, self._levels.get
         for kind, feature in features.items():
-            told = self._levels.get(feature)
+            told = told_of(feature)
             if told is not None and at_s < told[0]:
                 found[kind] = told[1]
         return found
@@ -68,7 +65,8 @@ class Memory:
             return
         kept = int(self._rules.nodes_max * _KEPT_AFTER_SHEDDING)
         ranked = sorted(self._nodes.items(), key=lambda entry: _weight(entry[1], at_s), reverse=True)
-        self._nodes = dict(ranked[:kept])
+        self._nodes = defaultdict(Node, ranked[:kept])
+        self.node = self._nodes.__getitem__
         self._levels = {feature: told for feature, told in self._levels.items() if feature in self._nodes}
 
 
@@ -94,7 +92,7 @@ class Engine:
         answer = score(parts_of(claims, levels, self._rules), self._rules, about.features, trusted=claims.trusted)
         answer = eased(answer, identity, self._rules)
         action = answer.action if self._enforces else Action.ALLOW
-        kind = SignalKind.REFUSED if action is Action.BLOCK else SignalKind.SENT
+        kind = _REFUSED if action is _BLOCK else _SENT
         self._observe(about, kind, levels, at_s, repeated=claims.send_no > 1)
         memory.shed(at_s)
         return Outcome(action, answer)
@@ -108,21 +106,14 @@ class Engine:
         self, about: Subject, kind: SignalKind, levels: dict[Kind, RiskLevelSet], at_s: float,
         delay_s: float = -1.0, *, repeated: bool = False,
     ) -> None:  # fmt: skip
-        expected, surge = figures_of(levels.get(Kind.TENANT))
-        seen = Seen(
-            kind,
-            at_s,
-            about.country,
-            expected,
-            surge,
-            delay_s,
-            suspect=is_suspect(levels),
-            novel=is_novel(about, levels),
-        )
-        for each, feature, seen.place in counted_under(about, kind, levels, repeated=repeated):
-            told = weigh(each, feature, seen, self.memory, self._rules)
-            if told:
-                self.memory.take(told)
+        expected, surge = figures_of(levels.get(_TENANT))
+        suspect, novel = is_suspect(levels), is_novel(about, levels)
+        seen = Seen(kind, at_s, about.country, expected, surge, delay_s, "", suspect, novel)
+        memory, rules = self.memory, self._rules
+        for each, feature, place in counted_under(about, kind, levels, repeated=repeated):
+            seen.place = place
+            if told := weigh(each, feature, seen, memory, rules):
+                memory.take(told)
 
 
 def _weight(node: Node, at_s: float) -> tuple[bool, float, float]:

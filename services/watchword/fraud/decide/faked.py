@@ -24,7 +24,7 @@ _HINT = 40.0
 
 def findings(kind: Kind, node: Node, top: Node, expected: float, rules: Rules) -> list[Finding]:
     """What speaks against the verified codes of a node with more traffic than expected; without points: nothing."""
-    found = [_disowned(node)]
+    found = [_disowned(node)] if node.denied >= _DENIED_MIN else []
     if node.fast >= rules.pile_ups[kind].surprise_min:
         found.append(_surprise(node, top, expected, rules))
     if node.verified_fast >= VERIFIED_MIN:
@@ -37,8 +37,7 @@ def _surprise(node: Node, top: Node, expected: float, rules: Rules) -> Finding:
     points = 0.0
     expected += _NEVER_SEEN + _NEVER_SEEN_SHARE * (top.fast - node.fast)
     ratio = 0.0
-    has_past = base_of(top) >= limits.base_min and base_window_s(top) >= BASE_WINDOW_MIN_S
-    if has_past and node.fast > expected:
+    if node.fast > expected and base_of(top) >= limits.base_min and base_window_s(top) >= BASE_WINDOW_MIN_S:
         ratio = (node.fast * log(node.fast / expected) - node.fast + expected) / limits.dispersion
         points = _SURE if ratio >= limits.blocked else _SUSPECT if ratio >= limits.challenged else 0.0
     threshold = limits.blocked if points == _SURE else limits.challenged

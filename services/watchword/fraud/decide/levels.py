@@ -45,11 +45,15 @@ def conclude(
 
 
 def extended(feature: str, node: Node, at_s: float, rules: Rules, told: Told) -> None:
-    """Somebody was refused at `at_s`: a block that is in force stands on, up to its end by cooling."""
-    if node.level is not RiskLevel.BLOCKED or at_s >= node.until_s:
+    """Somebody was refused at `at_s`: what refused him stands on, up to its end by cooling. Without that an alarm ends
+    while its attack is being refused, for what is refused is no evidence, and lets one more send through to begin
+    again: of an attack that only drips that is most of it."""
+    cooling = rules.cooling
+    if at_s >= node.until_s or node.level is RiskLevel.NORMAL:
         return
-    until_s = min(node.cool_s, at_s + quiet_s(node, rules.cooling))
-    if until_s - node.until_s >= rules.cooling.quiet_s / 3 or (until_s == node.cool_s > node.until_s):
+    quiet = quiet_s(node, cooling) if node.level is RiskLevel.BLOCKED else cooling.elevated_s
+    until_s = min(node.cool_s, at_s + quiet)
+    if until_s - node.until_s >= cooling.quiet_s / 3 or (until_s == node.cool_s > node.until_s):
         node.until_s = until_s
         told.append(_told(feature, node, rules))
 
@@ -106,6 +110,7 @@ def _elevate(node: Node, points: float, cooling: Cooling) -> bool:
     )
     if is_news:
         node.level, node.until_s = RiskLevel.ELEVATED, node.at_s + cooling.elevated_s
+        node.cool_s = node.at_s + cooling.max_s
     return is_news
 
 

@@ -4,8 +4,9 @@ Time is the time of the observations, in seconds since the epoch; nothing here a
 give the same levels whenever they are read. A node is changed in place by the functions of this package alone.
 """
 
+from functools import lru_cache
 from math import exp2, log
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -104,23 +105,32 @@ def fade(node: Node, at_s: float) -> None:
     left = exp2(-passed_s / FAST_S)
     node.fast *= left
     node.verified_fast *= left
-    node.wrong *= left
+    if node.wrong:
+        node.wrong *= left
     passed_s = at_s - node.settled_s
-    if passed_s < SLOW_STEP_S:
-        return
-    node.settled_s = at_s
+    if passed_s >= SLOW_STEP_S:
+        node.settled_s = at_s
+        _fade_slow(node, passed_s)
+
+
+def _fade_slow(node: Node, passed_s: float) -> None:
+    """The counts of a day and more. Half of the nodes hold nothing but their first sends: what is zero stays so."""
     left = exp2(-passed_s / DAY_S)
     node.day *= left
-    node.verified_day *= left
-    node.bare *= left
-    node.denied *= left
+    node.pressure *= exp2(-passed_s / PRESSURE_S)
+    if node.verified_day:
+        node.verified_day *= left
+        node.bare *= left
+    if node.denied:
+        node.denied *= left
     left = exp2(-passed_s / SLOW_S)
     node.slow *= left
-    node.novel *= left
-    node.settled *= left
     node.verified_slow *= left
-    node.receipts *= left
-    node.pressure *= exp2(-passed_s / PRESSURE_S)
+    if node.receipts:
+        node.receipts *= left
+    if node.settled:
+        node.settled *= left
+        node.novel *= left
 
 
 def remember(node: Node, digest: bytes) -> bool:
@@ -152,15 +162,31 @@ def forgettable(kind: Kind, node: Node, now_s: float, *, crowded: bool) -> bool:
     return faded and exp2(-idle_s / SLOW_S) * (node.slow + node.verified_slow) < 1
 
 
-def conversion(node: Node, above: float, prior_sends: float, least: float) -> float:
-    """The share of sends expected to be verified: what was seen, drawn towards what is known `above`."""
-    share = (node.verified_slow + prior_sends * above) / (node.slow + prior_sends)
-    return min(max(share, least), 0.95)
+class Past(NamedTuple):
+    """`base` sends in `window_s` seconds, as `base_of` and `base_window_s` say."""
+
+    base: float
+    window_s: float
+
+
+def past_of(node: Node) -> Past:
+    """What the present of a node is measured by."""
+    return Past(base_of(node), base_window_s(node))
+
+
+@lru_cache(maxsize=1_024)
+def evidence(expected: float, attack_share: float) -> tuple[float, float]:
+    """What a send adds and what its verified code takes back, in natural log units, where the share `expected` of sends
+    is verified and an attack leaves `attack_share` of that. What is expected of a tenant comes in few steps, so it is
+    remembered."""
+    step = log((1 - expected * attack_share) / (1 - expected))
+    return step, step - log(attack_share)
 
 
 def base_of(node: Node) -> float:
     """The sends of the past without the last day or so: what the present is measured by."""
-    return max(node.slow - node.day, 0.0)
+    past = node.slow - node.day
+    return past if past > 0.0 else 0.0
 
 
 def base_window_s(node: Node) -> float:
@@ -176,9 +202,9 @@ def novelty(node: Node) -> float:
 
 def learn_delay(node: Node, delay_s: float, memory: float) -> None:
     """One more delay between send and verification; the last `memory` or so weigh most."""
-    value = log(max(delay_s, 0.2))
-    node.delays = min(node.delays + 1, 1_000.0)
-    weight = 1 / min(node.delays, memory)
+    value = log(delay_s if delay_s > 0.2 else 0.2)
+    delays = node.delays = node.delays + 1 if node.delays < 999.0 else 1_000.0
+    weight = 1 / (delays if delays < memory else memory)
     off = value - node.delay_mean
     node.delay_mean += weight * off
     node.delay_var += weight * (off * (value - node.delay_mean) - node.delay_var)

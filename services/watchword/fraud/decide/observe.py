@@ -20,6 +20,9 @@ from watchword.kernel.event import Emit
 from watchword.kernel.feature import SOURCES, TRIE, Kind, shard_of
 
 OBSERVATIONS_MAX = 1_000
+UNSORTED = -1
+"""The shard of observations that are gathered before they are published, and sorted only then: many at once."""
+
 _SUBJECT_BYTES = 16
 _TRIE = frozenset(TRIE)
 
@@ -131,7 +134,7 @@ def _outcome(
         )
         for _, feature, place in counted_under(about, kind, levels, repeated=repeated)
     ]
-    return _emitted(seen)
+    return (Emit(SignalObserved(shard=UNSORTED, observations=tuple(seen)), f"signals:{signal_id}", counted=False),)
 
 
 def seen_of(observation: Observation) -> Seen:
@@ -165,6 +168,14 @@ def is_novel(about: Subject, levels: Mapping[Kind, RiskLevelSet]) -> bool:
     return Kind.ASN in about.features and Kind.ASN not in levels
 
 
+def by_shard(observations: Iterable[Observation]) -> dict[int, list[Observation]]:
+    """Observations sorted by the shard in which their features travel."""
+    sorted_: dict[int, list[Observation]] = defaultdict(list)
+    for seen in observations:
+        sorted_[shard_of(seen.feature)].append(seen)
+    return sorted_
+
+
 def merged(observations: Mapping[int, Sequence[Observation]]) -> list[Emit]:
     """Observations by shard as events of one shard each (decision 0002), `OBSERVATIONS_MAX` at most. An event's id
     follows from what it holds."""
@@ -174,13 +185,6 @@ def merged(observations: Mapping[int, Sequence[Observation]]) -> list[Emit]:
             part = seen[start : start + OBSERVATIONS_MAX]
             emits.append(_emit(shard, part, _digest(part)))
     return emits
-
-
-def _emitted(observations: Iterable[Observation]) -> tuple[Emit, ...]:
-    by_shard: dict[int, list[Observation]] = defaultdict(list)
-    for seen in observations:
-        by_shard[shard_of(seen.feature)].append(seen)
-    return tuple(_emit(shard, seen, seen[0].signal_id) for shard, seen in by_shard.items())
 
 
 def _emit(shard: int, observations: Sequence[Observation], named: str) -> Emit:

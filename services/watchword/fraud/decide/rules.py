@@ -3,6 +3,7 @@
 from enum import StrEnum
 from functools import cached_property
 from hashlib import blake2b
+from math import log
 from typing import Final
 
 import msgspec
@@ -177,7 +178,7 @@ class Rules(_Part, frozen=True, kw_only=True, dict=True):
     of blocked sends let through.
     """
 
-    version: str = "2026-12.2"
+    version: str = "2026-12.3"
     conversion: float = 0.7
     conversion_min: float = 0.02
     attack_share: float = 0.25
@@ -238,6 +239,11 @@ class Rules(_Part, frozen=True, kw_only=True, dict=True):
             if value <= 0:
                 return f"`{name}` is above 0, not {value:g}"
         return "" if self.nodes_max >= 1_000 else f"`nodes_max` is 1000 or more, not {self.nodes_max}"
+
+    @cached_property
+    def attack_log(self) -> float:
+        """The natural logarithm of `attack_share`."""
+        return log(self.attack_share)
 
     @cached_property
     def pile_ups(self) -> dict[Kind, PileUp]:

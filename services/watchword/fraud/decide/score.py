@@ -3,7 +3,7 @@ arguments, so the features recorded in an assessment and the same ruleset give t
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from watchword.events.risk_level_set import Reason, RiskLevel, RiskLevelSet
 from watchword.events.verification_assessed import Action
@@ -16,6 +16,8 @@ SCORE_MAX = 100
 GATE, FORM = "gate", "form"
 _TRIE = frozenset(each.value for each in TRIE)
 _COARSE = frozenset(each.value for each in COARSE)
+_TENANT, _COUNTRY = Kind.TENANT, Kind.COUNTRY
+_SPEAKING = (RiskLevel.ELEVATED, RiskLevel.BLOCKED)
 _SECOND = frozenset({Rule.RANGE_NOVEL.value, Rule.ASN_NOVEL.value})
 _SOURCES = frozenset(each.value for each in SOURCES)
 
@@ -42,6 +44,10 @@ class Score:
     reasons: tuple[Reason, ...]
 
 
+NOTHING: Final = Score(0, Action.ALLOW, ())
+"""The score of a request that nothing is known of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
     """What is known of a request beside the levels: `form_ms` None where the platform did not say; `trusted` where
@@ -61,7 +67,7 @@ def parts_of(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) 
     parts = [
         Part(kind.value, reason.code, reason.value, reason.threshold, reason.weight)
         for kind, told in levels.items()
-        if kind is not Kind.TENANT and told.level in (RiskLevel.ELEVATED, RiskLevel.BLOCKED)
+        if kind is not _TENANT and told.level in _SPEAKING
         for reason in told.reasons
         if reason.weight
     ]
@@ -79,9 +85,11 @@ def parts_of(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) 
 def _novel(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) -> list[Part]:
     """While something piles up in the country: a range where nobody was verified, where nearly all users come to
     ranges in which somebody was. While wrong codes pile up at the tenant: networks where nobody was verified."""
-    alarm, tenant = levels.get(Kind.COUNTRY), levels.get(Kind.TENANT)
+    alarm, tenant = levels.get(_COUNTRY), levels.get(_TENANT)
     piles_up = alarm is not None and any(reason.weight for reason in alarm.reasons)
     guesses = _figure(tenant, GUESSES, 0.0)
+    if not piles_up and guesses < rules.guesses:
+        return []
     found, parts, points = [], [], rules.points
     if piles_up and Kind.RANGE not in levels:
         found.append((Kind.RANGE, Rule.RANGE_NOVEL, _figure(alarm, Rule.NOVELTY, 1.0)))
@@ -107,7 +115,10 @@ def _novel(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) ->
 
 def _figure(told: RiskLevelSet | None, code: str, otherwise: float) -> float:
     """What was told under `code`, `otherwise` for nothing."""
-    return next((reason.value for reason in told.reasons if reason.code == code), otherwise) if told else otherwise
+    for reason in told.reasons if told is not None else ():
+        if reason.code == code:
+            return reason.value
+    return otherwise
 
 
 def features_of(claims: Claims, parts: Iterable[Part]) -> dict[str, float]:
@@ -142,7 +153,7 @@ def score(
     user who is vouched for is no part of what piles up around the number, but never above a gate or a source.
     """
     if not parts:
-        return Score(0, Action.ALLOW, ())
+        return NOTHING
     fine = _worst(parts, _TRIE - _COARSE)
     coarse = _worst(parts, _COARSE)
     reasons = []

@@ -4,22 +4,24 @@ What they ask for is counted wherever it goes. Codes verified take evidence back
 is left in peace; codes typed wrong, countries that do not belong together and ever more numbers add to it.
 """
 
-from math import log
-
 from watchword.events.risk_level_set import RiskLevel
 from watchword.events.signal_observed import SignalKind
 from watchword.fraud.decide.finding import Finding
 from watchword.fraud.decide.levels import conclude, extended, prove
-from watchword.fraud.decide.node import Node, fade, remember
+from watchword.fraud.decide.node import Node, evidence, fade, remember
 from watchword.fraud.decide.rules import VELOCITY_OF, OneNumber, Rule, Rules, Source
 from watchword.fraud.decide.seen import Nodes, Seen, Told
 from watchword.kernel.feature import Kind
 
+_SENT, _VERIFIED, _WRONG, _REFUSED = SignalKind.SENT, SignalKind.VERIFIED, SignalKind.WRONG, SignalKind.REFUSED
+_NORMAL, _NUMBER, _ASN = RiskLevel.NORMAL, Kind.NUMBER, Kind.ASN
 _CEILING = 1.5
 _PLACES_MAX = 12
 _PLACES_S = 86_400.0
 _WRONG_PER_VERIFIED = 2.0
 _SCATTERED = 3
+_EXPECTED_MAX = 0.95
+_OWN_MIN, _OWN_PRIOR, _OWN_LEAST = 3.0, 10.0, 0.7
 
 
 def take(kind: Kind, feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
@@ -29,41 +31,42 @@ def take(kind: Kind, feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> To
         return None
     fade(node, seen.at_s)
     told: Told = []
-    if seen.kind is SignalKind.REFUSED:
+    if seen.kind is _REFUSED:
         extended(feature, node, seen.at_s, rules, told)
         return told
-    if kind is Kind.NUMBER:
+    if kind is _NUMBER:
         _count_number(node, seen)
         findings, is_clean = _of_number(node, rules.number, rules)
     else:
         limits = rules.sources[kind]
         _count(node, seen, limits, rules)
         findings, is_clean = _of_source(kind, node, limits, rules)
-    if findings or node.level is not RiskLevel.NORMAL:
-        first_s = rules.number.first_s if kind is Kind.NUMBER else 0.0
+    if findings or node.level is not _NORMAL:
+        first_s = rules.number.first_s if kind is _NUMBER else 0.0
         conclude(feature, node, findings, rules, told, is_clean=is_clean, first_s=first_s)
-    if kind is Kind.ASN and seen.kind is SignalKind.VERIFIED:
+    if kind is _ASN and seen.kind is _VERIFIED:
         prove(feature, node, Rule.PROVEN, rules, told)
     return told
 
 
 def _count(node: Node, seen: Seen, limits: Source, rules: Rules) -> None:
-    if seen.kind is SignalKind.WRONG:
+    kind = seen.kind
+    if kind is _WRONG:
         node.wrong += 1
         return
-    expected = min(max(seen.expected or rules.conversion, rules.conversion_min), 0.95)
-    step = log((1 - expected * rules.attack_share) / (1 - expected))
-    back = step - log(rules.attack_share)
-    if seen.kind is SignalKind.SENT:
+    step, back = evidence(_expected(node, seen, limits, rules), rules.attack_share)
+    if kind is _SENT:
         is_known = seen.place in node.places
         _place(node, seen)
-        if limits.numbers_day and is_known:
+        if is_known and limits.numbers_day:
             return
         node.fast += 1
         node.day += 1
+        node.slow += 1
         ceiling = _CEILING * (limits.pressure + rules.slack_per_verified * node.verified_fast)
-        node.pressure = min(node.pressure + step, ceiling)
-    elif seen.kind is SignalKind.VERIFIED:
+        pressure = node.pressure + step
+        node.pressure = pressure if pressure < ceiling else ceiling
+    elif kind is _VERIFIED:
         node.verified_fast += 1
         node.verified_day += 1
         node.pressure = max(node.pressure - back, 0.0)
@@ -71,11 +74,26 @@ def _count(node: Node, seen: Seen, limits: Source, rules: Rules) -> None:
         node.verified_slow += 1
         if not limits.numbers_day:
             node.places.pop(seen.place, None)
-    elif seen.kind is SignalKind.DENIED:
+    elif kind is SignalKind.DENIED:
         node.pressure += step + back
         node.denied += 1
-    elif seen.kind is SignalKind.CONFIRMED:
+    elif kind is SignalKind.CONFIRMED:
         node.pressure = max(node.pressure - back / 2, 0.0)
+
+
+def _expected(node: Node, seen: Seen, limits: Source, rules: Rules) -> float:
+    """The share of sends expected to be verified: that of the tenant. A network is measured by no more than the usual
+    share, and once users were verified there by its own: a campus in a country whose routes are poor is no attack
+    because the tenant fares better elsewhere. But never by so little that an attacker who types a few codes in could
+    make it his own."""
+    above = min(max(seen.expected or rules.conversion, rules.conversion_min), _EXPECTED_MAX)
+    if limits.numbers_day:
+        return above
+    above = min(above, rules.conversion)
+    if node.verified_slow < _OWN_MIN:
+        return above
+    own = (node.verified_slow + _OWN_PRIOR * above) / (node.slow + _OWN_PRIOR)
+    return round(max(min(own, above), _OWN_LEAST * above), 2)
 
 
 def _of_source(kind: Kind, node: Node, limits: Source, rules: Rules) -> tuple[list[Finding], bool]:
@@ -105,14 +123,14 @@ def _rising(code: Rule, value: float, threshold: float, rules: Rules) -> Finding
 
 
 def _count_number(node: Node, seen: Seen) -> None:
-    if seen.kind is SignalKind.SENT:
+    if seen.kind is _SENT:
         node.fast += 1
         node.day += 1
         _place(node, seen)
-    elif seen.kind is SignalKind.VERIFIED:
+    elif seen.kind is _VERIFIED:
         node.fast = node.day = node.wrong = 0.0
         node.places.clear()
-    elif seen.kind is SignalKind.WRONG:
+    elif seen.kind is _WRONG:
         node.wrong += 1
     elif seen.kind is SignalKind.DENIED:
         node.denied += 1
@@ -133,11 +151,12 @@ def _of_number(node: Node, limits: OneNumber, rules: Rules) -> tuple[list[Findin
 
 def _place(node: Node, seen: Seen) -> None:
     """Remember where the last sends went, or came from: a few places, each for a day."""
-    if not seen.place:
+    place, places, now_s = seen.place, node.places, seen.at_s
+    if not place:
         return
-    if seen.place not in node.places and len(node.places) >= _PLACES_MAX:
-        node.places.pop(min(node.places, key=lambda place: (node.places[place], place)))
-    node.places[seen.place] = seen.at_s
-    if len(node.places) > 1:
-        for place in [each for each, at_s in node.places.items() if seen.at_s - at_s > _PLACES_S]:
-            del node.places[place]
+    if len(places) >= _PLACES_MAX and place not in places:
+        places.pop(min(places, key=lambda each: (places[each], each)))
+    places[place] = now_s
+    if len(places) > 1:
+        for each in [each for each, at_s in places.items() if now_s - at_s > _PLACES_S]:
+            del places[each]

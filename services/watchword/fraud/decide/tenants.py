@@ -2,6 +2,8 @@
 wrong codes are typed for each right one. Others are measured by it, so it is told in coarse steps, and looked at every
 `FADE_STEP_S`."""
 
+from bisect import bisect_left, bisect_right
+
 from watchword.events.risk_level_set import Reason, RiskLevel, RiskLevelSet
 from watchword.events.signal_observed import SignalKind
 from watchword.fraud.decide.levels import moment
@@ -19,6 +21,7 @@ _SURGE_STEPS = (1.0, 1.5, 2.25, 3.4, 5.0, 8.0)
 _GUESS_STEPS = (0.0, 0.5, 1.0, 2.0)
 _GUESSES_MIN = 20.0
 _NOVELTY_STEPS = (0.01, 0.02, 0.05, 0.1, 1.0)
+_SENT, _VERIFIED, _WRONG = SignalKind.SENT, SignalKind.VERIFIED, SignalKind.WRONG
 _BASE_MIN = 100.0
 _BASE_WINDOW_MIN_S = 86_400.0
 
@@ -39,12 +42,11 @@ def take(feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
     base, window_s = base_of(node), base_window_s(node)
     if base >= _BASE_MIN and window_s >= _BASE_WINDOW_MIN_S:
         times = (node.fast + 1) / (base / window_s * FAST_LIFE_S + 1)
-        surge = max(step for step in _SURGE_STEPS if step <= max(times, 1.0))
-    novel = min(step for step in _NOVELTY_STEPS if step >= min(novelty(node), 1.0))
-    guesses = max(step for step in _GUESS_STEPS if step <= _guesses(node))
-    usual = tuple(("", value, 0.0, 0.0) for value in (rules.conversion, 1.0, 1.0, 0.0))
-    known = tuple(value for _, value, *_ in node.reasons or usual)
-    is_known = abs(known[0] - expected) < _EXPECTED_STEP * 0.9 and known[1:] == (surge, novel, guesses)
+        surge = _SURGE_STEPS[bisect_right(_SURGE_STEPS, max(times, 1.0)) - 1]
+    novel = _NOVELTY_STEPS[bisect_left(_NOVELTY_STEPS, min(novelty(node), 1.0))]
+    guesses = _GUESS_STEPS[bisect_right(_GUESS_STEPS, _guesses(node)) - 1]
+    known = [reason[1] for reason in node.reasons] or [rules.conversion, 1.0, 1.0, 0.0]
+    is_known = abs(known[0] - expected) < _EXPECTED_STEP * 0.9 and known[1:] == [surge, novel, guesses]
     if is_known and (not node.reasons or node.until_s - node.at_s > STANDS_S / 2):
         return []
     node.reasons = (
@@ -63,17 +65,17 @@ def _count(node: Node, seen: Seen) -> bool:
     """Take a send or a verified code into the counts. What goes where something piles up teaches nothing about the
     tenant, or an attack would lower what is expected of everybody; but a tenant that never has a code checked must be
     known for it."""
-    if seen.kind is SignalKind.WRONG:
+    if seen.kind is _WRONG:
         node.wrong += 1
         return True
     if seen.suspect and _checks_codes(node):
         return False
-    if seen.kind is SignalKind.SENT:
+    if seen.kind is _SENT:
         node.fast += 1
         node.day += 1
         node.slow += 1
         return True
-    if seen.kind is SignalKind.VERIFIED:
+    if seen.kind is _VERIFIED:
         node.verified_fast += 1
         node.verified_slow += 1
         node.settled += 1

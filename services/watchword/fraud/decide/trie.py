@@ -10,6 +10,7 @@ from collections.abc import Callable
 from math import log
 from typing import NamedTuple
 
+from watchword.events.risk_level_set import RiskLevel
 from watchword.events.signal_observed import SignalKind
 from watchword.fraud.decide import faked
 from watchword.fraud.decide.finding import Finding
@@ -21,12 +22,13 @@ from watchword.fraud.decide.node import (
     FADE_STEP_S,
     FAST_LIFE_S,
     Node,
+    Past,
     base_of,
     base_window_s,
-    conversion,
     fade,
     learn_delay,
     novelty,
+    past_of,
     remember,
 )
 from watchword.fraud.decide.rules import PileUp, Rule, Rules
@@ -35,6 +37,7 @@ from watchword.kernel.feature import Kind, trail_of
 
 COARSE = (Kind.COUNTRY, Kind.OPERATOR)
 _CEILING = 1.5
+_MOST = 0.95
 _LEARNED_UNDER_SUSPICION = 0.1
 _BASE_MIN = 3.0
 _PEERS_MIN = 20.0
@@ -46,12 +49,20 @@ _FIRST = 1.5
 _NUMBERS_KEPT = 8
 _CONCENTRATED = 0.75
 _CONCENTRATED_MIN = 5.0
-_SURGE_RANGE = (0.3, 50.0)
+_SURGE_MIN, _SURGE_MAX = 0.3, 50.0
 _SURE_FACTOR = 1.5
 _VERIFIED_AGAIN_S = 3_600.0
-_OF_A_NUMBER = frozenset({SignalKind.SENT, SignalKind.VERIFIED})
+# Names of their own: this runs for every node of every observation, and a member of an enumeration costs a search.
+_SENT, _VERIFIED, _WRONG = SignalKind.SENT, SignalKind.VERIFIED, SignalKind.WRONG
+_DELIVERED, _REFUSED = SignalKind.DELIVERED, SignalKind.REFUSED
+_NORMAL, _RANGE, _NOVELTY = RiskLevel.NORMAL, Kind.RANGE, Rule.NOVELTY
+_OF_A_NUMBER = frozenset({_SENT, _VERIFIED})
 _GUESSED_MIN = 6.0
 _GUESSED_SHARE = 1.0
+
+
+Trail = list[tuple[Kind, str, Node]]
+"""The kinds, features and nodes of a number, the coarsest first."""
 
 
 class Excess(NamedTuple):
@@ -71,12 +82,13 @@ def take(leaf: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
         return None
     if seen.place and _is_asked_again(finest, seen):
         return []
-    trail = [(kind, feature, nodes.node(feature)) for kind, feature in trail_of(leaf, seen.country)]
+    node_of = nodes.node
+    trail = [(kind, feature, node_of(feature)) for kind, feature in trail_of(leaf, seen.country)]
     told: Told = []
     count = _COUNTS.get(seen.kind)
     if count is not None:
         _along(trail, seen, count, rules, told)
-    elif seen.kind is SignalKind.REFUSED:
+    elif seen.kind is _REFUSED:
         for _, feature, node in trail:
             extended(feature, node, seen.at_s, rules, told)
     else:
@@ -84,15 +96,16 @@ def take(leaf: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
     return told
 
 
-def _note(trail: list[tuple[Kind, str, Node]], seen: Seen) -> None:
+def _note(trail: Trail, seen: Seen) -> None:
     """What bears on no level by itself: a wrong code, a message delivered."""
-    for _, _, node in trail:
-        if seen.kind is SignalKind.WRONG:
+    if seen.kind is _WRONG:
+        for _, _, node in trail:
             fade(node, seen.at_s)
             node.wrong += 1
-        elif seen.kind is SignalKind.DELIVERED:
+    elif seen.kind is _DELIVERED:
+        for _, _, node in trail:
             node.receipts += 1
-            node.bare = max(node.bare - 1, 0.0)
+            node.bare = node.bare - 1 if node.bare > 1.0 else 0.0
 
 
 def _is_asked_again(finest: Node, seen: Seen) -> bool:
@@ -102,7 +115,7 @@ def _is_asked_again(finest: Node, seen: Seen) -> bool:
     0 is that of a verified code."""
     if seen.kind not in _OF_A_NUMBER:
         return False
-    places, is_send = finest.places, seen.kind is SignalKind.SENT
+    places, is_send = finest.places, seen.kind is _SENT
     before_s = places.pop(seen.place, None)
     if before_s is None and len(places) >= _NUMBERS_KEPT:
         del places[next(iter(places))]
@@ -114,28 +127,32 @@ def _is_asked_again(finest: Node, seen: Seen) -> bool:
     return is_send and before_s is not None and 0 <= seen.at_s - before_s < DAY_S and before_s > 0
 
 
-def _along(trail: list[tuple[Kind, str, Node]], seen: Seen, count: "Count", rules: Rules, told: Told) -> None:
+def _along(trail: Trail, seen: Seen, count: "Count", rules: Rules, told: Told) -> None:
     """Count an observation down the trail, and look at every node that may be worth it."""
-    top = trail[0][2]
+    top, is_verified = trail[0][2], seen.kind is _VERIFIED
     above, alarm, attack_share, at_s = seen.expected or rules.conversion, 0.0, rules.attack_share, seen.at_s
-    pile_ups, prior, least = rules.pile_ups, rules.prior_sends, rules.conversion_min
+    pile_ups, prior, least, usual = rules.pile_ups, rules.prior_sends, rules.conversion_min, rules.conversion
+    past: Past | None = None
     for kind, feature, node in trail:
         if at_s - node.faded_s >= FADE_STEP_S:
             fade(node, at_s)
         elif at_s > node.at_s:
             node.at_s = at_s
         limits = pile_ups[kind]
-        expected = above = conversion(node, above, prior, least)
-        if node.fast >= _CONCENTRATED_MIN and node.fast >= _CONCENTRATED * top.fast and kind not in COARSE:
-            expected = max(above, rules.conversion)
+        share = (node.verified_slow + prior * above) / (node.slow + prior)
+        expected = above = least if share < least else _MOST if share > _MOST else share
+        if _CONCENTRATED_MIN <= node.fast >= _CONCENTRATED * top.fast and expected < usual and kind not in COARSE:
+            expected = usual
         step = log((1 - expected * attack_share) / (1 - expected))
         worth_a_look = count(node, step, seen, limits, rules)
         threshold = limits.pressure * (1 - rules.under_alarm * alarm)
         if worth_a_look or node.pressure * 2 >= threshold or node.until_s:
-            excess = _excess(node, top, seen, expected, rules)
+            past = past or past_of(top)
+            excess = _excess(node, top, past, seen, expected, rules)
             findings, alarm = _findings(kind, node, top, excess, threshold, alarm, rules)
-            conclude(feature, node, findings, rules, told, is_clean=node.pressure * 2 < threshold)
-        if kind is Kind.RANGE and seen.kind is SignalKind.VERIFIED:
+            if findings or node.level is not _NORMAL:
+                conclude(feature, node, findings, rules, told, is_clean=node.pressure * 2 < threshold)
+        if is_verified and kind is _RANGE:
             _settle(top, node)
             prove(feature, node, Rule.PROVEN, rules, told)
 
@@ -147,51 +164,53 @@ def _settle(top: Node, node: Node) -> None:
         top.novel += node.verified_slow < _FIRST
 
 
-def _sent(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules) -> bool:
+def _count_sent(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules) -> bool:
     node.slow += _LEARNED_UNDER_SUSPICION if node.pressure * 3 > limits.pressure else 1.0
-    node.fast += 1
+    fast = node.fast = node.fast + 1
     node.day += 1
     ceiling = _CEILING * (limits.pressure + rules.slack_per_verified * node.verified_fast)
-    node.pressure = min(node.pressure + step, ceiling)
-    return node.fast >= limits.surprise_min > 0
+    pressure = node.pressure + step
+    node.pressure = pressure if pressure < ceiling else ceiling
+    return fast >= limits.surprise_min > 0
 
 
-def _verified(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules) -> bool:
+def _count_verified(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules) -> bool:
     node.verified_slow += _LEARNED_UNDER_SUSPICION if node.pressure * 3 > limits.pressure else 1.0
-    node.verified_fast += 1
+    verified = node.verified_fast = node.verified_fast + 1
     node.verified_day += 1
-    node.pressure = max(node.pressure - step + log(rules.attack_share), 0.0)
+    pressure = node.pressure - step + rules.attack_log
+    node.pressure = pressure if pressure > 0.0 else 0.0
     node.bare += 1
-    node.wrong = max(node.wrong - 1, 0.0)
+    node.wrong = node.wrong - 1 if node.wrong > 1.0 else 0.0
     if seen.delay_s >= 0:
         learn_delay(node, seen.delay_s, limits.delays)
-    return node.verified_fast >= faked.VERIFIED_MIN and limits.surprise_min > 0
+    return verified >= faked.VERIFIED_MIN and limits.surprise_min > 0
 
 
-def _denied(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules) -> bool:
-    node.pressure += 2 * step - log(rules.attack_share)
+def _count_denied(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules) -> bool:
+    node.pressure += 2 * step - rules.attack_log
     node.denied += 1
     return limits.surprise_min > 0
 
 
-def _confirmed(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules) -> bool:
-    node.pressure = max(node.pressure - (step - log(rules.attack_share)) / 2, 0.0)
+def _count_confirmed(node: Node, step: float, seen: Seen, limits: PileUp, rules: Rules) -> bool:
+    node.pressure = max(node.pressure - (step - rules.attack_log) / 2, 0.0)
     node.denied = max(node.denied - 1, 0.0)
     return False
 
 
 Count = Callable[[Node, float, Seen, PileUp, Rules], bool]
 _COUNTS: dict[SignalKind, Count] = {
-    SignalKind.SENT: _sent,
-    SignalKind.VERIFIED: _verified,
-    SignalKind.DENIED: _denied,
-    SignalKind.CONFIRMED: _confirmed,
+    SignalKind.SENT: _count_sent,
+    SignalKind.VERIFIED: _count_verified,
+    SignalKind.DENIED: _count_denied,
+    SignalKind.CONFIRMED: _count_confirmed,
 }
 """What each kind of observation does to a node; answers whether more than its pressure is worth a look."""
 
 
-def _excess(node: Node, top: Node, seen: Seen, expected: float, rules: Rules) -> Excess:
-    fast, day = _expectation(node, top, seen.surge or 1.0)
+def _excess(node: Node, top: Node, top_past: Past, seen: Seen, expected: float, rules: Rules) -> Excess:
+    fast, day = _expectation(node, top, top_past, seen.surge or 1.0)
     limits = rules.excess
     more_fast = node.fast > limits.fast_factor * fast + (limits.fast_margin if fast else 0.0)
     more_day = node.day > limits.day_factor * day + (limits.day_margin if day else 0.0)
@@ -207,25 +226,28 @@ def _unexplained(sends: float, by_verified: float, by_past: float) -> float:
     return max(min(1 - by_verified / sends, 1 - _SURE_FACTOR * by_past / sends), 0.0)
 
 
-def _expectation(node: Node, top: Node, surge: float) -> tuple[float, float]:
+def _expectation(node: Node, top: Node, top_past: Past, surge: float) -> tuple[float, float]:
     """The sends expected of a node in the half hour and the day: its past, times what its peers see more than in
     theirs. 0 where the past is too short to say."""
-    base, window_s = base_of(node), base_window_s(node)
-    if base < _BASE_MIN or window_s < BASE_WINDOW_MIN_S:
+    base = base_of(node)
+    if base < _BASE_MIN:
+        return 0.0, 0.0
+    window_s = top_past.window_s if node is top else base_window_s(node)
+    if window_s < BASE_WINDOW_MIN_S:
         return 0.0, 0.0
     rate = base / window_s
     surge_fast = surge_day = surge
-    peers = base_of(top) - base
+    peers = top_past.base - base
     if top is not node and peers >= _PEERS_MIN:
-        peer_rate = peers / base_window_s(top)
+        peer_rate = peers / top_past.window_s
         surge_fast = _times(top.fast - node.fast, peer_rate * FAST_LIFE_S)
         surge_day = _times(top.day - node.day, peer_rate * DAY_LIFE_S)
     return rate * FAST_LIFE_S * surge_fast, rate * DAY_LIFE_S * surge_day
 
 
 def _times(seen: float, usual: float) -> float:
-    low, high = _SURGE_RANGE
-    return min(max((seen + 1) / (usual + 1), low), high)
+    times = (seen + 1) / (usual + 1)
+    return _SURGE_MIN if times < _SURGE_MIN else _SURGE_MAX if times > _SURGE_MAX else times
 
 
 def _findings(
@@ -243,7 +265,7 @@ def _findings(
     alarm = max(alarm, excess.share * min(max(rising, 0.0), 1.0))
     if kind not in COARSE:
         findings += faked.findings(kind, node, top, excess.fast, rules)
-    return [each for each in findings if each.points > 0 or each.code is Rule.NOVELTY], alarm
+    return [each for each in findings if each.points > 0 or each.code is _NOVELTY], alarm
 
 
 def _piled_up(kind: Kind, node: Node, excess: Excess, threshold: float, rules: Rules) -> Finding:
