@@ -1,11 +1,14 @@
 """Who may be told of a batch of events: the configuration's subscribers and the verifications' rows, read at once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import lru_cache
 from uuid import UUID
 
 from watchword.callbacks.decide.tell import TELLABLE, Audience, Standing, Subscriber
 from watchword.callbacks.store import SQL, event_uuid, standing_of
 from watchword.callbacks.tenant_topics import TenantTopics
+from watchword.events.catalog import UnreadableEvent, name_of
+from watchword.events.envelope import Headers
 from watchword.events.verification import VerificationEvent
 from watchword.events.verification_ended import VerificationEnded
 from watchword.kernel.tenancy import Endpoint
@@ -24,6 +27,7 @@ class Audiences:
         self._own_topics = own_topics
         self._known = Configuration()
         self._by_tenant: Mapping[str, tuple[Endpoint, ...]] = {}
+        self._wanted: Set[tuple[bytes, str]] = frozenset()
 
     async def gather(self, batch: Sequence[Incoming], connection: Connection) -> Mapping[str, Audience]:
         """What `decide` needs of each event, by its key. Raises what Postgres raises."""
@@ -40,6 +44,15 @@ class Audiences:
             for key, (incoming, event, endpoints) in wanted.items()
         }
 
+    def may_want(self, headers: Headers) -> bool:
+        """Whether an event may be for anybody, by its headers alone. Where they do not say, it may."""
+        self._take_up()
+        told = dict(headers)
+        tenant, name = told.get("ce_tenant"), _name(told.get("ce_type", b""))
+        if tenant is None or not name:
+            return True
+        return name == VerificationEnded.NAME or (tenant, name) in self._wanted
+
     def _take_up(self) -> None:
         current = self._current()
         if current is self._known:
@@ -48,6 +61,7 @@ class Audiences:
         for endpoint in current.endpoints.values():
             by_tenant[endpoint.tenant] = (*by_tenant.get(endpoint.tenant, ()), endpoint)
         self._known, self._by_tenant = current, by_tenant
+        self._wanted = {(one.tenant.encode(), name) for one in current.endpoints.values() for name in one.events}
 
     def _subscribed(self, event: VerificationEvent) -> tuple[Endpoint, ...]:
         return tuple(one for one in self._by_tenant.get(event.tenant, ()) if event.NAME in one.events)
@@ -73,6 +87,15 @@ class Audiences:
             own_topic=own_topic,
             own_topic_state=self._own_topics.state(own_topic),
         )
+
+
+@lru_cache(maxsize=256)
+def _name(kind: bytes) -> str:
+    """The event's name in a `ce_type`, whatever its version; "" for what is none."""
+    try:
+        return name_of(kind.decode())
+    except (UnreadableEvent, ValueError):
+        return ""
 
 
 async def _standings(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, Standing]:

@@ -1,6 +1,8 @@
 """The shell of callbacks: a loop that writes down what is owed to whom, and lanes that deliver it."""
 
 import ssl
+from dataclasses import replace
+from functools import partial
 
 from watchword.callbacks.audience import Audiences
 from watchword.callbacks.caller import Caller
@@ -9,6 +11,7 @@ from watchword.callbacks.ledger import Ledger
 from watchword.callbacks.metrics import CallbacksMetrics
 from watchword.callbacks.sender import Sender
 from watchword.callbacks.settings import CallbacksSettings
+from watchword.callbacks.sifting import SiftingConsumer
 from watchword.callbacks.store import OWE
 from watchword.callbacks.tenant_topics import LOOK_EVERY_S, TenantTopics
 from watchword.events import topics
@@ -24,7 +27,7 @@ from watchword.runtime.telling import Teller
 READS = (topics.LIFECYCLE,)
 WRITES = (CallbackDelivered, VerificationEnded)
 KEYS = frozenset({Purpose.ENDPOINT})
-OWE_EVERY_S = 0.05
+OWE_EVERY_S = 0.2
 
 
 async def build(context: Context) -> list[Service]:
@@ -44,18 +47,20 @@ async def build(context: Context) -> list[Service]:
         metrics=metrics,
         check=context.health.check("callbacks.sender", ready_within_s=TURNS_WITHIN_S, live_within_s=LIVE_WITHIN_S),
     )
+    audiences = Audiences(current, own_topics)
     step = Step(
         worker="callbacks",
         group="callbacks",
         reads=READS,
         handles=TELLABLE,
-        gather=Audiences(current, own_topics).gather,
+        gather=audiences.gather,
         decide=decide,
         statements=OWE,
         every_s=OWE_EVERY_S,
     )
     look = Turning("callbacks.topics", own_topics.turn, pause_s=LOOK_EVERY_S)
-    return [teller, ledger, look, sender, Loop.of(step, context)]
+    sifting = partial(context.reader, consumer=partial(SiftingConsumer, audiences.may_want))
+    return [teller, ledger, look, sender, Loop.of(step, replace(context, reader=sifting))]
 
 
 def trust_of(settings: CallbacksSettings) -> ssl.SSLContext | None:

@@ -22,7 +22,7 @@ BATCH_MAX: Final = 300
 DEADLINE_S: Final = 12.0
 # A message waits for its claim; nobody but the lease waits for a result.
 CLAIM_EVERY_S: Final = 0.005
-RECORD_EVERY_S: Final = 0.03
+RECORD_EVERY_S: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)

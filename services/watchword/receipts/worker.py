@@ -25,7 +25,7 @@ from watchword.runtime.telling import Teller
 READS = (topics.RECEIPTS,)
 WRITES = (ReceiptReceived, ReceiptRecorded)
 KEYS = frozenset({Purpose.RECEIPT, Purpose.ACCOUNT})
-MATCH_EVERY_S = 0.05  # no user waits for a receipt
+MATCH_EVERY_S = 0.2  # no user waits for a receipt
 
 
 async def build(context: Context) -> list[Service]:

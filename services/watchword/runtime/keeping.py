@@ -22,7 +22,7 @@ from watchword.runtime.publishing import Publisher, PublishUnknown
 log = structlog.get_logger()
 
 BATCH_MAX: Final = 500
-KEEP_EVERY_S: Final = 0.03
+KEEP_EVERY_S: Final = 0.05  # whoever reports one at a time, waiting for each, reports twenty a second
 
 
 class Keeper:

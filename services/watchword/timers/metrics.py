@@ -1,5 +1,8 @@
 """What timers counts."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from watchword.runtime.metrics import Metrics, RuntimeMetrics
 from watchword.runtime.unfinished import Overdue
 
@@ -32,6 +35,14 @@ class TimersMetrics:
         """How long the oldest row of a kind has been overdue, 0 if there is none."""
         self.age.set(max(age_s, 0.0), stage=kind)
         self._overdue[kind].tell(age_s)
+
+    def tell_looked(self, answer: Mapping[str, Any]) -> None:
+        """What a look at everything said: the kinds of which nothing is overdue, and the outbox's age if it says so."""
+        for kind in self._overdue:
+            if answer.get(kind) is False:
+                self.tell_overdue(kind, 0.0)
+        if "outbox_age_s" in answer:
+            self.tell_outbox(answer["outbox_age_s"])
 
     def tell_outbox(self, age_s: float) -> None:
         """How long the oldest event has been waiting for Kafka, 0 if there is none."""

@@ -4,6 +4,27 @@
 
 -- What is overdue is compared with statement_timestamp(): unlike clock_timestamp() it bounds an index scan.
 
+-- name: overdue_often
+-- Whether there is anything for the statements of these kinds to take, and how old the oldest event is that Kafka does
+-- not have, 0 without any.
+SELECT EXISTS (SELECT FROM verifications WHERE due_at <= statement_timestamp()) AS due_verifications,
+       EXISTS (SELECT FROM attempts WHERE state = 'sending' AND lease_until < statement_timestamp()) AS stale_claims,
+       coalesce(o.oldest_at < statement_timestamp() - $1::interval, false) AS late_outbox,
+       coalesce(extract(epoch FROM statement_timestamp() - o.oldest_at), 0)::float8 AS outbox_age_s
+FROM (SELECT min(created_at) AS oldest_at FROM outbox) AS o
+
+-- name: overdue_seldom
+-- The same of what is looked for less often. Late attempts of which it is to be found out first whether they left are
+-- seen here, and passed by when they are taken.
+SELECT EXISTS (SELECT FROM attempts
+               WHERE state = 'queued' AND send_deadline < statement_timestamp() - $1::interval) AS late_attempts,
+       EXISTS (SELECT FROM (SELECT verification_id FROM attempts WHERE state = 'queued' AND recovery = 0
+                            ORDER BY send_deadline LIMIT $2) AS q
+               JOIN verifications AS v ON v.id = q.verification_id
+               WHERE v.ended_at IS NOT NULL) AS abandoned_attempts,
+       EXISTS (SELECT FROM attempts WHERE receipt_due_at <= statement_timestamp()) AS unreported_attempts,
+       EXISTS (SELECT FROM receipts_parked WHERE parked_until < statement_timestamp()) AS parked_receipts
+
 -- name: late_outbox
 SELECT id, topic, key, value, headers, created_at
 FROM outbox
@@ -11,9 +32,6 @@ WHERE created_at < statement_timestamp() - $1::interval AND id <> ALL ($3::uuid[
 ORDER BY created_at, id
 LIMIT $2
 FOR UPDATE SKIP LOCKED
-
--- name: oldest_outbox
-SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS age_s FROM outbox
 
 -- name: due_verifications
 SELECT id AS verification_id, tenant, number_token, country, range, number_type, purpose, channel, policy,

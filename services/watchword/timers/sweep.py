@@ -52,7 +52,6 @@ class Sweep:
 
     async def turn(self) -> None:
         """Publish what is late now, as far as one turn goes. Raises what Postgres raises."""
-        self._metrics.tell_outbox(await self._pool.fetchval(SQL["oldest_outbox"], timeout=5))
         for _ in range(BATCHES_A_TURN_MAX):
             if not await self._batch():
                 break

@@ -1,6 +1,7 @@
 """The shell of timers: a handful of turns over Postgres, each bounded, each shared by as many timers as run."""
 
 from datetime import timedelta
+from functools import partial
 
 from watchword.events import topics
 from watchword.events.attempt_made import AttemptMade
@@ -16,6 +17,7 @@ from watchword.runtime.stop import Service, Turning
 from watchword.runtime.telling import Teller
 from watchword.timers.decide import decide_abandoned, decide_due, decide_late, decide_stale, decide_unreported
 from watchword.timers.lag import Lag
+from watchword.timers.looking import Looking
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.overdue import Kind, Means, Overdue
 from watchword.timers.parked import ParkedTooLong
@@ -70,13 +72,16 @@ def overdue(context: Context, settings: TimersSettings, means: Means) -> list[Se
         metrics=means.metrics,
         swept=context.runtime_metrics.outbox_swept,
     )
-    pause_s = settings.pause_s
+    often = {"due_verifications": due.turn, "stale_claims": stale.turn, "late_outbox": sweep.turn}
+    seldom = {
+        "late_attempts": late.turn,
+        "abandoned_attempts": abandoned.turn,
+        "unreported_attempts": silent.turn,
+        "parked_receipts": parked.turn,
+    }
+    looking = partial(Looking, pool=context.pool, tell=means.metrics.tell_looked)
+    sweep_after = timedelta(seconds=settings.sweep_after_s)
     return [
-        Turning("timers.due", due.turn, pause_s=pause_s),
-        Turning("timers.stale", stale.turn, pause_s=pause_s),
-        Turning("timers.sweep", sweep.turn, pause_s=pause_s),
-        Turning("timers.late", late.turn, pause_s=pause_s * 5),
-        Turning("timers.abandoned", abandoned.turn, pause_s=pause_s * 5),
-        Turning("timers.unreported", silent.turn, pause_s=pause_s * 5),
-        Turning("timers.parked", parked.turn, pause_s=pause_s * 5),
+        looking(SQL["overdue_often"], (sweep_after,), often, pause_s=settings.pause_s),
+        looking(SQL["overdue_seldom"], (grace, ABANDONED_LOOKED_AT_MAX), seldom, pause_s=settings.pause_s * 5),
     ]

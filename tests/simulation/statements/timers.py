@@ -17,6 +17,34 @@ _ATTEMPT = (
 _LEFT = ("accepted", "unknown")
 
 
+def overdue_often(rows: Rows, age: timedelta) -> list[Row]:
+    oldest = min((row["created_at"] for _, row in rows.all("outbox")), default=rows.now)
+    verifications = [row for _, row in rows.all("verifications")]
+    return [
+        {
+            "due_verifications": any(row["due_at"] and row["due_at"] <= rows.now for row in verifications),
+            "stale_claims": any(_is_stale(rows, row) for _, row in rows.all("attempts")),
+            "late_outbox": oldest < rows.now - age,
+            "outbox_age_s": (rows.now - oldest).total_seconds(),
+        }
+    ]
+
+
+def overdue_seldom(rows: Rows, grace: timedelta, looked_at_max: int) -> list[Row]:
+    attempts = [row for _, row in rows.all("attempts")]
+    queued = [row for row in attempts if row["state"] == "queued"]
+    first = sorted((row for row in queued if row["recovery"] == 0), key=lambda each: each["send_deadline"])
+    whole = [rows.get("verifications", row["verification_id"]) for row in first[:looked_at_max]]
+    return [
+        {
+            "late_attempts": any(row["send_deadline"] < rows.now - grace for row in queued),
+            "abandoned_attempts": any(each is not None and each["ended_at"] is not None for each in whole),
+            "unreported_attempts": any(_is_due(rows, row) for row in attempts),
+            "parked_receipts": any(row["parked_until"] < rows.now for _, row in rows.all("receipts_parked")),
+        }
+    ]
+
+
 def late_outbox(rows: Rows, age: timedelta, rows_max: int, set_aside: Any) -> list[Row]:
     late = [row for _, row in rows.all("outbox") if row["created_at"] < rows.now - age and row["id"] not in set_aside]
     found: list[Row] = []
@@ -25,11 +53,6 @@ def late_outbox(rows: Rows, age: timedelta, rows_max: int, set_aside: Any) -> li
             rows.lock("outbox", row["id"])
             found.append(picked(row, "id", "topic", "key", "value", "headers", "created_at"))
     return found
-
-
-def oldest_outbox(rows: Rows) -> list[Row]:
-    oldest = min((row["created_at"] for _, row in rows.all("outbox")), default=rows.now)
-    return [{"age_s": (rows.now - oldest).total_seconds()}]
 
 
 def due_verifications(rows: Rows, rows_max: int) -> list[Row]:
@@ -96,7 +119,7 @@ def _attempt(row: Row, whole: Row, since: str) -> dict[str, Any]:
 
 def stale_claims(rows: Rows, rows_max: int) -> list[Row]:
     def wanted(row: Row, _: Row) -> bool:
-        return bool(row["state"] == "sending" and row["lease_until"] < rows.now)
+        return _is_stale(rows, row)
 
     found: list[Row] = []
     for row, whole in _overdue(rows, wanted, rows_max, "lease_until"):
@@ -109,6 +132,10 @@ def stale_claims(rows: Rows, rows_max: int) -> list[Row]:
         }
         found.append({**_attempt(row, whole, "lease_until"), **send})
     return found
+
+
+def _is_stale(rows: Rows, attempt: Row) -> bool:
+    return bool(attempt["state"] == "sending" and attempt["lease_until"] < rows.now)
 
 
 def late_attempts(rows: Rows, grace: timedelta, rows_max: int) -> list[Row]:
