@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -41,38 +42,50 @@ def main() -> int:
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as pool:
         seeded = [pool.submit(_from_seeds, base + number, workers, until) for number in range(max(workers - 1, 1))]
         invented = pool.submit(_invented, until) if workers > 1 else None
-        counts = [each.result() for each in seeded]
-        count, found = sum(count for count, _ in counts), [told for _, told in counts if told]
-        others, shrunk = invented.result() if invented is not None else (0, "")
-    for each in [*found, *([shrunk] if shrunk else [])]:
+        played = [each.result() for each in [*seeded, *([invented] if invented is not None else [])]]
+    found = [each.found for each in played if each.found]
+    for each in found:
         print(each)
-    minutes = (time.monotonic() - began) / 60
-    print(f"{count} histories from seeds and {others} invented ones, {(count + others) / minutes:,.0f} a minute")
-    return 1 if found or shrunk else 0
+    count = sum(each.count for each in played)
+    others = invented.result().count if invented is not None else 0
+    wall_m, cpu_m = (time.monotonic() - began) / 60, sum(each.cpu_s for each in played) / 60
+    print(f"{count - others} histories from seeds and {others} invented ones: {count / wall_m:,.0f} a minute, ", end="")
+    print(f"{count / cpu_m:,.0f} a minute of CPU")
+    return 1 if found else 0
 
 
-def _from_seeds(first: int, step: int, until: float) -> tuple[int, str]:
-    """How many histories were played, and the one that broke a promise, if one did."""
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What one process came to: how many histories in how much CPU, and the one that broke a promise, if one did."""
+
+    count: int
+    cpu_s: float
+    found: str = ""
+
+
+def _from_seeds(first: int, step: int, until: float) -> Played:
     gc.disable()
+    gc.freeze()  # what was imported stays
     count, seed = 0, first
     while time.monotonic() < until:
         told = play(seed)
         count += 1
         if told.broken:
-            return count, str(told)
+            return Played(count, time.process_time(), str(told))
         if count % _COLLECT_EVERY == 0:
             gc.collect()
         seed += step
-    return count, ""
+    return Played(count, time.process_time())
 
 
-def _invented(until: float) -> tuple[int, str]:
+def _invented(until: float) -> Played:
     try:
         while time.monotonic() < until:
             run_state_machine_as_test(Machine, settings=_INVENTED)
     except AssertionError as error:
-        return Machine.played, "\n".join([str(error), *getattr(error, "__notes__", ())])
-    return Machine.played, ""
+        found = "\n".join([str(error), *getattr(error, "__notes__", ())])
+        return Played(Machine.played, time.process_time(), found)
+    return Played(Machine.played, time.process_time())
 
 
 def _arguments() -> argparse.Namespace:

@@ -12,7 +12,7 @@ from tests.simulation.loop import OWNER, go_by, in_world, use_port
 if TYPE_CHECKING:
     from tests.simulation.log import Broker, Record
 
-IDLE_POLL_MIN_S = 1.0
+IDLE_POLLS_S = (0.6, 1.0, 2.0, 4.0)
 PATIENT_MS = 100
 
 
@@ -37,10 +37,13 @@ class Consumer:
         self.owner = OWNER.get()
         self._listener: Listener | None = None
         self._assignment: frozenset[TopicPartition] = frozenset()
+        self._places: list[TopicPartition] = []
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._stopped = False
         self._background: list[asyncio.Task[None]] = []
+        self._idle_polls = 0
+        self._waiting: asyncio.Future[None] | None = None
 
     @property
     def heard(self) -> bool:
@@ -50,6 +53,7 @@ class Consumer:
     def subscribe(self, topics: Sequence[str], listener: Any) -> None:
         """What to read, and whom to tell of it."""
         self.topics, self._listener = tuple(topics), listener
+        self._broker.subscribe(self)
 
     async def start(self) -> None:
         """Join the group."""
@@ -79,16 +83,38 @@ class Consumer:
 
     async def getmany(self, *, timeout_ms: int, max_records: int) -> "dict[TopicPartition, list[Record]]":
         """What there is, each partition's records in order; nothing after `timeout_ms`, or a while later when nobody
-        waits: an idle broker is in no hurry."""
+        waits: an idle broker is in no hurry, the less the longer it is idle."""
         await self._reach()
         found = self._take(max_records)
         if not found and timeout_ms > 0:
-            patient = timeout_ms >= PATIENT_MS and not self._paused
-            idle_s = max(timeout_ms / 1000, IDLE_POLL_MIN_S if patient else 0.0)
-            await self._broker.wait_for_records(self.topics, idle_s)
+            patient = timeout_ms >= PATIENT_MS and not self._paused and not self.owner.leaving
+            idle_s = IDLE_POLLS_S[min(self._idle_polls, len(IDLE_POLLS_S) - 1)] if patient else 0.0
+            self._idle_polls += 1
+            await self._wait(max(timeout_ms / 1000, idle_s))
             self._living()
             found = self._take(max_records)
+        if found:
+            self._idle_polls = 0
         return found
+
+    def appended(self, place: TopicPartition) -> None:
+        """There is a record more, perhaps for this consumer."""
+        if place in self._assignment:
+            self.wake()
+
+    def wake(self) -> None:
+        """Whoever waits for records looks again."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def _wait(self, timeout_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        timer = loop.call_later(timeout_s, self.wake)
+        try:
+            await self._waiting
+        finally:
+            timer.cancel()
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Raises KafkaError, of which some mean that it was not done and some that nobody knows."""
@@ -118,7 +144,7 @@ class Consumer:
         self._living()
         if self._listener is not None:
             await self._listener.on_partitions_revoked(set(self._assignment))
-        self._assignment = frozenset()
+        self._assignment, self._places = frozenset(), []
 
     async def notice(self, after_s: float) -> None:
         """A heartbeat: whoever is no member any more lets go of what it held, and joins anew."""
@@ -132,19 +158,24 @@ class Consumer:
         """The partitions come."""
         self._living()
         self._assignment, self._positions, self._paused = frozenset(starts), dict(starts), set()
+        self._places = sorted(starts)
         if self._listener is not None:
             await self._listener.on_partitions_assigned(set(starts))
+        self.wake()
 
     def _take(self, records_max: int) -> "dict[TopicPartition, list[Record]]":
-        places = sorted(self._assignment - self._paused)
-        self._broker.shuffle(places)
+        places = [place for place in self._places if self._broker.holds(place, self._positions[place])]
+        if self._paused:
+            places = [place for place in places if place not in self._paused]
+        if len(places) > 1:
+            self._broker.shuffle(places)
         found: dict[TopicPartition, list[Record]] = {}
         for place in places:
-            records = self._broker.read(place, self._positions[place], records_max)
-            if records:
-                found[place] = records
-                self._positions[place] = records[-1].offset + 1
-                records_max -= len(records)
+            if records_max <= 0:
+                break
+            records = found[place] = self._broker.read(place, self._positions[place], records_max)
+            self._positions[place] = records[-1].offset + 1
+            records_max -= len(records)
         return found
 
     def _held(self, partition: TopicPartition) -> TopicPartition:

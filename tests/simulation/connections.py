@@ -2,8 +2,6 @@
 way back, where it was."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -118,6 +116,34 @@ class Transaction:
             self._connection._end(commit=False)
 
 
+class Lent:
+    """One connection for a while."""
+
+    def __init__(self, database: Database, room: asyncio.Semaphore, timeout_s: float | None) -> None:
+        self._database = database
+        self._room = room
+        self._timeout_s = timeout_s
+
+    async def __aenter__(self) -> Connection:
+        if self._room.locked():
+            async with asyncio.timeout(self._timeout_s):
+                await self._room.acquire()
+        else:
+            await self._room.acquire()
+        try:
+            owner = OWNER.get()
+            use_port(owner)
+            if self._database.is_away:
+                raise ConnectionRefusedError("the server is away")
+        except BaseException:
+            self._room.release()
+            raise
+        return Connection(self._database, owner)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._room.release()
+
+
 class Pool:
     """A few connections; a broken one is replaced when it is given back."""
 
@@ -125,19 +151,9 @@ class Pool:
         self._database = database
         self._room = asyncio.Semaphore(CONNECTIONS_MAX)
 
-    @asynccontextmanager
-    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Connection]:
-        """A connection, within `timeout`."""
-        async with asyncio.timeout(timeout):
-            await self._room.acquire()
-        try:
-            owner = OWNER.get()
-            use_port(owner)
-            if self._database.is_away:
-                raise ConnectionRefusedError("the server is away")
-            yield Connection(self._database, owner)
-        finally:
-            self._room.release()
+    def acquire(self, *, timeout: float | None = None) -> "Lent":
+        """A connection, within `timeout`. `async with` it."""
+        return Lent(self._database, self._room, timeout)
 
     async def fetch(self, query: str, *arguments: Any, timeout: float | None = None) -> list[Row]:
         """One statement on any connection."""

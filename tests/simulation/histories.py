@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from tests.simulation.carriers import MOODS
 from tests.simulation.premises import ACCOUNTS, PURPOSES
-from tests.simulation.promises import GROUPS, at_rest, broken
+from tests.simulation.promises import broken
+from tests.simulation.resting import GROUPS, come_to_rest, pause
 from tests.simulation.users import Users
 from tests.simulation.world import PROCESSES, World
 
@@ -42,8 +43,8 @@ def play(seed: int, *, verbose: bool = False, before: Callable[[World], None] = 
             for _ in range(world.draw.randint(6, DEEDS_MAX)):
                 name = world.draw.choices(list(DEEDS), weights=[weight for weight, _ in DEEDS.values()])[0]
                 DEEDS[name][1](users)
-                world.advance(_pause_s(world))
-            world.settle(at_rest=lambda: at_rest(users))
+                pause(users, _pause_s(world))
+            come_to_rest(users)
             found = broken(users)
         except AssertionError as error:
             found = [f"{type(error).__name__}: {error}"]

@@ -20,6 +20,7 @@ from tests.simulation.loop import Owner, go_by, in_world
 
 SESSION_S = 12.0
 HEARTBEAT_S = 3.0
+FIRST_DEAL_S = 0.3
 REBALANCE_MAX_S = 20.0
 DELAY_MAX_S = 0.006
 SLOW_SHARE = 0.3
@@ -80,7 +81,7 @@ class Broker:
         self._draw = draw
         self._partitions = partitions
         self._now_ms = now_ms
-        self._waiting: dict[str, list[asyncio.Future[None]]] = defaultdict(list)
+        self._readers: dict[str, list[Consumer]] = defaultdict(list)
         self._consumers: list[Consumer] = []
 
     def consumer(self, *_: Any, **options: Any) -> Consumer:
@@ -106,26 +107,21 @@ class Broker:
         """A record comes to lie at the end of a partition, and whoever waits for one hears of it."""
         log = self.logs.setdefault(place, [])
         log.append(Record(place.topic, place.partition, len(log), self._now_ms(), key, value, tuple(headers)))
-        for waiting in self._waiting[place.topic]:
-            _settle(waiting)
+        for reader in self._readers[place.topic]:
+            reader.appended(place)
+
+    def subscribe(self, consumer: Consumer) -> None:
+        """It is told of what is appended to its topics from now on."""
+        for topic in consumer.topics:
+            self._readers[topic].append(consumer)
+
+    def holds(self, place: TopicPartition, offset: int) -> bool:
+        """Whether there is a record at `offset` or after it."""
+        return offset < len(self.logs.get(place, ()))
 
     def read(self, place: TopicPartition, offset: int, count: int) -> list[Record]:
         """Up to `count` records from `offset` on."""
         return self.logs.get(place, [])[offset : offset + count]
-
-    async def wait_for_records(self, topics: Iterable[str], timeout_s: float) -> None:
-        """Until something is appended to one of `topics`, or `timeout_s` has passed."""
-        loop = asyncio.get_running_loop()
-        appended: asyncio.Future[None] = loop.create_future()
-        for topic in topics:
-            self._waiting[topic].append(appended)
-        timer = loop.call_later(timeout_s, _settle, appended)
-        try:
-            await appended
-        finally:
-            timer.cancel()
-            for topic in topics:
-                self._waiting[topic].remove(appended)
 
     @property
     def is_away(self) -> bool:
@@ -174,6 +170,11 @@ class Broker:
         for consumer in self._of(owner):
             consumer.own_task(consumer.notice(self._draw.random() * HEARTBEAT_S))
 
+    def hurry(self, owner: Owner) -> None:
+        """Its consumers have waited long enough for records."""
+        for consumer in self._of(owner):
+            consumer.wake()
+
     def leave(self, consumer: Consumer) -> None:
         """A member is heard no more. A static one keeps its partitions until its session ends."""
         if consumer.group in self.groups:
@@ -206,7 +207,8 @@ class Broker:
     async def _rebalance(self, group: Group) -> None:
         while group.dirty:
             group.dirty = False
-            await go_by(self._draw.random() * HEARTBEAT_S)  # members hear of it with their next heartbeat
+            # Members hear of it with their next heartbeat; the first to come wait a little for the others.
+            await go_by(self._draw.random() * (HEARTBEAT_S if group.generation else FIRST_DEAL_S))
             asked = list(group.members.values())
             waiting = [self._give_up(member) for member in asked]
             if waiting:

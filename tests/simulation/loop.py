@@ -8,7 +8,7 @@ callbacks wait while time goes on, or killed, so that none of them ever runs aga
 import asyncio
 import contextvars
 import heapq
-import itertools
+import math
 import random
 import threading
 import time
@@ -20,12 +20,14 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 STEPS_MAX = 400_000
+_TASKS_KEPT_MIN = 32
 _UNWINDINGS_MAX = 50
 
 
 class Owner:
     """One process as the loop sees it. The world itself (the network, the servers, the users) is one too. `dies_in` is
-    after how many uses of a port it dies, None for never; `buried` hears of its death."""
+    after how many uses of a port it dies, None for never; `buried` hears of its death; `leaving` is that it was told to
+    stop."""
 
     def __init__(self, name: str, buried: Callable[["Owner"], None] = lambda owner: None) -> None:
         self.name = name
@@ -33,11 +35,48 @@ class Owner:
         self.buried = buried
         self.alive = True
         self.frozen = False
-        self.ready: deque[asyncio.Handle] = deque()
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.leaving = False
+        self.ready: deque[Due] = deque()
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._pruned_at = _TASKS_KEPT_MIN
 
     def __repr__(self) -> str:
         return f"<Owner {self.name}>"
+
+    @property
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Those that are not done, in the order in which they began."""
+        return [task for task in self._tasks if not task.done()]
+
+    def began(self, task: asyncio.Task[Any]) -> None:
+        """A task of this process. Those that are done are forgotten now and then."""
+        self._tasks.append(task)
+        if len(self._tasks) >= self._pruned_at:
+            self._tasks = self.tasks
+            self._pruned_at = max(2 * len(self._tasks), _TASKS_KEPT_MIN)
+
+
+class Due:
+    """A callback of a process, to be run soon or at a time: what asyncio calls a handle."""
+
+    __slots__ = ("args", "callback", "context", "live", "owner")
+
+    def __init__(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], context: contextvars.Context, owner: Owner
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.owner = owner
+        self.live = True
+
+    def cancel(self) -> None:
+        """It is passed over when its turn comes."""
+        self.live = False
+
+    def cancelled(self) -> bool:
+        """Whether it will be passed over."""
+        return not self.live
 
 
 WORLD = Owner("world")
@@ -69,8 +108,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._now_s = 0.0
         self.world = Owner("world")
         self._waiting: list[Owner] = []
-        self._timers: list[tuple[float, int, Owner, asyncio.TimerHandle]] = []
-        self._count = itertools.count()
+        self._timers: list[tuple[float, int, Due]] = []
+        self._count = 0
         self._running = False
         self._doomed: list[Owner] = []
         self._frozen: set[Owner] = set()
@@ -107,37 +146,35 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     ) -> "asyncio.Task[T]":
         """A task of whichever process the context belongs to."""
         task = asyncio.Task(coro, loop=self, name=name, context=context)
-        owner = self._owner(context)
-        owner.tasks.add(task)
-        task.add_done_callback(owner.tasks.discard)
+        self._owner(context).began(task)
         return task
 
     def call_soon(  # type: ignore[override]  # whatever the callback takes
         self, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.Handle:
+    ) -> Due:
         """Run `callback` after what its process has to do already."""
-        context = contextvars.copy_context() if context is None else context
-        handle = asyncio.Handle(callback, args, self, context)
-        self._append(self._owner(context), handle)
-        return handle
+        owner = self._owner(context)
+        due = Due(callback, args, contextvars.copy_context() if context is None else context, owner)
+        if not owner.ready:
+            self._waiting.append(owner)
+        owner.ready.append(due)
+        return due
 
     def call_later(  # type: ignore[override]  # the same
         self, delay: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> Due:
         """Run `callback` once `delay` seconds have passed."""
         return self.call_at(self._now_s + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]  # the same
         self, when: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
+    ) -> Due:
         """Run `callback` at `when`."""
-        context = contextvars.copy_context() if context is None else context
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
-        heapq.heappush(self._timers, (when, next(self._count), self._owner(context), handle))
-        return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """A cancelled timer is passed over when its time comes."""
+        owner = self._owner(context)
+        due = Due(callback, args, contextvars.copy_context() if context is None else context, owner)
+        self._count += 1
+        heapq.heappush(self._timers, (when, self._count, due))
+        return due
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """An error that nobody heard of is a finding, unless its process is dead."""
@@ -150,6 +187,18 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass, with everything that happens in them."""
         self._run(until=self._now_s + seconds, done=lambda: False)
+
+    def next_timer_s(self, owner: Owner | None = None) -> float:
+        """In how many seconds the next timer comes, of any process or of one; infinite where there is none."""
+        soonest = min(
+            (when for when, _, due in self._timers if due.live and owner in (None, due.owner)), default=math.inf
+        )
+        return soonest - self._now_s
+
+    def skip(self, seconds: float) -> None:
+        """`seconds` have passed in which nobody's turn came, as when the whole machine slept: a timer that came many
+        times meanwhile comes once."""
+        self._now_s += seconds
 
     def finish(self, task: "asyncio.Future[T]", *, within_s: float) -> T:
         """Go on until `task` is done; answers its result. Raises TimeoutError, or what the task raised."""
@@ -183,7 +232,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """What it was in the middle of is ended with its hands tied: every port of a dead process answers by
         cancelling, so that nothing of it reaches the world."""
         for _ in range(_UNWINDINGS_MAX):
-            left = [task for task in owner.tasks if not task.done()]
+            left = owner.tasks
             if not left:
                 break
             for task in left:
@@ -192,8 +241,6 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 self._step(owner)
         else:
             raise Runaway(f"{owner} does not end: {left}")
-        if owner in self._waiting:
-            self._waiting.remove(owner)
 
     def at_once(self, deed: Callable[[], T]) -> T:
         """Do something in the world, as if a callback of it had come."""
@@ -213,13 +260,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._frozen.discard(owner)
 
     def _owner(self, context: contextvars.Context | None) -> Owner:
-        owner = (context if context is not None else contextvars.copy_context()).get(OWNER, WORLD)
+        owner = OWNER.get() if context is None else context.get(OWNER, WORLD)
         return self.world if owner is WORLD else owner
-
-    def _append(self, owner: Owner, handle: asyncio.Handle) -> None:
-        if not owner.ready and owner not in self._waiting:
-            self._waiting.append(owner)
-        owner.ready.append(handle)
 
     @contextmanager
     def _turning(self) -> Iterator[None]:
@@ -238,14 +280,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def _run(self, *, until: float, done: Callable[[], bool]) -> None:
         with self._turning():
-            steps = 0
+            steps, waiting, draw = 0, self._waiting, self._draw.random
             while not done():
                 if self._doomed:
                     self._bury()
-                turning = [each for each in self._waiting if not each.frozen] if self._frozen else self._waiting
+                turning = [each for each in waiting if not each.frozen] if self._frozen else waiting
                 if turning:
                     count = len(turning)
-                    self._step(turning[int(self._draw.random() * count)] if count > 1 else turning[0])
+                    self._step(turning[int(draw() * count)] if count > 1 else turning[0])
                     steps += 1
                     if steps > STEPS_MAX:
                         raise Runaway(f"{steps} steps at {self._now_s:.3f} s")
@@ -253,24 +295,33 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                     break
 
     def _step(self, owner: Owner) -> None:
-        handle = owner.ready.popleft()
-        if not owner.ready and owner in self._waiting:
+        due = owner.ready.popleft()
+        if not owner.ready:
             self._waiting.remove(owner)
-        if not handle.cancelled():
-            handle._run()
+        if not due.live:
+            return
+        try:
+            due.context.run(due.callback, *due.args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - as asyncio does: the loop goes on, and the history tells of it
+            self.call_exception_handler({"message": f"{due.callback!r} raised", "exception": error})
 
     def _pass_time(self, until: float) -> bool:
         """Go to the next timer before `until`; False where there is none and it is `until`."""
-        while self._timers and self._timers[0][3].cancelled():
-            heapq.heappop(self._timers)
-        if not self._timers or self._timers[0][0] > until:
+        timers = self._timers
+        while timers and not timers[0][2].live:
+            heapq.heappop(timers)
+        if not timers or timers[0][0] > until:
             self._now_s = until
             return False
-        self._now_s = max(self._now_s, self._timers[0][0])
-        while self._timers and self._timers[0][0] <= self._now_s:
-            _, _, owner, handle = heapq.heappop(self._timers)
-            if owner.alive and not handle.cancelled():
-                self._append(owner, handle)
+        self._now_s = max(self._now_s, timers[0][0])
+        while timers and timers[0][0] <= self._now_s:
+            due = heapq.heappop(timers)[2]
+            if due.live and due.owner.alive:
+                if not due.owner.ready:
+                    self._waiting.append(due.owner)
+                due.owner.ready.append(due)
         return True
 
 

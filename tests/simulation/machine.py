@@ -8,7 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from tests.simulation.carriers import MOODS
 from tests.simulation.histories import Told
 from tests.simulation.premises import ACCOUNTS, PURPOSES
-from tests.simulation.promises import GROUPS, at_rest, broken
+from tests.simulation.promises import broken
+from tests.simulation.resting import GROUPS, come_to_rest, pause
 from tests.simulation.users import Users
 from tests.simulation.world import PROCESSES, World
 
@@ -104,7 +105,7 @@ class Machine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.01, 0.1, 1.0, 4.0, 10.0]))
     def advance(self, seconds: float) -> None:
         """Time passes."""
-        self.world.advance(seconds)
+        pause(self.users, seconds)
 
     def teardown(self) -> None:
         """All is well again, everything comes to rest, and every promise has been kept."""
@@ -112,7 +113,7 @@ class Machine(RuleBasedStateMachine):
             return
         type(self).played += 1
         try:
-            self.world.settle(at_rest=lambda: at_rest(self.users))
+            come_to_rest(self.users)
             found = broken(self.users)
         finally:
             self.world.__exit__(None, None, None)

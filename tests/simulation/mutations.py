@@ -16,7 +16,7 @@ from watchword.dispatch.exchange import Exchange
 from watchword.dispatch.feed import Feed
 from watchword.dispatch.inflight import Watermark
 from watchword.intake.limits import Buckets
-from watchword.runtime import outbox
+from watchword.runtime import coalesce, outbox
 from watchword.runtime.loop import Loop
 from watchword.runtime.telling import Teller
 
@@ -159,9 +159,49 @@ def keys_forgotten(world: World) -> Off:
     return _stated(world, {named(package, "hold_keys"): hold_keys, named(package, "hold_latest"): hold_latest})
 
 
+def live_one_forgotten(world: World) -> Off:
+    """Nobody remembers that a number has a live verification for a purpose."""
+
+    def hold_latest(rows: Rows, *columns: Any) -> list[Row]:
+        return [{**row, "verification_id": None} for row in intake.hold_latest(rows, *columns)]
+
+    return _stated(world, {named("watchword.intake", "hold_latest"): hold_latest})
+
+
+def gap_unasked(world: World) -> Off:
+    """The next send may begin whenever it is asked for."""
+
+    def hold_verifications(rows: Rows, ids: Any) -> list[Row]:
+        return [{**row, "next_send_at": row["created_at"]} for row in intake.hold_verifications(rows, ids)]
+
+    return _stated(world, {named("watchword.intake", "hold_verifications"): hold_verifications})
+
+
+def answers_mixed(world: World) -> Off:
+    """Whoever waits in one batch gets the answer of another one in it."""
+    deliver = coalesce._deliver
+
+    def delivering(batch: Sequence[Any], results: Sequence[Any]) -> None:
+        deliver(batch, list(reversed(results)))
+
+    return _replaced(coalesce, _deliver=delivering)
+
+
 def limits_unasked(world: World) -> Off:
     """Every send is granted."""
     return _replaced(Buckets, take=lambda self, limits: None)
+
+
+# Timers -----------------------------------------------------------------------------------------------------------
+
+
+def assessments_awaited(world: World) -> Off:
+    """Whatever fraud does not answer is waited for."""
+
+    def assume(rows: Rows, *columns: Any) -> list[Row]:
+        return []
+
+    return _stated(world, {named("watchword.timers", "assume_assessed"): assume})
 
 
 # Leases, deadlines, leaving ---------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ from watchword.timers.settings import TimersSettings
 SWEEP_AFTER_S = 3.0
 _CLUSTER = Cluster("simulated")
 _INTAKE, _DISPATCH = IntakeSettings.load(), DispatchSettings.load()
-_TIMERS = TimersSettings.load().model_copy(update={"pause_s": 2.0, "sweep_after_s": SWEEP_AFTER_S, "late_grace_s": 2.0})
+_TIMERS = TimersSettings.load().model_copy(update={"pause_s": 3.0, "sweep_after_s": SWEEP_AFTER_S, "late_grace_s": 2.0})
 _PARKED_PAUSE_S, _PARKED_ROWS_MAX = 2.0, 200
 
 
@@ -65,6 +65,12 @@ class _Unwatched(Metrics):
 
 _METRICS = _Unwatched()
 _RUNTIME_METRICS = RuntimeMetrics(_METRICS)
+_CHECKS_METRICS, _DISPATCH_METRICS, _FRAUD_METRICS = (
+    ChecksMetrics(_METRICS), DispatchMetrics(_METRICS), FraudMetrics(_METRICS)
+)  # fmt: skip
+_INTAKE_METRICS, _RECEIPTS_METRICS, _TIMERS_METRICS = (
+    IntakeMetrics(_METRICS), ReceiptsMetrics(_METRICS), TimersMetrics(_METRICS)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,11 +91,13 @@ class Running:
     checks: ChecksDesk | None = None
     reports: Keeper | None = None
 
+    def __post_init__(self) -> None:
+        self._may_fail: list[Any] = [each for each in self.services if hasattr(each, "failed")]
+
     @property
     def failed(self) -> BaseException | None:
         """The error that ended one of its services."""
-        found = (getattr(service, "failed", None) for service in self.services)
-        return next((error for error in found if error is not None), None)
+        return next((error for each in self._may_fail if (error := each.failed) is not None), None)
 
 
 def _context(ports: Ports, worker: str, ordinal: int) -> Context:
@@ -120,10 +128,10 @@ async def _front(ports: Ports, ordinal: int) -> Running:
     intake_teller = Teller("intake", publisher=asked.publisher, pool=asked.pool)
     checks_teller = Teller("checks", publisher=checked.publisher, pool=checked.pool)
     intake = IntakeDesk(
-        _INTAKE, pool=asked.pool, clock=asked.clock, keyring=KEYS, teller=intake_teller, metrics=IntakeMetrics(_METRICS)
+        _INTAKE, pool=asked.pool, clock=asked.clock, keyring=KEYS, teller=intake_teller, metrics=_INTAKE_METRICS
     )
     checks = ChecksDesk(
-        pool=checked.pool, clock=checked.clock, keyring=KEYS, teller=checks_teller, metrics=ChecksMetrics(_METRICS)
+        pool=checked.pool, clock=checked.clock, keyring=KEYS, teller=checks_teller, metrics=_CHECKS_METRICS
     )
     services: list[Service] = [asked.publisher, checked.publisher, intake_teller, intake, checks_teller, checks]
     return Running(services, intake=intake, checks=checks)
@@ -131,7 +139,7 @@ async def _front(ports: Ports, ordinal: int) -> Running:
 
 async def _fraud(ports: Ports, ordinal: int) -> Running:
     """The assessing step, with no level in force: the mirror is never started."""
-    context, metrics = _context(ports, "fraud", ordinal), FraudMetrics(_METRICS)
+    context, metrics = _context(ports, "fraud", ordinal), _FRAUD_METRICS
     check = context.health.check("fraud.mirror")
     mirror = LevelMirror(_CLUSTER, member="fraud-mirror", clock=context.clock, check=check)
     signals = SignalBuffer(context.publisher, context.clock, metrics)
@@ -161,7 +169,7 @@ class WholePace:
 
 
 async def _dispatch(ports: Ports, ordinal: int) -> Running:
-    context, metrics = _context(ports, "dispatch", ordinal), DispatchMetrics(_METRICS)
+    context, metrics = _context(ports, "dispatch", ordinal), _DISPATCH_METRICS
 
     def speaking(account: Account, gateway: AnyGateway) -> Speaker:
         return Speaker(account, ports.carriers, can_be_asked=isinstance(gateway, QueryableGateway))
@@ -171,11 +179,13 @@ async def _dispatch(ports: Ports, ordinal: int) -> Running:
 
     reports = Reports(_keeper(context), metrics)
     built = dispatch.services(context, _DISPATCH, metrics, reports, speaking, sharing)
+    lines = next(each for each in built if isinstance(each, Turning) and each.name == "dispatch.lines")
+    built.remove(lines)  # no connection is kept
     return Running([context.publisher, *built])
 
 
 async def _receipts(ports: Ports, ordinal: int) -> Running:
-    context, metrics = _context(ports, "receipts", ordinal), ReceiptsMetrics(_METRICS)
+    context, metrics = _context(ports, "receipts", ordinal), _RECEIPTS_METRICS
     teller = Teller("receipts", publisher=context.publisher, pool=context.pool)
     parked = ParkedReports(context, teller, _PARKED_ROWS_MAX, metrics)
     keeper = _keeper(context)
@@ -192,7 +202,7 @@ async def _receipts(ports: Ports, ordinal: int) -> Running:
 async def _timers(ports: Ports, ordinal: int) -> Running:
     context = _context(ports, "timers", ordinal)
     teller = Teller("timers", publisher=context.publisher, pool=context.pool)
-    means = Means(context.pool, context.clock, teller, TimersMetrics(_METRICS))
+    means = Means(context.pool, context.clock, teller, _TIMERS_METRICS)
     return Running([context.publisher, teller, *timers.overdue(context, _TIMERS, means)])
 
 

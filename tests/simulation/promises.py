@@ -6,45 +6,30 @@ from datetime import timedelta
 from typing import Any
 
 from tests.simulation.premises import CHECKS_MAX, ONCE_ONLY, SENDS_PER_10MIN
+from tests.simulation.resting import ENDED_STATES, positions
 from tests.simulation.tables import EPOCH, Row
 from tests.simulation.users import Users
 from tests.simulation.world import World
-from watchword import flow
 from watchword.audit.checks import audit
-from watchword.audit.facts import Bounds, Codes, Facts, OpenAttempt, OutboxEvent, Parked, Position
+from watchword.audit.facts import Bounds, Codes, Facts, OpenAttempt, OutboxEvent, Parked
 from watchword.audit.reading import Reading
 from watchword.audit.sightings import Canaries
 from watchword.checks.decide import Result
 from watchword.dead.letters import DEAD_TOPICS, letter_of
-from watchword.kernel.verification import ENDED
 from watchword.replay.entry import entry_of
 from watchword.replay.fold import Fold
 from watchword.replay.live import Live
 from watchword.replay.rows import ATTEMPT_COLUMNS, VERIFICATION_COLUMNS, AttemptRow, VerificationRow
 from watchword.runtime.clock import REFRESH_S
 
-GROUPS = ("fraud", "codes", "dispatch", "receipts")
 GRACE = timedelta(seconds=30)
-_ENDED = frozenset(state.value for state in ENDED)
+_CLOCKS_DIFFER_MAX = timedelta(milliseconds=50)
 _CLOCKS_AGREE_WITHIN = timedelta(seconds=REFRESH_S)
 
 
 def broken(users: Users) -> list[str]:
     """Every promise that was broken, in words; none where all is well. For a history that was settled."""
     return [*told_by_audit(users.world), *_outside(users), *_inside(users.world)]
-
-
-def at_rest(users: Users) -> bool:
-    """Whether nothing is under way any more."""
-    world = users.world
-    tables = world.database.tables
-    return (
-        users.waiting == 0
-        and not tables["outbox"]
-        and all(row["state"] in _ENDED and row["due_at"] is None for row in tables["verifications"].values())
-        and all(row["state"] not in ("queued", "sending") for row in tables["attempts"].values())
-        and all(position.lag == 0 for position in _positions(world))
-    )
 
 
 def facts(world: World) -> Facts:
@@ -59,7 +44,7 @@ def facts(world: World) -> Facts:
         waiting=frozenset((row["key"] or b"").decode() for row in tables["outbox"].values()),
         outbox_rows=len(tables["outbox"]),
     )
-    reading = Reading(live, Fold(), Canaries(), _positions(world))
+    reading = Reading(live, Fold(), Canaries(), positions(world))
     records = [record for place in sorted(world.broker.logs) for record in world.broker.logs[place]]
     for record in records:
         if record.topic in DEAD_TOPICS:
@@ -113,11 +98,26 @@ def _verifications(users: Users) -> Iterator[str]:
         row = users.row(identity)
         if row is None:
             yield f"A1: {identity} was promised and is not there"
-        elif row["state"] not in _ENDED:
+        elif row["state"] not in ENDED_STATES:
             yield f"A1: {users.name(identity)} never ended, it is {row['state']}"
     for key, identities in users.under_key.items():
         if len(identities) > 1:
             yield f"{key} was answered with {len(identities)} verifications"
+    for key in users.mixed:
+        yield f"{key} got somebody else's answer"
+    yield from _live_together(users.world)
+
+
+def _live_together(world: World) -> Iterator[str]:
+    """Of one number and purpose no two verifications were live at once."""
+    newest: dict[Any, Row] = {}
+    jumped = sum((abs(by) for _, by in world.jumps), _CLOCKS_DIFFER_MAX)
+    for row in sorted((row for _, row in _rows(world, "verifications")), key=lambda row: row["created_at"]):
+        of = (row["number_token"], row["purpose"])
+        before = newest.get(of)
+        if before is not None and (before["ended_at"] is None or row["created_at"] < before["ended_at"] - jumped):
+            yield f"A3: {row['id']} was begun while {before['id']} was live"
+        newest[of] = row
 
 
 def _checks(users: Users) -> Iterator[str]:
@@ -168,18 +168,6 @@ def _dead(world: World) -> Iterator[Any]:
     for place, log in world.broker.logs.items():
         if place.topic in DEAD_TOPICS:
             yield from log
-
-
-def _positions(world: World) -> tuple[Position, ...]:
-    found = []
-    for name in GROUPS:
-        group = world.broker.groups.get(name)
-        for topic in flow.GROUPS[name]:
-            for place in world.broker.partitions_of([topic]):
-                committed = group.committed.get(place, 0) if group is not None else 0
-                end = len(world.broker.logs.get(place, ()))
-                found.append(Position(name, topic, place.partition, committed, 0, end))
-    return tuple(found)
 
 
 def _rows(world: World, table: str) -> Iterable[tuple[Any, Row]]:

@@ -82,6 +82,8 @@ class Rows:
 
     def all(self, table: str) -> list[tuple[Any, Row]]:
         """Every row of a table that this transaction sees, in no order that a statement may count on."""
+        if not self.written and not self.transaction.written:
+            return list(self._database.tables[table].items())
         keys = [*self._database.tables[table], *(key for name, key in self._own() if name == table)]
         found = ((key, self.get(table, key)) for key in dict.fromkeys(keys))
         return [(key, row) for key, row in found if row is not None]
@@ -151,11 +153,15 @@ class Database:
         self.tape: list[Taped] | None = None
         self._draw = draw
         self._monotonic = monotonic
+        self._told_at_s, self._told = 0.0, EPOCH
         self._count = 0
 
     def now(self) -> datetime:
         """The server's clock."""
-        return EPOCH + timedelta(microseconds=round(self._monotonic() * 1e6)) + self.clock_offset
+        now_s = self._monotonic()
+        if now_s != self._told_at_s:
+            self._told_at_s, self._told = now_s, EPOCH + timedelta(microseconds=round(now_s * 1e6))
+        return self._told + self.clock_offset
 
     def begin(self, owner: Owner) -> Open:
         """A transaction that nothing has been done in yet."""
@@ -224,7 +230,7 @@ class Database:
     @property
     def is_away(self) -> bool:
         """Whether nobody is let in."""
-        return self._monotonic() < self.away_until_s
+        return self.away_until_s > 0 and self._monotonic() < self.away_until_s
 
     def breaks(self) -> bool:
         """Whether this round trip is the one that breaks."""

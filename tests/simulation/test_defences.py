@@ -11,7 +11,8 @@ import pytest
 
 from tests.simulation import mutations as off
 from tests.simulation.premises import PURPOSES
-from tests.simulation.promises import at_rest, broken, told_by_audit
+from tests.simulation.promises import broken, told_by_audit
+from tests.simulation.resting import come_to_rest
 from tests.simulation.statements import named
 from tests.simulation.users import Users
 from tests.simulation.world import World
@@ -124,6 +125,34 @@ def asked_for_much(users: Users) -> None:
     users.world.advance(1.0)
 
 
+def asked_again_under_another_key(users: Users) -> None:
+    start(users)
+    users.world.until(lambda: len(users.accepted) == 1)
+    users.world.advance(4.0)
+    start(users)
+    users.world.advance(1.0)
+
+
+def sent_again_at_once(users: Users) -> None:
+    start(users)
+    users.world.until(lambda: len(users.accepted) == 1)
+    users.resend(0)
+    users.world.advance(1.0)
+
+
+def asked_for_at_once(users: Users) -> None:
+    users.front = 0
+    for phone in range(5):
+        start(users, phone=phone)
+    users.world.until(lambda: users.waiting == 0)
+
+
+def fraud_stands_still(users: Users) -> None:
+    users.world.freeze(users.world.named("fraud")[0], 14.0)
+    start(users)
+    users.world.advance(10.0)
+
+
 def told_to_stop(users: Users) -> None:
     users.world.set_mood("dedupes", "slow")
     start(users)
@@ -155,7 +184,7 @@ def postgres_is_away(users: Users) -> None:
 
 def whole(users: Users) -> list[str]:
     """Every promise, once all is at rest."""
-    users.world.settle(at_rest=lambda: at_rest(users))
+    come_to_rest(users)
     return broken(users)
 
 
@@ -168,6 +197,21 @@ def taken_up_again(users: Users) -> list[str]:
     """That whoever leaves in peace leaves nothing for others to find out."""
     rows = users.world.database.tables["attempts"].values()
     return [f"A2: {row['id']} was taken up {row['recovery']} times" for row in rows if row["recovery"]]
+
+
+def sends_too_close(users: Users) -> list[str]:
+    """That nobody is sent a second message within a second."""
+    return [f"gap: {sends} sends to {token}" for token, sends in users.sends.items() if sends > 1]
+
+
+def mixed_up(users: Users) -> list[str]:
+    """That everybody is answered what they asked."""
+    return [f"{key} got somebody else's answer" for key in users.mixed]
+
+
+def nobody_waits_for_fraud(users: Users) -> list[str]:
+    """That a code is on its way although nobody assessed its request."""
+    return [] if sent(users) else ["A1: no code came while fraud stood still"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +250,12 @@ DEFENCES = (
     Defence("count first", off.compared_uncounted, guessed, "A3"),
     Defence("guarded consume", off.approved_in_any_state, typed_twice_at_once, "A3", also=(("front", 1),)),
     Defence("idempotency", off.keys_forgotten, asked_again, "was answered with 2"),
+    Defence("one live verification a number and purpose", off.live_one_forgotten, asked_again_under_another_key,
+            "was begun while"),
+    Defence("gap between sends", off.gap_unasked, sent_again_at_once, "gap", sends_too_close),
+    Defence("each in a batch its own answer", off.answers_mixed, asked_for_at_once, "somebody else's", mixed_up),
+    Defence("an assessment is waited for a while only", off.assessments_awaited, fraud_stands_still, "A1",
+            nobody_waits_for_fraud),
     Defence("limits", off.limits_unasked, asked_for_much, "limits"),
 )  # fmt: skip
 

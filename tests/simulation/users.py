@@ -38,7 +38,8 @@ _EXCESS = Excess(SHOP.id, 1_000, enforced=False)
 @dataclass
 class Users:
     """Everybody outside. `accepted` are verifications that a platform was promised, in that order; `under_key` what
-    each idempotency key was answered; `told` the answers to checks by verification."""
+    each idempotency key was answered; `told` the answers to checks by verification;
+    `mixed` are the keys whose answer was somebody else's."""
 
     world: World
     accepted: list[UUID] = field(default_factory=list)
@@ -46,6 +47,7 @@ class Users:
     sends: Counter[str] = field(default_factory=Counter)
     told: dict[UUID, Counter[Result]] = field(default_factory=dict)
     asking: set["asyncio.Task[None]"] = field(default_factory=set)
+    mixed: list[str] = field(default_factory=list)
     front: int | None = None
     requests: list[tuple[str, Request]] = field(default_factory=list)
     _draw: random.Random = field(init=False)
@@ -145,12 +147,21 @@ class Users:
             self.world.tell(f"{key} is refused: {reply.code}")
             return
         identity = UUID(msgspec.json.decode(reply.body)["id"])
+        if not self._is_about(identity, request):
+            self.mixed.append(key)
         self.under_key.setdefault(key, set()).add(identity)
         if identity not in self.accepted:
             self.accepted.append(identity)
         if not reply.replayed and not isinstance(request, Cancel):
             self.sends[f"{self.row(identity)['number_token']}"] += 1  # type: ignore[index]  # it was accepted
         self.world.tell(f"{key} is accepted as {self.name(identity)}{', as before' if reply.replayed else ''}")
+
+    def _is_about(self, identity: UUID, request: Request) -> bool:
+        """Whether a verification is one that this request may be answered with."""
+        row = self.row(identity)
+        if isinstance(request, Start):
+            return row is not None and (row["number_token"], row["purpose"]) == (request.number_token, request.purpose)
+        return identity == request.verification_id
 
     async def _check(self, identity: UUID, typed: str) -> None:
         row = self.row(identity)

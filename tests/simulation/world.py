@@ -19,7 +19,6 @@ import structlog
 from tests.simulation.carriers import Carriers
 from tests.simulation.log import Broker, Record
 from tests.simulation.loop import OWNER, Owner, virtual_loop
-from tests.simulation.premises import LIFE_S
 from tests.simulation.processes import BUILDERS, Ports, Running
 from tests.simulation.statements import MODELLED, TABLES
 from tests.simulation.tables import IDLE_IN_TRANSACTION_S, Database, Open, Row, Rows
@@ -36,12 +35,10 @@ PROCESSES = (
     ("receipts", 0), ("timers", 0),
 )  # fmt: skip
 START_WITHIN_S = 30.0
-BOOT_S = 4.0
+BOOT_S = 1.0
 RESTART_MAX_S = 3.0
 STOP_WITHIN_S = 25.0
 CARRIER_TRIES_MAX = 8
-# A receipt that never comes is owed an end ten minutes after the life of its code.
-REST_AFTER_S = LIFE_S + 120.0
 _LOG_LINES_MAX = 4_000
 
 
@@ -57,7 +54,6 @@ class Process:
     ordinal: int
     owner: Owner
     running: Running | None = None
-    stopping: bool = False
 
     @property
     def title(self) -> str:
@@ -121,6 +117,11 @@ class World:
         """The places where one worker runs."""
         return [each for each in self._processes if each.name == name]
 
+    @property
+    def all_running(self) -> bool:
+        """Whether every process is up."""
+        return all(each.running is not None for each in self._processes)
+
     def process(self, index: int) -> Process:
         """Any of them, by any number."""
         return self._processes[index % len(self._processes)]
@@ -134,7 +135,7 @@ class World:
         """Have a process answer, as over HTTP: whoever asks is not taken down with it. Raises Unanswered, or what it
         answers with."""
         running, owner = process.running, process.owner
-        if running is None or not owner.alive or process.stopping:
+        if running is None or not owner.alive or owner.leaving:
             raise Unanswered
 
         async def answering() -> T:
@@ -189,10 +190,11 @@ class World:
     def restart(self, process: Process) -> None:
         """As SIGTERM: it finishes, leaves, and is started again."""
         running, owner = process.running, process.owner
-        if running is None or process.stopping or owner.frozen:
+        if running is None or owner.leaving or owner.frozen:
             return
         self.tell(f"{process.title} is told to stop")
-        process.stopping = True
+        owner.leaving = True
+        self.broker.hurry(owner)
 
         async def stopping() -> None:
             await stop_all(running.services, deadline_s=STOP_WITHIN_S)
@@ -305,18 +307,11 @@ class World:
             if process.owner.frozen:
                 self._thaw(process, process.owner)
 
-    def settle(self, *, at_rest: Callable[[], bool]) -> None:
-        """Everything is well again: go on until all is at rest, or everybody has had the time to."""
-        self.heal()
-        end_s = self.now_s + REST_AFTER_S
-        while self.now_s < end_s and not at_rest():
-            self.advance(2.0)
-
     # Within ---------------------------------------------------------------------------------------------------------
 
     def _boot(self, process: Process) -> None:
         owner = process.owner = Owner(process.title, self._buried)
-        process.running, process.stopping = None, False
+        process.running = None
 
         async def booting() -> None:
             running: Running = await BUILDERS[process.name](self._ports, process.ordinal)

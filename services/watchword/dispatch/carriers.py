@@ -223,6 +223,7 @@ class Carriers:
     ) -> None:
         self._configuration = configuration
         self._gateways = gateways
+        self._connecting = frozenset(name for name, each in gateways.items() if isinstance(each, SessionGateway))
         self._speaking = speaking
         self._metrics = metrics
         self._wait_max_s = wait_max_s
@@ -241,7 +242,7 @@ class Carriers:
         it; and that those of accounts which are no longer configured end. For a turn every second or so."""
         accounts = self._configuration.current().accounts
         for account in accounts.values():
-            if isinstance(self._gateways.get(account.gateway), SessionGateway):
+            if account.gateway in self._connecting:
                 self.of(account.id)
         for account_id in [known for known in self._carriers if known not in accounts]:
             self._replaced.append(self._carriers.pop(account_id))

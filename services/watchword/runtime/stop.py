@@ -50,7 +50,7 @@ class Turning:
     def __init__(
         self, name: str, turn: Callable[[], Awaitable[None]], *, pause_s: float, patience_s: float = 1.0
     ) -> None:
-        self._name = name
+        self.name = name
         self._turn = turn
         self._pause_s = pause_s
         self._patience_s = patience_s
@@ -59,7 +59,7 @@ class Turning:
 
     async def start(self) -> None:
         """Begin turning."""
-        self._task = asyncio.create_task(self._run(), name=self._name)
+        self._task = asyncio.create_task(self._run(), name=self.name)
 
     async def stop(self) -> None:
         """Finish the turn in progress and end."""
@@ -74,6 +74,6 @@ class Turning:
             try:
                 await self._turn()
             except Exception as error:  # noqa: BLE001 - a turn that failed is tried again; nothing is lost by it
-                log.warning("runtime.turn_failed", task=self._name, error=repr(error))
+                log.warning("runtime.turn_failed", task=self.name, error=repr(error))
                 pause_s = self._patience_s
             await asyncio.wait({stopping}, timeout=pause_s)

@@ -66,6 +66,8 @@ class Teller:
             log.warning("runtime.publish_unknown", worker=self._worker, error=str(error))
             return False
         reach(f"{self._worker}.published")
+        if self._quiet:
+            self._wake.set()
         room = max(SETTLED_MAX - len(self._settled), 0)
         self._settled.extend(row.id for row in rows[:room])
         self._settled_at = time.monotonic()
@@ -95,6 +97,12 @@ class Teller:
         if self._settled and time.monotonic() - self._settled_at >= SETTLE_IDLE_S:
             await self._settle_now()
 
+    @property
+    def _quiet(self) -> bool:
+        """Whether nothing was published for a while and nothing is left to delete: then the task sleeps until it is
+        woken. While it is not, nobody has to wake it, for it looks often."""
+        return not self._settled and time.monotonic() - self._settled_at >= SETTLE_IDLE_S
+
     async def _settle_now(self) -> None:
         if not self._settled:
             return
@@ -116,7 +124,7 @@ class Teller:
             self._wake.clear()
             if waker is None or waker.done():
                 waker = asyncio.create_task(self._wake.wait())
-            await asyncio.wait({waker}, timeout=SETTLE_IDLE_S)
+            await asyncio.wait({waker}, timeout=None if self._quiet else SETTLE_IDLE_S)
             await self.settle_idle()
         if waker is not None:
             waker.cancel()

@@ -18,7 +18,7 @@ from tests.simulation.world import World
 from tests.support.postgres import FreshDatabase
 
 SEEDS = (3, 8)
-MANY = range(100, 116)
+MANY = (11, *range(100, 116))
 # What a history comes to only by rare luck, or ten minutes after the life of a code.
 SELDOM = {"states", "record_found", "look_later", "park", "unpark", "assume_receipt", "await_no_receipt", "look_again"}
 _TIMEOUT_S = 10.0
