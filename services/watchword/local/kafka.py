@@ -22,7 +22,7 @@ from watchword.local.ports import LOOPBACK, free_ports
 from watchword.local.process import LocalServerError, Process, Program
 
 READY_WITHIN_S = 30.0
-SESSION_MS = 2_000
+SESSION_MS = 4_000
 _FORMAT_WITHIN_S = 30.0
 _STOP_WITHIN_S = 20.0
 
