@@ -6,7 +6,7 @@ Whatever else it is, the desk decides under locks.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from watchword.intake.answers import Accepted
 from watchword.intake.decide import Found, Stored, decide_all, limits_for
 from watchword.intake.limits import Buckets, Limit
 from watchword.intake.metrics import IntakeMetrics
-from watchword.intake.request import Request, Start
+from watchword.intake.request import Request, Start, touched
 from watchword.intake.store import Beginning, Begun
 from watchword.intake.subjects import Subject, Subjects
 from watchword.kernel.instant import to_us
@@ -117,6 +117,15 @@ def with_room(begun: Sequence[tuple[Supposed, Begun]], now: datetime) -> list[Ac
     return answers
 
 
+def _firsts(requests: Sequence[Start]) -> Iterator[tuple[Start, bool]]:
+    """Each request, and whether it shares nothing with those before it."""
+    taken: set[Hashable] = set()
+    for request in requests:
+        keys = frozenset(touched(request))
+        yield request, taken.isdisjoint(keys)
+        taken |= keys
+
+
 class AtOnce:
     """Begins what can be begun at once, batch by batch."""
 
@@ -131,17 +140,18 @@ class AtOnce:
 
     async def begin(self, requests: Sequence[Start]) -> list[Accepted | None]:
         """The answer to each start that was begun, committed; None for one that was left as it was, for the desk to
-        decide. No two of them may share a number and purpose, or a key. Raises one of `postgres.AWAY`."""
+        decide: of several that share a number and purpose, or a key, all but the first. Raises one of `postgres.AWAY`.
+        """
         await self._clock.refresh()
         now = self._clock.now()
-        guesses = [supposed(request, now) for request in requests]
+        guesses = [supposed(request, now) if is_first else None for request, is_first in _firsts(requests)]
         left = {each.write.key: each for each in guesses if each is not None}
         answers: dict[str, Accepted] = {}
         keys = _DataKeys(self._subjects)
         async with self._pool.acquire(timeout=5) as connection:
             for _ in range(TRIES):
                 told = await self._begin(connection, list(left.values()), keys, now) if left else {}
-                begun = [(left.pop(key), one) for key, one in told.items() if one.begun]
+                begun = [(left.pop(key), told[key]) for key in tuple(left) if told[key].begun]
                 answers |= zip((each.write.key for each, _ in begun), with_room(begun, now), strict=True)
                 self._teller.tell_soon([each.row for each, _ in begun])
                 left = {key: each for key, each in left.items() if keys.learn(each.subject, told[key].known_key)}

@@ -11,7 +11,7 @@ from watchword.intake.at_once import AtOnce, cause_of
 from watchword.intake.decide import Ruling, decide_all, limits_for
 from watchword.intake.limits import Buckets
 from watchword.intake.metrics import IntakeMetrics
-from watchword.intake.request import Request, Start
+from watchword.intake.request import Request, Start, touched
 from watchword.intake.settings import IntakeSettings
 from watchword.intake.store import KeyHeld
 from watchword.intake.subjects import Subject, Subjects
@@ -23,7 +23,7 @@ from watchword.runtime.coalesce import Coalescer, Overloaded
 from watchword.runtime.failpoints import reach
 from watchword.runtime.keyring import Keyring
 from watchword.runtime.outbox import OutboxRow
-from watchword.runtime.postgres import AWAY, Connection, Pool
+from watchword.runtime.postgres import AWAY, Connection, Pool, is_away
 from watchword.runtime.sealing import Key
 from watchword.runtime.telling import Teller
 
@@ -71,17 +71,17 @@ class Desk:
         self._waiting_of: dict[str, int] = {}
         self._coalescer: Coalescer[Item, Reply] = Coalescer(
             self._flush,
-            keys=touched,
+            keys=_exclusive,
             batch_max=settings.batch_max,
             waiting_max=settings.waiting_max,
             isolates=_ONE_OF_MANY,
             every_s=EVERY_S,
             observe=metrics.batch_size.observe,
         )
-        at_once = AtOnce(pool=pool, clock=clock, subjects=self._subjects, teller=teller, metrics=metrics)
+        self._beginning = AtOnce(pool=pool, clock=clock, subjects=self._subjects, teller=teller, metrics=metrics)
         self._at_once: Coalescer[Start, Accepted | None] = Coalescer(
-            at_once.begin,
-            keys=touched,
+            self._begin_at_once,
+            keys=lambda start: (),  # of two that share something the second is left to the desk
             batch_max=settings.batch_max,
             waiting_max=settings.waiting_max,
             every_s=EVERY_S,
@@ -125,6 +125,14 @@ class Desk:
             if begun is not None:
                 return begun
         return await self._coalescer.submit(request, deadline_s=until_s - monotonic_s())
+
+    async def _begin_at_once(self, starts: Sequence[Start]) -> Sequence[Accepted | None]:
+        try:
+            return await self._beginning.begin(starts)
+        except Exception as error:
+            if is_away(error):
+                raise
+            return [None] * len(starts)  # one of them is at fault; which one comes out when each is tried alone
 
     async def bury(self, letters: Letters) -> None:
         """Store the rows of records that nothing can come of. Raises as `ask` does."""
@@ -202,17 +210,8 @@ class Desk:
         return self._subjects.data_key(keys[subject], subject)
 
 
-def touched(item: Item) -> Iterable[Hashable]:
-    """What a request is exclusive about: its idempotency key, and its number and purpose or its verification."""
-    if isinstance(item, Letters):
-        return
-    asker = item.asker
-    if asker.repeat is not None:
-        yield "key", asker.tenant.id, asker.repeat.key
-    if isinstance(item, Start):
-        yield "number", asker.tenant.id, item.number_token, item.purpose
-    else:
-        yield "verification", item.verification_id
+def _exclusive(item: Item) -> Iterable[Hashable]:
+    return () if isinstance(item, Letters) else touched(item)
 
 
 def completed(done: Done, sealed: tuple[bytes, bytes | None]) -> Done:

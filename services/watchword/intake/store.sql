@@ -95,7 +95,8 @@ SELECT id AS key, seq FROM begun
 -- What it sees first (no answer under the key, no live verification of the number, room in every bucket, the number's
 -- data key) decides which of them those are; the others are left as they were. Then it takes, in the order above, what
 -- it saw: each step waits for the count of the one before. If somebody came in between, the counts differ, and the
--- division by zero undoes all of it. A number that has another data key than the one offered is answered with it.
+-- division by zero undoes all of it. Nobody is waited for longer than a moment: whoever holds a key or a bucket for more
+-- is waited for where requests are decided under locks. A number that has another data key than the one offered is answered with it.
 WITH asked AS MATERIALIZED (
     SELECT t.*
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
@@ -107,7 +108,7 @@ WITH asked AS MATERIALIZED (
               rules, locale, template, reference, binding, binding_hash, signals, checks_max, created_at, expires_at,
               next_send_at, request_id, due_at, number_sealed, own_code, key, fingerprint, status, answer, wrapped_key,
               bucket),
-         set_config('lock_timeout', '1500ms', true)
+         set_config('lock_timeout', '200ms', true)
 ), seen AS MATERIALIZED (
     SELECT a.id, a.tenant, a.number_token, a.purpose, a.key, a.wrapped_key, l.verification_id AS latest,
            s.wrapped_key AS known_key,

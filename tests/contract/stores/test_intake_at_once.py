@@ -120,6 +120,12 @@ async def test_what_cannot_be_begun_is_left_as_it_was_beside_what_can(stand: Pip
     assert await count(stand, "verifications") == 3
 
 
+async def test_of_two_starts_of_one_number_in_a_batch_the_first_is_begun(stand: Pipeline, begins: AtOnce) -> None:
+    first, second = await begins.begin([start(), start()])
+    assert first is not None and second is None
+    assert await count(stand, "verifications") == 1
+
+
 async def test_a_batch_that_a_bucket_is_too_small_for_takes_nothing(stand: Pipeline, begins: AtOnce) -> None:
     asker = Asker(replace(SHOP, requests_per_second=1, requests_burst=2))
     before = await everything(stand)

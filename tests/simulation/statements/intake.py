@@ -15,6 +15,7 @@ _STANDING = (
 )  # fmt: skip
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY_PATIENCE_S = 1.5
+_PATIENCE_AT_ONCE_S = 0.2
 _BEGUN = (
     "tenant", "number_token", "country", "range", "number_type", "purpose", "channel", "policy", "policy_version",
     "rules", "locale", "template", "reference", "binding", "binding_hash", "signals", "checks_max", "created_at",
@@ -108,7 +109,7 @@ def begin(rows: Rows, keys: Any, counted: Any, *columns: Any) -> list[Row]:
 
 def begin_at_once(rows: Rows, *columns: Any) -> list[Row]:
     """All of it at one moment, so nobody ever comes in between; who has to wait looks at everything anew."""
-    rows.wait_for_locks(_KEY_PATIENCE_S)
+    rows.wait_for_locks(_PATIENCE_AT_ONCE_S)
     asked, further, charges = list(unnest(*columns[:32])), columns[36:], list(unnest(*columns[32:36]))
     now, events, settled = further[0], list(unnest(*further[1:7])), further[7]
     seen = [_seen_free(rows, told, now) for told in asked]
