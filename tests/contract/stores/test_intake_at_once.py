@@ -176,3 +176,13 @@ async def test_64_starts_at_once_over_three_processes_get_exactly_what_the_bucke
     assert outcomes[202] + outcomes["rate_limited"] == 64
     assert 20 <= outcomes[202] <= 20 + passed_s * limit.rate.count
     assert await count(stand, "verifications") == outcomes[202]
+
+
+async def test_a_key_that_is_held_elsewhere_is_told_as_in_progress(stand: Pipeline, desks: list[Desk]) -> None:
+    request = start(asker=Asker(SHOP, Repeat("http:k", b"same")))
+    async with stand.connection.transaction():
+        await stand.connection.execute("INSERT INTO idempotency VALUES ('shop', 'http:k', '', 0, '')")
+        began_s = asyncio.get_running_loop().time()
+        reply = await desks[0].ask(request)
+        assert asyncio.get_running_loop().time() - began_s < 4.5
+    assert isinstance(reply, Refused) and reply.code == "idempotency_in_progress"
