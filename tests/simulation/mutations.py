@@ -67,7 +67,8 @@ def settled_unheard(world: World) -> Off:
 
 
 def only_settled(world: World) -> Off:
-    """The statement that deletes what was told and stores what is new only deletes."""
+    """Statements that delete what was told and store what is new only delete."""
+    begin = named("watchword.intake", "begin_at_once")
 
     def delete(rows: Rows, *arguments: Any) -> list[Row]:
         for identity in arguments[-1]:
@@ -75,7 +76,12 @@ def only_settled(world: World) -> Off:
                 rows.delete("outbox", identity)
         return []
 
-    return _stated(world, {outbox.SETTLE_AND_INSERT: delete})
+    def begin_at_once(rows: Rows, *arguments: Any) -> list[Row]:
+        *before, settled = arguments
+        events = [[] for _ in before[37:]] if settled else before[37:]
+        return intake.begin_at_once(rows, *before[:37], *events, settled)
+
+    return _stated(world, {outbox.SETTLE_AND_INSERT: delete, begin: begin_at_once})
 
 
 # Conditions of statements -----------------------------------------------------------------------------------------
@@ -128,7 +134,15 @@ def approved_in_any_state(world: World) -> Off:
 
         return moved(rows, keys, counted, columns)
 
-    return _stated(world, {named("watchword.checks", "approve"): approve})
+    def conclude_at_once(
+        rows: Rows, ids: Any, counted: Any, check_nos: Any, ends: Any, reasons: Any, *further: Any
+    ) -> list[Row]:
+        stand = [rows.change("verifications", uuid(each), state="issued") for each in ids]
+        seqs = [row["seq"] for row in stand]
+        return checks.conclude_at_once(rows, ids, counted, check_nos, ends, reasons, seqs, *further[1:])
+
+    package = "watchword.checks"
+    return _stated(world, {named(package, "approve"): approve, named(package, "conclude_at_once"): conclude_at_once})
 
 
 def compared_uncounted(world: World) -> Off:
@@ -140,7 +154,15 @@ def compared_uncounted(world: World) -> Off:
             rows.change("verifications", each["id"], checks_used=each["checks_used"] - 1)
         return found
 
-    return _stated(world, {named("watchword.checks", "count"): count})
+    def count_at_once(rows: Rows, *asked: Any) -> list[Row]:
+        found = checks.count_at_once(rows, *asked)
+        for each in found:
+            if each["check_no"] is not None:
+                rows.change("verifications", each["verification_id"], checks_used=each["check_no"] - 1)
+        return found
+
+    package = "watchword.checks"
+    return _stated(world, {named(package, "count"): count, named(package, "count_at_once"): count_at_once})
 
 
 # Intake -----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from watchword.events import topics
 
 ONE_OF_EACH = (("front", 0), ("fraud", 0), ("codes", 0), ("dispatch", 0), ("receipts", 0), ("timers", 0))
 CLAIM = named("watchword.dispatch", "claim")
-COUNT = named("watchword.checks", "count")
+COUNT = named("watchword.checks", "count_at_once")
 
 
 # Deeds ------------------------------------------------------------------------------------------------------------

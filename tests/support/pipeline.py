@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import orjson
+import msgspec
 import uuid_utils
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -27,6 +27,7 @@ from watchword.events.envelope import Envelope
 from watchword.events.verification import Facts
 from watchword.gateways.catalog import ALL
 from watchword.kernel.event import Emit, Event
+from watchword.kernel.policy import Policy
 from watchword.kernel.secret import Phone
 from watchword.runtime import aad, keyring, outbox
 from watchword.runtime.apply import Applied, apply
@@ -159,12 +160,12 @@ class Pipeline:
         number_token = token(self.keys.tenant_key(Purpose.NUMBER_TOKEN, "shop"), number)
         data_key = new_data_key()
         now = datetime.now(UTC)
-        rules = {"id": "default", "tenant": "shop", "template": "default"} | columns.pop("rules", {})
+        rules = Policy(id="default", tenant="shop", template="default", **columns.pop("rules", {}))
         values: dict[str, Any] = {
             "id": identity, "tenant": "shop", "number_token": number_token,
             "number_sealed": seal(data_key, Phone(number).reveal().encode(), aad.number("shop", number_token)),
             "country": "IN", "range": number[:-4], "number_type": "mobile", "purpose": "login", "channel": "sms",
-            "policy": "default", "policy_version": 1, "rules": orjson.dumps(rules).decode(), "locale": "en",
+            "policy": "default", "policy_version": 1, "rules": msgspec.json.encode(rules).decode(), "locale": "en",
             "template": "", "reference": "", "binding": "{}", "binding_hash": "", "signals": "{}", "seq": 1,
             "checks_max": 5, "created_at": now, "expires_at": now + timedelta(seconds=300),
             "next_send_at": now, "due_at": now + timedelta(seconds=300),

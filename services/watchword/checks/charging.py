@@ -1,7 +1,7 @@
 """Charging checks to budgets before they are counted: their numbers' two, and their tenant's excess."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -62,8 +62,3 @@ def one_of_each_number(wanted: Mapping[UUID, Found]) -> list[list[UUID]]:
             turns.append([])
         turns[index].append(each)
     return turns
-
-
-def returned(right: Iterable[tuple[Found, Excess]]) -> list[Charge]:
-    """What right codes give back to their numbers and tenants."""
-    return [charge for found, excess in right for charge in (*found.charged, excess.returned())]

@@ -1,19 +1,22 @@
 """Where checks are answered: those that arrive together share two transactions, one that counts and one that
 concludes. Nothing is compared before the count is committed, so no fault and no race gives a guess for free."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
+import asyncpg
+
 from watchword.checks import charging, store
-from watchword.checks.budgets import Excess
+from watchword.checks.budgets import Charge, Excess
 from watchword.checks.decide import Answer, CheckFacts, Guess, Result, answer, conclude, conclude_late, uncounted
 from watchword.checks.metrics import ChecksMetrics
-from watchword.checks.store import Found, Tally
+from watchword.checks.store import Conclusion, Found, Tally
 from watchword.kernel.secret import Code
 from watchword.kernel.verification import State
 from watchword.runtime import acting
-from watchword.runtime.acting import Told
+from watchword.runtime.acting import Cause, Told
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.coalesce import Coalescer
 from watchword.runtime.failpoints import reach
@@ -57,10 +60,12 @@ class _Counted:
     check: Check
     found: Found
     guess: Guess
+    seq: int | None
 
 
 Answered = Answer | Unknown | Exhausted
 Number = tuple[str, str, str]  # tenant, number token, purpose
+_Count = tuple[Mapping[UUID, Found], dict[UUID, Answered], dict[UUID, Tally]]
 
 
 class Desk:
@@ -111,21 +116,45 @@ class Desk:
         await self._clock.refresh()
         asked = {check.verification_id: check for check in checks}
         async with self._pool.acquire(timeout=5) as connection:
-            async with connection.transaction():
-                found = await store.find(connection, [(check.verification_id, check.tenant) for check in checks])
-                answers, tallies = await self._count(connection, asked, found)
+            counted = await self._count_at_once(connection, asked) or await self._count(connection, asked)
+            found, answers, tallies = counted
             reach("checks.counted")
             guesses = {each: self._compare(check, found.get(each), tallies.get(each)) for each, check in asked.items()}
-            counted = [_Counted(asked[each], found[each], guesses[each]) for each in tallies]
-            answers |= await self._conclude(connection, counted)
+            guessed = [_Counted(asked[each], found[each], guesses[each], tally.seq) for each, tally in tallies.items()]
+            answers |= await self._conclude_at_once(connection, guessed)
+            left = [each for each in guessed if each.check.verification_id not in answers]
+            answers |= await self._conclude(connection, left)
         answered = [answers.get(check.verification_id, Unknown()) for check in checks]
         self._metrics.tell(answered)
         return answered
 
-    async def _count(
+    async def _count_at_once(self, connection: Connection, asked: Mapping[UUID, Check]) -> _Count | None:
+        """The first transaction where every budget has room: one statement. None if it changed nothing, so that what is
+        short is found out under locks."""
+        wanted = [(each, check.tenant, check.excess.per_hour) for each, check in sorted(asked.items())]
+        try:
+            seen = await store.count_at_once(connection, wanted)
+        except asyncpg.DivisionByZeroError:  # somebody came in between
+            return None
+        if any(one.countable and one.tally is None for one in seen.values()):
+            return None
+        found = {each: one.found for each, one in seen.items()}
+        tallies = {each: one.tally for each, one in seen.items() if one.tally is not None}
+        answers: dict[UUID, Answered] = {
+            each: uncounted(one.facts) or _PASSED_MEANWHILE for each, one in found.items() if each not in tallies
+        }
+        return found, answers, tallies
+
+    async def _count(self, connection: Connection, asked: Mapping[UUID, Check]) -> _Count:
+        """The first transaction: answers for what is not to be counted, tallies for what was."""
+        async with connection.transaction():
+            found = await store.find(connection, [(each, check.tenant) for each, check in asked.items()])
+            answers, tallies = await self._charge_and_count(connection, asked, found)
+        return found, answers, tallies
+
+    async def _charge_and_count(
         self, connection: Connection, asked: Mapping[UUID, Check], found: Mapping[UUID, Found]
     ) -> tuple[dict[UUID, Answered], dict[UUID, Tally]]:
-        """The first transaction: answers for what is not to be counted, tallies for what was."""
         answers: dict[UUID, Answered] = {
             each: known for each, one in found.items() if (known := uncounted(one.facts)) is not None
         }
@@ -156,6 +185,21 @@ class Desk:
         right = macs_equal(tally.mac or _NO_MAC if tally else _NO_MAC, candidates)
         return Guess(tally.check_no if tally else 0, right, _is_bound(check, facts))
 
+    async def _conclude_at_once(self, connection: Connection, counted: Sequence[_Counted]) -> dict[UUID, Answered]:
+        """The second transaction as one statement, for whatever nobody told of since it was counted."""
+        now = self._clock.now()
+        wanted = {each.check.verification_id: each for each in counted if each.seq is not None}
+        if not wanted:
+            return {}
+        conclusions = [_conclusion(each, each.seq, now) for each in wanted.values() if each.seq is not None]
+        settled = self._teller.settled
+        reach("checks.acted")
+        done = await store.conclude_at_once(connection, conclusions, settled)
+        reach("checks.committed")
+        self._teller.forget(settled)
+        self._teller.tell_soon([row for one in conclusions if UUID(one.write.key) in done for row in one.events])
+        return {each: answer(wanted[each].found.facts, wanted[each].guess) for each in wanted if each in done}
+
     async def _conclude(self, connection: Connection, counted: Sequence[_Counted]) -> dict[UUID, Answered]:
         """The second transaction: consume, lock or note, and tell. An ending that changed no row is none."""
         if not counted:
@@ -172,8 +216,7 @@ class Desk:
                 late_answers, late_told = await self._conclude_late(connection, late)
                 answers |= late_answers
                 told += late_told
-            right = [(each.found, each.check.excess) for each in counted if each.guess.right and each.guess.bound]
-            await store.give_back(connection, charging.returned(right))
+            await store.give_back(connection, [charge for each in counted for charge in _given_back(each)])
             now = self._clock.now()
             rows = [acting.outbox_row(each, "checks", now) for each in told]
             settled = await self._teller.store(connection, rows)
@@ -196,6 +239,21 @@ class Desk:
         }
         told = await store.carry_out(connection, [done for _, done in verdicts.values()])
         return {each: one for each, (one, _) in verdicts.items()}, told
+
+
+def _conclusion(counted: _Counted, seq: int, now: datetime) -> Conclusion:
+    """What `counted` writes and tells if its verification's newest event is still number `seq`."""
+    [write] = conclude(counted.found.facts, counted.guess).writes
+    told = [Told(emit, seq + number, Cause()) for number, emit in enumerate(write.emits, 1)]
+    rows = tuple(acting.outbox_row(each, "checks", now) for each in told)
+    return Conclusion(write, seq, tuple(_given_back(counted)), rows)
+
+
+def _given_back(counted: _Counted) -> Iterable[Charge]:
+    """What a right code gives back to its number and its tenant."""
+    if counted.guess.right and counted.guess.bound:
+        yield from counted.found.charged
+        yield counted.check.excess.returned()
 
 
 def _is_bound(check: Check, facts: CheckFacts | None) -> bool:

@@ -12,15 +12,17 @@ from watchword.checks.budgets import Charge, charges, summed
 from watchword.checks.decide import CheckFacts
 from watchword.events.verification import Facts, Signals
 from watchword.kernel.policy import Policy
-from watchword.kernel.verdict import Done
+from watchword.kernel.verdict import Done, Write
 from watchword.kernel.verification import State
-from watchword.runtime import acting
+from watchword.runtime import acting, outbox
 from watchword.runtime.acting import Told
+from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import Connection, columns, statements
 
 _SQL = statements("watchword.checks")
 _WRITES_IN_LOCK_ORDER = ("approve", "lock", "note")
 _WRITES = {name: _SQL[name] for name in _WRITES_IN_LOCK_ORDER}
+_ENDS = {"approve": State.APPROVED, "lock": State.LOCKED, "note": None}
 _NO_CAUSE = acting.Cause()
 
 
@@ -34,11 +36,32 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """One check after it was counted: which one of its verification it is, from 1, and the MAC to compare with,
-    None if there is no code."""
+    """One check after it was counted: which one of its verification it is, from 1, the MAC to compare with, None if
+    there is no code, and the number of the verification's newest event, None where that was not asked."""
 
     check_no: int
     mac: bytes | None = field(repr=False)
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A verification as the statement saw it that counts at once; `tally` None where nothing was counted."""
+
+    found: Found
+    countable: bool
+    tally: Tally | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """One counted check to be concluded at once: what it writes, what it gives back, its events as they are stored, and
+    the number of the verification's newest event when it was counted."""
+
+    write: Write
+    seq: int
+    given_back: tuple[Charge, ...]
+    events: tuple[OutboxRow, ...]
 
 
 async def find(connection: Connection, asked: Sequence[tuple[UUID, str]]) -> dict[UUID, Found]:
@@ -72,6 +95,40 @@ async def buckets(connection: Connection, keys: Sequence[str]) -> dict[str, date
     return {row["key"]: row["tat"] for row in await connection.fetch(_SQL["buckets"], keys)}
 
 
+async def count_at_once(connection: Connection, asked: Sequence[tuple[UUID, str, int]]) -> dict[UUID, Seen]:
+    """The verifications of (id, tenant, wrong codes the tenant bears an hour); others' are not there. Every check that
+    can be is counted and charged, or none is. A transaction of its own. Raises DivisionByZeroError if somebody came in
+    between, or what Postgres raises."""
+    rows = await connection.fetch(_SQL["count_at_once"], *columns(asked, 3))
+    return {row["verification_id"]: _seen(row) for row in rows}
+
+
+async def conclude_at_once(
+    connection: Connection, wanted: Sequence[Conclusion], settled: Sequence[UUID]
+) -> frozenset[UUID]:
+    """The verifications that were concluded, all of it written; the others are as they were. Deletes the outbox rows
+    `settled`. A transaction of its own."""
+    rows = [
+        (
+            each.write.key,
+            len(each.events),
+            each.write.row[0],
+            _ENDS[each.write.statement],
+            _reason(each.write),
+            each.seq,
+        )
+        for each in wanted
+    ]
+    back = [(each.write.key, key, cost) for each in wanted for key, cost in summed(each.given_back).items()]
+    events = [
+        (each.write.key, row.id, row.topic, row.key, row.value, outbox.pack(row.headers))
+        for each in wanted
+        for row in each.events
+    ]
+    told = (*columns(rows, 6), *columns(back, 3), *columns(events, 6))
+    return frozenset(row["id"] for row in await connection.fetch(_SQL["conclude_at_once"], *told, settled))
+
+
 async def count(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Tally]:
     """Count one check of each verification that may still be checked; the others are not there."""
     if not ids:
@@ -87,6 +144,16 @@ async def carry_out(connection: Connection, done: Sequence[Done]) -> list[Told]:
 async def states(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, State]:
     """Where verifications stand now."""
     return {row["id"]: State(row["state"]) for row in await connection.fetch(_SQL["states"], ids)}
+
+
+def _seen(row: asyncpg.Record) -> Seen:
+    counted = row["check_no"] is not None
+    tally = Tally(row["check_no"], row["mac"], row["seq"]) if counted else None
+    return Seen(Found(_facts_of(row), _charges_of(row)), row["countable"], tally)
+
+
+def _reason(write: Write) -> str | None:
+    return write.row[1] if _ENDS[write.statement] is not None else None
 
 
 def _facts_of(row: asyncpg.Record) -> CheckFacts:

@@ -52,6 +52,112 @@ WHERE v.id = t.id AND v.state IN ('issued') AND v.expires_at > clock_timestamp()
 RETURNING v.id, v.checks_used,
           (SELECT c.mac FROM codes AS c WHERE c.verification_id = v.id AND c.version = v.code_version) AS mac
 
+-- name: count_at_once
+-- Every check of a batch counted and charged by one statement that is a transaction of its own, if every budget has
+-- room as far as this statement sees; else none of them. It takes what it saw in the order of all: verifications by id,
+-- then budgets by key. If somebody came in between, the counts differ, and the division by zero undoes all of it.
+-- A verification that may not be checked is answered and not counted.
+WITH seen AS MATERIALIZED (
+    SELECT v.id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel, v.policy,
+           v.policy_version, v.reference, v.expires_at, v.state, v.created_at, v.binding_hash, v.signals,
+           v.sends_issued, v.checks_used, v.checks_max, v.rules, v.expires_at > clock_timestamp() AS in_time,
+           v.state = 'issued' AND v.expires_at > clock_timestamp() AND v.checks_used < v.checks_max AS countable,
+           t.tenant_per_hour
+    FROM verifications AS v
+    JOIN unnest($1::uuid[], $2::text[], $3::int[]) AS t (id, tenant, tenant_per_hour)
+        ON v.id = t.id AND v.tenant = t.tenant
+), wanted AS MATERIALIZED (
+    SELECT key, sum(cost) AS cost, span
+    FROM seen AS s,
+         LATERAL (VALUES
+             ('wrong/hour/' || s.tenant || '/' || s.number_token,
+              interval '1 hour' / (s.rules ->> 'wrong_per_hour')::int, interval '1 hour'),
+             ('wrong/day/' || s.tenant || '/' || s.number_token,
+              interval '1 day' / (s.rules ->> 'wrong_per_day')::int, interval '1 day'),
+             ('wrong/tenant/' || s.tenant, interval '1 hour' / s.tenant_per_hour, interval '1 hour')
+         ) AS charge (key, cost, span)
+    WHERE s.countable
+    GROUP BY key, span
+), room AS MATERIALIZED (
+    SELECT coalesce(bool_and(coalesce(
+        greatest(l.tat, statement_timestamp()) + w.cost <= statement_timestamp() + w.span, false)), true) AS enough
+    FROM wanted AS w
+    LEFT JOIN limits AS l ON l.key = w.key
+), counted AS (
+    UPDATE verifications AS v
+    SET checks_used = v.checks_used + 1
+    FROM (SELECT id FROM seen, room WHERE countable AND enough ORDER BY id) AS t
+    WHERE v.id = t.id AND v.state = 'issued' AND v.expires_at > clock_timestamp() AND v.checks_used < v.checks_max
+    RETURNING v.id, v.checks_used, v.seq,
+              (SELECT c.mac FROM codes AS c WHERE c.verification_id = v.id AND c.version = v.code_version) AS mac
+), charged AS (
+    INSERT INTO limits AS l (key, tat)
+    SELECT w.key, statement_timestamp() + w.cost
+    FROM wanted AS w, room, (SELECT count(*) FROM counted) AS first
+    WHERE room.enough
+    ORDER BY w.key
+    ON CONFLICT (key) DO UPDATE
+    SET tat = greatest(l.tat, statement_timestamp()) + (excluded.tat - statement_timestamp())
+    WHERE greatest(l.tat, statement_timestamp()) + (excluded.tat - statement_timestamp())
+          <= statement_timestamp() + (SELECT w.span FROM wanted AS w WHERE w.key = excluded.key)
+    RETURNING key
+)
+SELECT s.id AS verification_id, s.tenant, s.number_token, s.country, s.range, s.number_type, s.purpose, s.channel,
+       s.policy, s.policy_version, s.reference, s.expires_at, s.state, s.created_at, s.binding_hash, s.signals,
+       s.sends_issued, s.checks_used, s.checks_max, s.rules, s.in_time,
+       s.countable, c.checks_used AS check_no, c.seq, c.mac
+FROM (
+    SELECT 1 / CASE WHEN NOT enough THEN 1
+                    WHEN (SELECT count(*) FROM counted) = (SELECT count(*) FROM seen WHERE countable)
+                     AND (SELECT count(*) FROM charged) = (SELECT count(*) FROM wanted)
+                    THEN 1 ELSE 0 END AS whole
+    FROM room
+) AS sure
+JOIN seen AS s ON sure.whole = 1
+LEFT JOIN counted AS c ON c.id = s.id
+
+-- name: conclude_at_once
+-- Counted checks concluded, with what they give back and what they tell, by one statement that is a transaction of its
+-- own. A verification that somebody told of since it was counted keeps as it is: the numbers of the events would not be
+-- true.
+-- moves: issued -> approved
+-- moves: issued -> locked
+WITH concluded AS (
+    UPDATE verifications AS v
+    SET state = coalesce(t.state, v.state), end_reason = coalesce(t.reason, v.end_reason),
+        ended_at = CASE WHEN t.state IS NULL THEN v.ended_at ELSE clock_timestamp() END,
+        due_at = CASE WHEN t.state IS NULL THEN v.due_at
+                      ELSE due_once_ended(v.checks_used, v.checks_told | (1 << t.check_no - 1)) END,
+        own_code = CASE WHEN t.state IS NULL THEN v.own_code END,
+        checks_told = v.checks_told | (1 << t.check_no - 1), seq = v.seq + t.counted
+    FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::text[], $5::text[], $6::int[])
+        AS t (id, counted, check_no, state, reason, seq)
+    WHERE v.id = t.id AND v.state = 'issued' AND v.seq = t.seq AND (v.checks_told & (1 << t.check_no - 1)) = 0
+      AND (t.state IS DISTINCT FROM 'locked' OR v.checks_used >= v.checks_max)
+    RETURNING v.id
+), given_back AS (
+    UPDATE limits AS l
+    SET tat = l.tat - t.cost
+    FROM (
+        SELECT g.key, sum(g.cost) AS cost
+        FROM unnest($7::uuid[], $8::text[], $9::interval[]) AS g (verification_id, key, cost)
+        JOIN concluded AS c ON c.id = g.verification_id
+        GROUP BY g.key
+        ORDER BY g.key
+    ) AS t
+    WHERE l.key = t.key
+), told AS (
+    INSERT INTO outbox (id, topic, key, value, headers)
+    SELECT o.id, o.topic, o.key, o.value, o.headers
+    FROM unnest($10::uuid[], $11::uuid[], $12::text[], $13::bytea[], $14::bytea[], $15::bytea[])
+        AS o (verification_id, id, topic, key, value, headers)
+    JOIN concluded AS c ON c.id = o.verification_id
+    ON CONFLICT (id) DO NOTHING
+), settled AS (
+    DELETE FROM outbox WHERE id = ANY($16::uuid[])
+)
+SELECT id FROM concluded
+
 -- name: approve
 -- moves: issued -> approved
 UPDATE verifications AS v

@@ -1,29 +1,30 @@
 """Where requests are decided: those that arrive together share one transaction, whichever door they came through."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import asyncpg
 
 from watchword.intake import store
 from watchword.intake.answers import Accepted, Refused, Reply
+from watchword.intake.at_once import AtOnce, cause_of
 from watchword.intake.decide import Ruling, decide_all, limits_for
 from watchword.intake.limits import Buckets
 from watchword.intake.metrics import IntakeMetrics
-from watchword.intake.request import Request, Start
+from watchword.intake.request import Request, Start, touched
 from watchword.intake.settings import IntakeSettings
 from watchword.intake.store import KeyHeld
-from watchword.intake.subjects import Subjects
+from watchword.intake.subjects import Subject, Subjects
 from watchword.kernel.instant import to_us
 from watchword.kernel.verdict import Done
 from watchword.runtime import acting
-from watchword.runtime.acting import Cause
-from watchword.runtime.clock import DatabaseClock
+from watchword.runtime.clock import DatabaseClock, monotonic_s
 from watchword.runtime.coalesce import Coalescer, Overloaded
 from watchword.runtime.failpoints import reach
 from watchword.runtime.keyring import Keyring
 from watchword.runtime.outbox import OutboxRow
-from watchword.runtime.postgres import AWAY, Connection, Pool
+from watchword.runtime.postgres import AWAY, Connection, Pool, is_away
+from watchword.runtime.sealing import Key
 from watchword.runtime.telling import Teller
 
 EVERY_S = 0.005
@@ -70,10 +71,19 @@ class Desk:
         self._waiting_of: dict[str, int] = {}
         self._coalescer: Coalescer[Item, Reply] = Coalescer(
             self._flush,
-            keys=touched,
+            keys=_exclusive,
             batch_max=settings.batch_max,
             waiting_max=settings.waiting_max,
             isolates=_ONE_OF_MANY,
+            every_s=EVERY_S,
+            observe=metrics.batch_size.observe,
+        )
+        self._beginning = AtOnce(pool=pool, clock=clock, subjects=self._subjects, teller=teller, metrics=metrics)
+        self._at_once: Coalescer[Start, Accepted | None] = Coalescer(
+            self._begin_at_once,
+            keys=lambda start: (),  # of two that share something the second is left to the desk
+            batch_max=settings.batch_max,
+            waiting_max=settings.waiting_max,
             every_s=EVERY_S,
             observe=metrics.batch_size.observe,
         )
@@ -82,9 +92,11 @@ class Desk:
         """Begin to decide."""
         await self._clock.refresh()
         await self._coalescer.start()
+        await self._at_once.start()
 
     async def stop(self) -> None:
         """Decide what waits, then end."""
+        await self._at_once.stop()
         await self._coalescer.stop()
 
     async def ask(self, request: Request) -> Reply:
@@ -99,11 +111,28 @@ class Desk:
             raise Overloaded("too many requests of this tenant are waiting")
         self._waiting_of[tenant] = waiting + 1
         try:
-            return await self._coalescer.submit(request, deadline_s=self._settings.deadline_s)
+            return await self._reply(request)
         except KeyHeld:
             return Refused("idempotency_in_progress", retry_after_s=1)
         finally:
             self._leave(tenant)
+
+    async def _reply(self, request: Request) -> Reply:
+        """At once if nothing stands in the way, else decided under locks; all within one deadline."""
+        until_s = monotonic_s() + self._settings.deadline_s
+        if isinstance(request, Start):
+            begun = await self._at_once.submit(request, deadline_s=self._settings.deadline_s)
+            if begun is not None:
+                return begun
+        return await self._coalescer.submit(request, deadline_s=until_s - monotonic_s())
+
+    async def _begin_at_once(self, starts: Sequence[Start]) -> Sequence[Accepted | None]:
+        try:
+            return await self._beginning.begin(starts)
+        except Exception as error:
+            if is_away(error):
+                raise
+            return [None] * len(starts)  # one of them is at fault; which one comes out when each is tried alone
 
     async def bury(self, letters: Letters) -> None:
         """Store the rows of records that nothing can come of. Raises as `ask` does."""
@@ -159,7 +188,7 @@ class Desk:
         buckets = Buckets(tats_us, to_us(now))
         rulings = decide_all(asked, buckets, now)
         done = await self._sealed(connection, rulings)
-        causes = [_cause(request) for request in requests]
+        causes = [cause_of(request) for request in requests]
         told = await store.carry_out(connection, list(zip(causes, done, strict=True)), buckets.changed())
         rows.extend(acting.outbox_row(each, "intake", now) for each in told)
         return rulings
@@ -172,22 +201,17 @@ class Desk:
         return [
             ruling.done
             if ruling.begun is None
-            else completed(ruling.done, self._subjects.sealed(ruling.begun, keys[_subject(ruling.begun)]))
+            else completed(ruling.done, self._subjects.sealed(ruling.begun, self._data_key(ruling.begun, keys)))
             for ruling in rulings
         ]
 
+    def _data_key(self, request: Start, keys: Mapping[Subject, bytes]) -> Key:
+        subject = request.asker.tenant.id, request.number_token
+        return self._subjects.data_key(keys[subject], subject)
 
-def touched(item: Item) -> Iterable[Hashable]:
-    """What a request is exclusive about: its idempotency key, and its number and purpose or its verification."""
-    if isinstance(item, Letters):
-        return
-    asker = item.asker
-    if asker.repeat is not None:
-        yield "key", asker.tenant.id, asker.repeat.key
-    if isinstance(item, Start):
-        yield "number", asker.tenant.id, item.number_token, item.purpose
-    else:
-        yield "verification", item.verification_id
+
+def _exclusive(item: Item) -> Iterable[Hashable]:
+    return () if isinstance(item, Letters) else touched(item)
 
 
 def completed(done: Done, sealed: tuple[bytes, bytes | None]) -> Done:
@@ -201,13 +225,3 @@ def completed(done: Done, sealed: tuple[bytes, bytes | None]) -> Done:
         ),
         done.emits,
     )
-
-
-def _subject(request: Start) -> tuple[str, str]:
-    return request.asker.tenant.id, request.number_token
-
-
-def _cause(request: Request) -> Cause:
-    published = request.asker.publisher
-    event_id = published.request_id if published is not None else ""
-    return Cause(event_id, event_id, request.asker.traceparent)

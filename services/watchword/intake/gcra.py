@@ -22,6 +22,11 @@ class Rate:
         """Microseconds that one take costs; rounded up, so that rounding never gives anything away."""
         return -(-self.period_s * _SECOND_US // self.count)
 
+    @property
+    def span_us(self) -> int:
+        """How far ahead of the present a bucket may run, in microseconds: what `burst` takes cost."""
+        return self.burst * self.spacing_us
+
 
 def per(count: int, period_s: int) -> Rate:
     """`count` at once, then `count` per `period_s`."""
@@ -31,7 +36,7 @@ def per(count: int, period_s: int) -> Rate:
 def wait_us(rate: Rate, tat_us: int, now_us: int) -> int:
     """How long after `now_us` one may be taken; 0 if it may be taken now."""
     full_at = max(tat_us, now_us) + rate.spacing_us
-    return max(0, full_at - now_us - rate.burst * rate.spacing_us)
+    return max(0, full_at - now_us - rate.span_us)
 
 
 def taken(rate: Rate, tat_us: int, now_us: int) -> int:

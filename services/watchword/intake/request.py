@@ -3,7 +3,7 @@
 Both doors make these; whatever can be refused without looking at state has been refused by then.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -101,3 +101,14 @@ class Feedback:
 
 
 Request = Start | Resend | Cancel | Feedback
+
+
+def touched(request: Request) -> Iterator[Hashable]:
+    """What a request is exclusive about: its idempotency key, and its number and purpose or its verification."""
+    asker = request.asker
+    if asker.repeat is not None:
+        yield "key", asker.tenant.id, asker.repeat.key
+    if isinstance(request, Start):
+        yield "number", asker.tenant.id, request.number_token, request.purpose
+    else:
+        yield "verification", request.verification_id

@@ -2,8 +2,8 @@
 store.sql."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import msgspec
 
 from watchword.events.verification import Facts, Signals
 from watchword.intake.decide import Found, Standing, Stored
+from watchword.intake.limits import Limit
 from watchword.intake.request import Request, Start
 from watchword.intake.subjects import Subject
 from watchword.kernel.ids import attempt_span
@@ -19,13 +20,16 @@ from watchword.kernel.instant import from_us, to_us
 from watchword.kernel.policy import Policy
 from watchword.kernel.verdict import Done, Write
 from watchword.kernel.verification import State
-from watchword.runtime import acting
+from watchword.runtime import acting, outbox
 from watchword.runtime.acting import Cause, Told
+from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import Connection, columns, statements
 
 _SQL = statements("watchword.intake")
 _WRITES_IN_LOCK_ORDER = ("begin", "resend", "cancel", "give_feedback", "fill_bucket", "keep_answer", "forget_key")
 _WRITES = {name: _SQL[name] for name in _WRITES_IN_LOCK_ORDER}
+_BEGINNING_COLUMNS = 32
+_NEVER = from_us(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,25 @@ class Page:
 
     rows: tuple[asyncpg.Record, ...]
     goes_on_below: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """One verification to be begun at once: `row` as `begin_at_once` takes it, its first event, what it takes from."""
+
+    row: tuple[Any, ...] = field(repr=False)
+    event: OutboxRow
+    limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What came of it. `known_key` is the wrapped data key of a number that has one, where only that can have been in
+    the way; `tat` how the tenant's bucket was left."""
+
+    begun: bool
+    known_key: bytes | None = field(default=None, repr=False)
+    tat: datetime = _NEVER
 
 
 Shown = Callable[[asyncpg.Record], str]
@@ -95,6 +118,33 @@ async def subjects(connection: Connection, fresh: Mapping[Subject, bytes]) -> di
             read = await connection.fetch(_SQL["subjects"], *columns(known, 2))
             keys |= {(row["tenant"], row["number_token"]): row["wrapped_key"] for row in read}
     return keys
+
+
+async def begin_at_once(
+    connection: Connection, beginnings: Sequence[Beginning], settled: Sequence[UUID], now: datetime
+) -> dict[str, Begun]:
+    """Begin every verification that nothing stands in the way of, and delete the outbox rows `settled`; by id what came
+    of each. A transaction of its own. Raises DivisionByZeroError if somebody came in between, or what Postgres raises.
+    """
+    limits = [
+        (each.row[0], limit.key, _lasting(limit.rate.spacing_us), _lasting(limit.rate.span_us))
+        for each in beginnings
+        for limit in each.limits
+    ]
+    events = [
+        (each.row[0], row.id, row.topic, row.key, row.value, outbox.pack(row.headers))
+        for each in beginnings
+        for row in (each.event,)
+    ]
+    rows = await connection.fetch(
+        _SQL["begin_at_once"],
+        *columns([each.row for each in beginnings], _BEGINNING_COLUMNS),
+        *columns(limits, 4),
+        now,
+        *columns(events, 6),
+        settled,
+    )
+    return {str(row["id"]): Begun(row["begun"], row["known_key"], row["tat"] or _NEVER) for row in rows}
 
 
 async def carry_out(
@@ -193,6 +243,10 @@ def _standing(row: asyncpg.Record, request: Request, shown: Shown) -> Standing:
         feedback_no=row["feedback_no"],
         shown_number=request.number.e164.masked() if isinstance(request, Start) else shown(row),
     )
+
+
+def _lasting(count: int) -> timedelta:
+    return timedelta(microseconds=count)
 
 
 def _pointer(request: Start) -> Pointer:

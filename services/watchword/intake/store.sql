@@ -90,6 +90,128 @@ WHERE l.tenant = b.tenant AND l.number_token = b.number_token AND l.purpose = b.
 )
 SELECT id AS key, seq FROM begun
 
+-- name: begin_at_once
+-- Verifications that nothing stands in the way of, begun by one statement that is a transaction of its own.
+-- What it sees first (no answer under the key, no live verification of the number, room in every bucket, the number's
+-- data key) decides which of them those are; the others are left as they were. Then it takes, in the order above, what
+-- it saw: each step waits for the count of the one before. If somebody came in between, the counts differ, and the
+-- division by zero undoes all of it. Nobody is waited for longer than a moment: whoever holds a key or a bucket for more
+-- is waited for where requests are decided under locks. A number that has another data key than the one offered is answered with it.
+WITH asked AS MATERIALIZED (
+    SELECT t.*
+    FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                $9::text[], $10::text[], $11::int[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
+                $17::text[], $18::text[], $19::smallint[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[],
+                $23::text[], $24::timestamptz[], $25::bytea[], $26::bytea[], $27::text[], $28::bytea[],
+                $29::smallint[], $30::bytea[], $31::bytea[], $32::text[])
+        AS t (id, counted, tenant, number_token, country, range, number_type, purpose, channel, policy, policy_version,
+              rules, locale, template, reference, binding, binding_hash, signals, checks_max, created_at, expires_at,
+              next_send_at, request_id, due_at, number_sealed, own_code, key, fingerprint, status, answer, wrapped_key,
+              bucket),
+         set_config('lock_timeout', '200ms', true)
+), seen AS MATERIALIZED (
+    SELECT a.id, a.tenant, a.number_token, a.purpose, a.key, a.wrapped_key, l.verification_id AS latest,
+           s.wrapped_key AS known_key,
+           i.key IS NULL
+               AND (l.verification_id IS NULL OR v.ended_at IS NOT NULL OR v.expires_at <= a.created_at) AS free
+    FROM asked AS a
+    LEFT JOIN idempotency AS i ON i.tenant = a.tenant AND i.key = a.key
+    LEFT JOIN latest_verifications AS l
+        ON l.tenant = a.tenant AND l.number_token = a.number_token AND l.purpose = a.purpose
+    LEFT JOIN verifications AS v ON v.id = l.verification_id
+    LEFT JOIN subjects AS s ON s.tenant = a.tenant AND s.number_token = a.number_token
+), wanted AS MATERIALIZED (
+    SELECT t.key, sum(t.cost) AS cost, min(t.span) AS span
+    FROM unnest($33::uuid[], $34::text[], $35::interval[], $36::interval[]) AS t (id, key, cost, span)
+    JOIN seen ON seen.id = t.id
+    WHERE seen.free AND coalesce(seen.known_key, seen.wrapped_key) = seen.wrapped_key
+    GROUP BY t.key
+), taken AS MATERIALIZED (
+    SELECT *
+    FROM seen
+    WHERE free AND coalesce(known_key, wrapped_key) = wrapped_key
+      AND NOT EXISTS (
+          SELECT FROM wanted AS w
+          LEFT JOIN limits AS l ON l.key = w.key
+          WHERE greatest(l.tat, $37) + w.cost > $37 + w.span
+      )
+), kept AS (
+    INSERT INTO idempotency (tenant, key, fingerprint, status, answer)
+    SELECT a.tenant, a.key, a.fingerprint, a.status, a.answer
+    FROM asked AS a
+    JOIN taken AS t ON t.id = a.id
+    WHERE a.key IS NOT NULL
+    ORDER BY a.tenant, a.key
+    ON CONFLICT (tenant, key) DO NOTHING
+    RETURNING key
+), pointed AS (
+    INSERT INTO latest_verifications AS l (tenant, number_token, purpose, verification_id)
+    SELECT t.tenant, t.number_token, t.purpose, t.id
+    FROM taken AS t, (SELECT count(*) FROM kept) AS first
+    ORDER BY t.tenant, t.number_token, t.purpose
+    ON CONFLICT (tenant, number_token, purpose) DO UPDATE SET verification_id = excluded.verification_id
+    WHERE l.verification_id IS NOT DISTINCT FROM (SELECT t.latest FROM taken AS t WHERE t.id = excluded.verification_id)
+    RETURNING verification_id
+), filled AS (
+    INSERT INTO limits AS l (key, tat)
+    SELECT w.key, $37 + w.cost
+    FROM wanted AS w, (SELECT count(*) FROM pointed) AS first
+    WHERE EXISTS (SELECT FROM taken)
+    ORDER BY w.key
+    ON CONFLICT (key) DO UPDATE SET tat = greatest(l.tat, $37) + (excluded.tat - $37)
+    WHERE greatest(l.tat, $37) + (excluded.tat - $37) <= $37 + (SELECT w.span FROM wanted AS w WHERE w.key = excluded.key)
+    RETURNING key, tat
+), added AS (
+    INSERT INTO subjects AS s (tenant, number_token, wrapped_key)
+    SELECT DISTINCT t.tenant, t.number_token, t.wrapped_key
+    FROM taken AS t, (SELECT count(*) FROM filled) AS first
+    WHERE t.known_key IS NULL
+    ORDER BY t.tenant, t.number_token
+    ON CONFLICT (tenant, number_token) DO NOTHING
+    RETURNING tenant
+), shared AS (
+    SELECT t.id
+    FROM taken AS t
+    JOIN subjects AS s ON s.tenant = t.tenant AND s.number_token = t.number_token
+    WHERE t.known_key IS NOT NULL AND (SELECT count(*) FROM added) >= 0
+    ORDER BY t.tenant, t.number_token
+    FOR KEY SHARE OF s
+), begun AS (
+    INSERT INTO verifications (id, seq, tenant, number_token, country, range, number_type, purpose, channel, policy,
+                               policy_version, rules, locale, template, reference, binding, binding_hash, signals,
+                               checks_max, created_at, expires_at, next_send_at, due_at, request_id, number_sealed,
+                               own_code)
+    SELECT a.id, a.counted, a.tenant, a.number_token, a.country, a.range, a.number_type, a.purpose, a.channel, a.policy,
+           a.policy_version, a.rules::jsonb, a.locale, a.template, a.reference, a.binding::jsonb, a.binding_hash,
+           a.signals::jsonb, a.checks_max, a.created_at, a.expires_at, a.next_send_at, a.due_at, a.request_id,
+           a.number_sealed, a.own_code
+    FROM asked AS a
+    JOIN taken AS t ON t.id = a.id
+), told AS (
+    INSERT INTO outbox (id, topic, key, value, headers)
+    SELECT o.id, o.topic, o.key, o.value, o.headers
+    FROM unnest($38::uuid[], $39::uuid[], $40::text[], $41::bytea[], $42::bytea[], $43::bytea[])
+        AS o (verification_id, id, topic, key, value, headers)
+    JOIN taken AS t ON t.id = o.verification_id
+), settled AS (
+    DELETE FROM outbox WHERE id = ANY($44::uuid[])
+)
+SELECT a.id, t.id IS NOT NULL AS begun, CASE WHEN s.free THEN s.known_key END AS known_key, f.tat
+FROM (
+    SELECT 1 / CASE WHEN (SELECT count(*) FROM kept) = (SELECT count(*) FROM taken WHERE key IS NOT NULL)
+                     AND (SELECT count(*) FROM pointed) = (SELECT count(*) FROM taken)
+                     AND ((SELECT count(*) FROM filled) = (SELECT count(*) FROM wanted)
+                          OR NOT EXISTS (SELECT FROM taken))
+                     AND (SELECT count(*) FROM added)
+                         = (SELECT count(DISTINCT (tenant, number_token)) FROM taken WHERE known_key IS NULL)
+                     AND (SELECT count(*) FROM shared) = (SELECT count(*) FROM taken WHERE known_key IS NOT NULL)
+               THEN 1 ELSE 0 END AS whole
+) AS sure
+JOIN asked AS a ON sure.whole = 1
+JOIN seen AS s ON s.id = a.id
+LEFT JOIN taken AS t ON t.id = a.id
+LEFT JOIN filled AS f ON f.key = a.bucket
+
 -- name: resend
 UPDATE verifications AS v
 SET sends_requested = t.send_no, next_send_at = t.next_send_at, due_at = t.due_at, seq = v.seq + t.counted

@@ -21,16 +21,19 @@ class Subjects:
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
 
+    def fresh(self, subject: Subject) -> tuple[Key, bytes]:
+        """A fresh data key for a subject, and the same wrapped."""
+        data_key = new_data_key()
+        wrapping = self._keyring.sealing(Purpose.SUBJECT)
+        return data_key, wrap(wrapping, data_key, tenant=subject[0], number_token=subject[1])
+
     def new_keys(self, subjects: Iterable[Subject]) -> dict[Subject, bytes]:
         """A fresh data key for each subject, wrapped."""
-        wrapping = self._keyring.sealing(Purpose.SUBJECT)
-        return {each: wrap(wrapping, new_data_key(), tenant=each[0], number_token=each[1]) for each in subjects}
+        return {each: self.fresh(each)[1] for each in subjects}
 
-    def sealed(self, request: Start, wrapped_key: bytes) -> tuple[bytes, bytes | None]:
-        """The number under its subject's key, and the caller's own code for codes to open, None if there is none.
-        Raises SealBroken if the data key does not open."""
+    def sealed(self, request: Start, data_key: Key) -> tuple[bytes, bytes | None]:
+        """The number under its subject's key, and the caller's own code for codes to open, None if there is none."""
         tenant, number_token = request.asker.tenant.id, request.number_token
-        data_key = self._data_key(wrapped_key, (tenant, number_token))
         number = seal(data_key, request.number.e164.reveal().encode(), aad.number(tenant, number_token))
         if request.own_code is None:
             return number, None
@@ -44,12 +47,13 @@ class Subjects:
         if row["wrapped_key"] is None:
             return UNREADABLE.masked()
         try:
-            data_key = self._data_key(row["wrapped_key"], subject)
+            data_key = self.data_key(row["wrapped_key"], subject)
             e164 = open_sealed((data_key,), row["number_sealed"], aad.number(*subject)).decode("ascii")
         except SealBroken:
             return UNREADABLE.masked()
         number = parse(e164, default_region="", allowed_countries=(row["country"],))
         return number.e164.masked() if isinstance(number, PhoneNumber) else Phone(e164).masked()
 
-    def _data_key(self, wrapped: bytes, subject: Subject) -> Key:
+    def data_key(self, wrapped: bytes, subject: Subject) -> Key:
+        """A subject's data key. Raises SealBroken if it does not open."""
         return unwrap(self._keyring.opening(Purpose.SUBJECT), wrapped, tenant=subject[0], number_token=subject[1])

@@ -86,6 +86,11 @@ class Teller:
         await outbox.store(connection, rows, settled=ids)
         return ids
 
+    @property
+    def settled(self) -> list[UUID]:
+        """What was published since and may be deleted, for a statement that does so itself; then `forget` it."""
+        return list(self._settled)
+
     def forget(self, ids: Sequence[UUID]) -> None:
         """The transaction that deleted `ids` has committed."""
         if ids:

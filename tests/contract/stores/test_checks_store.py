@@ -24,6 +24,7 @@ from watchword.checks.metrics import ChecksMetrics
 from watchword.events.verification import Facts
 from watchword.kernel.binding import binding_hash
 from watchword.kernel.secret import Code
+from watchword.kernel.verdict import Write
 from watchword.runtime import keyring, outbox
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.keyring import Purpose
@@ -90,8 +91,9 @@ async def test_200_wrong_codes_at_once_count_exactly_as_many_as_there_are_checks
     assert results(answers) == {"wrong": 4, "locked": AT_ONCE - 4}
     row = await stand.row("SELECT state, checks_used, seq, end_reason FROM verifications")
     assert tuple(row) == ("locked", 5, 9, "too_many_wrong_codes")
-    names = [name for name, _ in await told(stand)]
-    assert names == ["otp.code-checked.v1"] * 5 + ["otp.verification-ended.v1"]
+    events = await told(stand)
+    assert [number for _, number in events] == [4, 5, 6, 7, 8, 9]
+    assert Counter(name for name, _ in events) == {"otp.code-checked.v1": 5, "otp.verification-ended.v1": 1}
 
 
 async def test_200_right_codes_at_once_approve_once(stand: Pipeline, desks: list[Desk]) -> None:
@@ -309,3 +311,19 @@ async def test_checks_may_not_read_what_they_do_not_need(stand: Pipeline) -> Non
         for table in ("subjects", "attempts", "receipts_parked", "idempotency"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await pool.execute(f"SELECT 1 FROM {table}")
+
+
+async def test_a_check_of_which_somebody_told_meanwhile_is_concluded_under_the_next_number(
+    stand: Pipeline, desks: list[Desk]
+) -> None:
+    about = await issued(stand)
+    async with pool_of("checks", stand.dsn) as pool, pool.acquire() as connection:
+        seen = await store.count_at_once(connection, [(about.verification_id, about.tenant, USUAL.per_hour)])
+        tally = seen[about.verification_id].tally
+        assert tally is not None and tally.seq == 3
+        await stand.connection.execute("UPDATE verifications SET seq = seq + 1")
+        write = Write("approve", str(about.verification_id), (1, "right_code"))
+        assert not await store.conclude_at_once(connection, [store.Conclusion(write, tally.seq, (), ())], [])
+    assert await stand.connection.fetchval("SELECT state FROM verifications") == "issued"
+    assert results(await ask(desks, [check(about)])) == {"approved": 1}
+    assert [number for _, number in await told(stand)] == [5, 6]

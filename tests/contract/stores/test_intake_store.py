@@ -1,7 +1,7 @@
 """Every statement of intake on real Postgres, under intake's own role."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,8 +18,8 @@ from watchword.intake import store
 from watchword.intake.decide import Found, Ruling, decide_all, limits_for
 from watchword.intake.desk import completed
 from watchword.intake.limits import Buckets
-from watchword.intake.request import Asker, Cancel, Repeat, Request, Resend
-from watchword.intake.subjects import Subjects
+from watchword.intake.request import Asker, Cancel, Repeat, Request, Resend, Start
+from watchword.intake.subjects import Subject, Subjects
 from watchword.kernel.instant import to_us
 from watchword.kernel.tenancy import Tenant
 from watchword.runtime import keyring, outbox
@@ -60,13 +60,16 @@ async def carry_out(
     begun = [ruling.begun for ruling in rulings if ruling.begun]
     keys = await store.subjects(connection, subjects.new_keys({("shop", each.number_token) for each in begun}))
     done = [
-        completed(ruling.done, subjects.sealed(ruling.begun, keys["shop", ruling.begun.number_token]))
-        if ruling.begun
-        else ruling.done
+        completed(ruling.done, sealed(subjects, ruling.begun, keys)) if ruling.begun else ruling.done
         for ruling in rulings
     ]
     told = await store.carry_out(connection, [(Cause(), each) for each in done], buckets.changed())
     return rulings, told
+
+
+def sealed(subjects: Subjects, request: Start, keys: Mapping[Subject, bytes]) -> tuple[bytes, bytes | None]:
+    subject = ("shop", request.number_token)
+    return subjects.sealed(request, subjects.data_key(keys[subject], subject))
 
 
 async def held(connection: Connection, subjects: Subjects, request: Request) -> Found:

@@ -1,10 +1,11 @@
 """watchword.intake: what its desk asks. Pages and single verifications as their tenant reads them are not here."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
+from tests.simulation.statements import outboxes
 from tests.simulation.statements.columns import LIVE, ended, facts_of, held, moved, picked, unnest, uuid
 from tests.simulation.tables import Row, Rows
 
@@ -14,6 +15,7 @@ _STANDING = (
 )  # fmt: skip
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY_PATIENCE_S = 1.5
+_PATIENCE_AT_ONCE_S = 0.2
 _BEGUN = (
     "tenant", "number_token", "country", "range", "number_type", "purpose", "channel", "policy", "policy_version",
     "rules", "locale", "template", "reference", "binding", "binding_hash", "signals", "checks_max", "created_at",
@@ -103,6 +105,74 @@ def begin(rows: Rows, keys: Any, counted: Any, *columns: Any) -> list[Row]:
             rows.change("latest_verifications", place, verification_id=identity)
         found.append({"key": identity, "seq": seq})
     return found
+
+
+def begin_at_once(rows: Rows, *columns: Any) -> list[Row]:
+    """All of it at one moment, so nobody ever comes in between; who has to wait looks at everything anew."""
+    rows.wait_for_locks(_PATIENCE_AT_ONCE_S)
+    asked, further, charges = list(unnest(*columns[:32])), columns[36:], list(unnest(*columns[32:36]))
+    now, events, settled = further[0], list(unnest(*further[1:7])), further[7]
+    seen = [_seen_free(rows, told, now) for told in asked]
+    taken = [told for told, (free, known) in zip(asked, seen, strict=True) if free and known in (None, told[30])]
+    wanted = _summed(charges, {uuid(told[0]) for told in taken})
+    if any(max(_tat(rows, key), now) + cost > now + span for key, (cost, span) in wanted.items()):
+        taken = []
+    for told in sorted((each for each in taken if each[26] is not None), key=lambda each: (each[2], each[26])):
+        kept = {"tenant": told[2], "key": told[26], "fingerprint": told[27], "status": told[28], "answer": told[29]}
+        rows.put("idempotency", (told[2], told[26]), {**kept, "created_at": rows.now})
+    for told in sorted(taken, key=_pointer):
+        tenant, number_token, purpose = place = _pointer(told)
+        latest = {"tenant": tenant, "number_token": number_token, "purpose": purpose}
+        rows.put("latest_verifications", place, {**latest, "verification_id": uuid(told[0])})
+    left = {key: max(_tat(rows, key), now) + cost for key, (cost, _) in sorted(wanted.items()) if taken}
+    for key, tat in left.items():
+        rows.put("limits", key, {"key": key, "tat": tat})
+    add_subjects(rows, [told[2] for told in taken], [told[3] for told in taken], [told[30] for told in taken])
+    begin(rows, *zip(*(told[:26] for told in taken), strict=True)) if taken else []
+    begun = {uuid(told[0]) for told in taken}
+    outboxes.insert(
+        rows, *zip(*(event[1:] for event in events if uuid(event[0]) in begun), strict=True)
+    ) if taken else []
+    outboxes.delete(rows, [each for each in settled if each not in {event[1] for event in events}])
+    return [
+        {
+            "id": uuid(told[0]),
+            "begun": uuid(told[0]) in begun,
+            "known_key": known if free else None,
+            "tat": left.get(told[31]),
+        }
+        for told, (free, known) in zip(asked, seen, strict=True)
+    ]
+
+
+def _seen_free(rows: Rows, told: Any, now: datetime) -> tuple[bool, bytes | None]:
+    """Whether nothing stands in the way of a start, limits aside, and the data key of its number."""
+    subject = rows.get("subjects", (told[2], told[3]))
+    pointer = rows.get("latest_verifications", _pointer(told))
+    latest = pointer["verification_id"] if pointer is not None else None
+    before = rows.get("verifications", latest)
+    is_over = before is not None and (before["ended_at"] is not None or before["expires_at"] <= now)
+    free = rows.get("idempotency", (told[2], told[26])) is None and (latest is None or is_over)
+    return free, subject["wrapped_key"] if subject is not None else None
+
+
+def _summed(charges: Any, ids: Any) -> dict[str, tuple[timedelta, timedelta]]:
+    """What is wanted of each bucket together, and the least that any of its takers lets it run ahead."""
+    found: dict[str, tuple[timedelta, timedelta]] = {}
+    for identity, key, cost, span in charges:
+        if uuid(identity) in ids:
+            before, least = found.get(key, (timedelta(), span))
+            found[key] = before + cost, min(least, span)
+    return found
+
+
+def _tat(rows: Rows, key: str) -> datetime:
+    known = rows.get("limits", key)
+    return known["tat"] if known is not None else _LONG_AGO
+
+
+def _pointer(told: Any) -> tuple[str, str, str]:
+    return told[2], told[3], told[7]
 
 
 def resend(rows: Rows, keys: Any, counted: Any, send_nos: Any, next_sends: Any, dues: Any) -> list[Row]:
