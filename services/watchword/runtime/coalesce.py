@@ -54,6 +54,7 @@ class Coalescer(Generic[T, R]):
         self._observe = observe
         self._pace = Pace(every_s)
         self._waiting: deque[_Waiting[T, R]] = deque()
+        self._passed_over = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -86,7 +87,7 @@ class Coalescer(Generic[T, R]):
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            if not self._stopping and (rest_s := self._pace.rest_s()):
+            if not self._stopping and not self._passed_over and (rest_s := self._pace.rest_s()):
                 await asyncio.sleep(rest_s)
             self._pace.begin()
             batch = self._take()
@@ -109,6 +110,7 @@ class Coalescer(Generic[T, R]):
                 passed.append(waiting)
             taken |= waiting.keys
         self._waiting.extendleft(reversed(passed))
+        self._passed_over = bool(passed)  # they have waited for one turn already; a rest would not make theirs larger
         return batch
 
     async def _answer(self, batch: list[_Waiting[T, R]]) -> None:

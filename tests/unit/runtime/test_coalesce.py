@@ -158,3 +158,12 @@ async def test_requests_that_come_sooner_than_the_pace_share_the_next_batch() ->
             await asyncio.sleep(0)
         await asyncio.gather(soon, coalescer.submit(2, deadline_s=5))
     assert batches == [[0], [1, 2]]
+
+
+async def test_requests_for_the_same_thing_follow_each_other_without_a_rest() -> None:
+    async def flush(items: Sequence[str]) -> list[str]:
+        return list(items)
+
+    async with running(flush, keys=lambda item: [item[0]], every_s=60.0) as coalescer:
+        told = await asyncio.gather(*(coalescer.submit(f"a{number}", deadline_s=5) for number in range(100)))
+    assert told == [f"a{number}" for number in range(100)]
