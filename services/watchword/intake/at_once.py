@@ -161,6 +161,7 @@ class AtOnce:
     async def _begin(
         self, connection: Connection, wanted: Sequence[Supposed], keys: _DataKeys, now: datetime
     ) -> dict[str, Begun]:
+        reach("intake.gathered")
         beginnings = []
         for each in wanted:
             data_key, wrapped = keys.of(each.subject)

@@ -2,7 +2,7 @@
 
 A turn costs the same whether it carries one event or fifty, so under load fewer turns are cheaper ones. Whoever comes
 after a pause waits for nothing: only the beginning of the last turn counts. A turn that took long was on a machine
-that has little to give, and the next one comes later by as much: batches grow then, rather than queues (decision 0041).
+that has little to give, and the next one comes later by as much: batches grow then, rather than queues (decision 0033).
 """
 
 from collections.abc import Callable
