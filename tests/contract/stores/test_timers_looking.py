@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 from watchword.runtime import outbox
 from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import Pool
-from watchword.timers.looking import Looking
+from watchword.timers.looking import PATIENCE_S, Looking
 from watchword.timers.store import SQL
 
 PAST = datetime.now(UTC) - timedelta(minutes=10)
@@ -89,11 +89,15 @@ async def test_a_kind_that_takes_long_or_fails_holds_up_no_other(pool: Pool) -> 
     question = "SELECT true AS stuck, true AS failing, true AS quick, $1::boolean AS idle"
     turns = {kind: counted(kind) for kind in begun}
     looking = Looking(question, (False,), turns, pool=pool, tell=answers.append, pause_s=0.01)
+    loop = asyncio.get_running_loop()
+    started_s = loop.time()
     await looking.start()
     await eventually(lambda: _true(begun["quick"] > 2), within_s=10, what="three quick turns")
     stuck.set()
     await looking.stop()
-    assert (begun["failing"], begun["idle"]) == (1, 0), "one that failed is waited out, one of nothing never begins"
+    waits = int((loop.time() - started_s) / PATIENCE_S)
+    assert 1 <= begun["failing"] <= 1 + waits, "one that failed is waited out"
+    assert begun["idle"] == 0, "one of nothing never begins"
     assert begun["stuck"] < begun["quick"]
     assert answers[0] == {"stuck": True, "failing": True, "quick": True, "idle": False}
 
