@@ -45,7 +45,7 @@ async def test_the_second_account_has_the_message_within_300_ms_of_the_first_one
 
 async def test_user_gets_code_once_one_of_two_dead_accounts_is_back(platform: Platform, carriers: Carriers) -> None:
     await carriers.behave("alpha", down=True)
-    await carriers.behave("beta", outages=[{"start_s": 0, "end_s": 1}])
+    await carriers.behave("beta", outages=[{"start_s": 0, "end_s": 2}])
     way = await platform.verify(fresh_number())
     told = await platform.read(way.id)
     [message] = await carriers.inbox(way.number)

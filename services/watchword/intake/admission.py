@@ -7,7 +7,7 @@ who came after the last one answered has been inside, and how many are inside be
 from collections import Counter, deque
 from dataclasses import dataclass
 
-HALF, FULL = 0.5, 1.0
+QUARTER, FULL = 0.25, 1.0
 FEW = 16  # inside are no line: what they wait for is a moment in which nothing goes on
 
 
@@ -23,9 +23,9 @@ class Admitted:
 class Admission:
     """Keeps what is inside to about `wait_max_s` of work.
 
-    While less than half of that is inside, everybody is let in. From there on a tenant whose part of what is inside,
-    or was within the last `wait_max_s`, is more than `tenant_share` is refused, so that one that floods leaves room
-    for the others; once it is full, so is everybody.
+    While less than a quarter of that is inside, everybody is let in. From there on a tenant whose part of what is
+    inside, or was within the last `wait_max_s`, is more than `tenant_share` is refused, so that one that floods leaves
+    room for the others; once it is full, so is everybody.
     """
 
     def __init__(self, *, wait_max_s: float, tenant_share: float, inside_min: int) -> None:
@@ -46,7 +46,7 @@ class Admission:
         self._forget(now_s)
         lately = len(self._inside) + len(self._left)
         is_fair = self._of_tenant[tenant] <= self._tenant_share * lately
-        if max(self.pressure(now_s), behind) >= (FULL if is_fair else HALF):
+        if max(self.pressure(now_s), behind) >= (FULL if is_fair else QUARTER):
             return None
         self._come += 1
         self._of_tenant[tenant] += 1

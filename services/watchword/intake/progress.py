@@ -16,6 +16,9 @@ FOLLOWED_MAX = 400
 SLOW_S = 1.0  # what is tried within this time is in no line worth the name,
 FEW = 16  # and so are these: they wait for a moment in which nothing goes on
 STANDS_STILL_S = 2.0
+# Whoever comes now waits at most so many times as long as the first of those that wait has waited: a pace that was
+# seen while little came says little about how fast it could have been.
+BEYOND_AGE = 4.0
 PACE_OVER_S = 4.0
 
 
@@ -69,7 +72,7 @@ class Progress:
         ahead = self._accepted - reached
         if age_s < SLOW_S or ahead <= FEW or not self._moves(now_s) or reached == was:
             return 0.0
-        return ahead * (at_s - since_s) / (reached - was)
+        return min(ahead * (at_s - since_s) / (reached - was), BEYOND_AGE * age_s)
 
     def _moves(self, now_s: float) -> bool:
         return self._steps[-1][0] > now_s - STANDS_STILL_S

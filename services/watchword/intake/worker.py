@@ -77,7 +77,7 @@ async def build(context: Context) -> list[Service]:
 
 def _gate(settings: IntakeSettings, backlog: Backlog, metrics: IntakeMetrics) -> Gate:
     admission = Admission(
-        wait_max_s=settings.wait_max_s, tenant_share=settings.tenant_share, inside_min=2 * settings.batch_max
+        wait_max_s=settings.wait_max_s, tenant_share=settings.tenant_share, inside_min=4 * settings.batch_max
     )
     return Gate(admission, backlog, ahead_max_s=settings.ahead_max_s, metrics=metrics)
 

@@ -108,8 +108,8 @@ def test_while_the_workers_are_behind_whoever_floods_is_refused_first_and_then_e
             admission.leave(admitted, 0.0)
         return admitted is not None
 
-    assert all(asks(SHOP, behind=0.4) for _ in range(20))
-    assert not asks(SHOP, behind=0.5)
+    assert all(asks(SHOP, behind=0.2) for _ in range(20))
+    assert not asks(SHOP, behind=0.25)
     assert asks(OTHER, behind=0.9)
     assert not asks(OTHER, behind=1.0)
 
@@ -118,7 +118,7 @@ def test_a_burst_is_let_in_up_to_what_may_share_a_batch_before_anything_is_known
     desk = Desk(per_s=100, inside_min=200)
     for _ in range(500):
         desk.ask(SHOP)
-    assert desk.refused[SHOP] == 400, "half of it: one tenant alone may not fill the room"
+    assert desk.refused[SHOP] == 450, "a quarter of it: one tenant alone may not fill the room"
 
 
 def test_many_requests_for_one_number_that_wait_for_each_other_keep_nobody_else_out() -> None:
