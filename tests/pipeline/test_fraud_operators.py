@@ -39,8 +39,8 @@ async def test_a_block_is_seen_explained_and_lifted_while_everything_runs(stand:
     why = Reason(code="range_unverified_pileup", value=12.0, threshold=9.0, weight=90.0, feature=RANGE)
     until = datetime.now(UTC) + timedelta(seconds=600)
     block = RiskLevelSet(feature=RANGE, level=RiskLevel.BLOCKED, until=until, ruleset="test", reasons=(why,))
+    await stand.publish(block, subject=RANGE)
     async with stand.running("fraud"):
-        await stand.publish(block, subject=RANGE)
         first = await asked(stand, 1)
         assert (await assessment(stand, first, 1)).action is Action.BLOCK
 
