@@ -1,7 +1,6 @@
 """What operators do to fraud, on real Postgres under their own role: lifts are noted, refused sends asked for again,
 rules exchanged while workers run."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,9 @@ from uuid import uuid4
 import asyncpg
 import msgspec
 import pytest
-import pytest_asyncio
 
 from tests.support.pipeline import Pipeline
-from tests.support.postgres import FreshDatabase
-from tests.support.rows import pool_of, tables
+from tests.support.rows import pool_of
 from watchword.events import topics
 from watchword.fraud import rulesets
 from watchword.fraud.decide.rules import DEFAULT
@@ -26,22 +23,12 @@ from watchword.runtime.keyring import Keyring
 from watchword.runtime.postgres import Pool, statements
 from watchword.runtime.publishing import Publisher
 
+ROLE = "operator"
+
 STATEMENTS = statements("watchword.fraud")
 RANGE = "range:+91987654@shop"
 ANN = By("ann", "a launch")
 HOUR = timedelta(hours=1)
-
-
-@pytest_asyncio.fixture
-async def stand(database: FreshDatabase, tmp_path: Path) -> AsyncIterator[Pipeline]:
-    async with tables(database.dsn, tmp_path) as made:
-        yield made
-
-
-@pytest_asyncio.fixture
-async def pool(stand: Pipeline) -> AsyncIterator[Pool]:
-    async with pool_of("operator", stand.dsn) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,33 +1,19 @@
 """Every statement of fraud on real Postgres, under fraud's own role."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from tests.support.pipeline import Pipeline
-from tests.support.postgres import FreshDatabase
-from tests.support.rows import pool_of, tables
 from watchword.kernel.verification import ENDED, LIVE, State
 from watchword.runtime.postgres import Pool, columns, statements
 
+ROLE = "fraud"
+
 SQL = statements("watchword.fraud")
-
-
-@pytest_asyncio.fixture
-async def stand(database: FreshDatabase, tmp_path: Path) -> AsyncIterator[Pipeline]:
-    async with tables(database.dsn, tmp_path) as made:
-        yield made
-
-
-@pytest_asyncio.fixture
-async def pool(stand: Pipeline) -> AsyncIterator[Pool]:
-    async with pool_of("fraud", stand.dsn) as made:
-        yield made
 
 
 async def assess(pool: Pool, *rows: tuple[Any, ...]) -> dict[str, int]:

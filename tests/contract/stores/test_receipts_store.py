@@ -1,18 +1,15 @@
 """What receipts find and write, on a real Postgres under their own role."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 import msgspec
 import orjson
 import pytest
-import pytest_asyncio
 
 from tests.support.pipeline import Pipeline
-from tests.support.postgres import FreshDatabase
-from tests.support.rows import attempt, issued, pool_of, tables
+from tests.support.rows import attempt, issued
 from watchword.events.receipt_received import ReceiptReceived
 from watchword.gateways.contract import Account, Callback, Receipt
 from watchword.kernel.verdict import Done
@@ -29,20 +26,10 @@ from watchword.runtime.configuration import Configuration
 from watchword.runtime.evidence import sealed
 from watchword.runtime.postgres import Pool
 
+ROLE = "receipts"
+
 NOW = datetime.now(UTC)
 EVENT = ReceiptReceived(receipt_id="r1", account="echo-1", gateway="echo", received_at=NOW, sealed="AQ==")
-
-
-@pytest_asyncio.fixture
-async def stand(database: FreshDatabase, tmp_path: Path) -> AsyncIterator[Pipeline]:
-    async with tables(database.dsn, tmp_path) as made:
-        yield made
-
-
-@pytest_asyncio.fixture
-async def pool(stand: Pipeline) -> AsyncIterator[Pool]:
-    async with pool_of("receipts", stand.dsn) as made:
-        yield made
 
 
 def uuid7_at(moment: datetime) -> UUID:

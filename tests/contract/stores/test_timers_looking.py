@@ -1,17 +1,13 @@
 """One look at everything that may be overdue, on a real Postgres under the role of timers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pytest_asyncio
-
 from tests.support.pipeline import Pipeline
-from tests.support.postgres import FreshDatabase
-from tests.support.rows import attempt, issued, pool_of, tables
+from tests.support.rows import attempt, issued
 from tests.support.waiting import eventually
 from watchword.runtime import outbox
 from watchword.runtime.outbox import OutboxRow
@@ -19,19 +15,9 @@ from watchword.runtime.postgres import Pool
 from watchword.timers.looking import PATIENCE_S, Looking
 from watchword.timers.store import SQL
 
+ROLE = "timers"
+
 PAST = datetime.now(UTC) - timedelta(minutes=10)
-
-
-@pytest_asyncio.fixture
-async def stand(database: FreshDatabase, tmp_path: Path) -> AsyncIterator[Pipeline]:
-    async with tables(database.dsn, tmp_path) as made:
-        yield made
-
-
-@pytest_asyncio.fixture
-async def pool(stand: Pipeline) -> AsyncIterator[Pool]:
-    async with pool_of("timers", stand.dsn) as made:
-        yield made
 
 
 async def looked(pool: Pool) -> dict[str, Any]:

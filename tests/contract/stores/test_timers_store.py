@@ -1,20 +1,16 @@
 """What timers take and write, on a real Postgres under their own role."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import orjson
 import pytest
-import pytest_asyncio
 
 from tests.support.pipeline import Pipeline
-from tests.support.postgres import FreshDatabase
-from tests.support.rows import attempt, issued, pool_of, silent_teller, tables
+from tests.support.rows import attempt, issued, pool_of, silent_teller
 from watchword.events.envelope import encode
 from watchword.events.receipt_received import ReceiptReceived
 from watchword.intake import store as intake_store
@@ -31,21 +27,11 @@ from watchword.timers.settings import TimersSettings
 from watchword.timers.store import SQL, due_of, late_of, stale_of
 from watchword.timers.tidying import Tidying
 
+ROLE = "timers"
+
 PAST = datetime.now(UTC) - timedelta(minutes=10)
 CANCEL = "UPDATE verifications SET state = 'cancelled', ended_at = clock_timestamp(), due_at = NULL WHERE id = $1"
 JUST_NOW = datetime.now(UTC) - timedelta(seconds=1)
-
-
-@pytest_asyncio.fixture
-async def stand(database: FreshDatabase, tmp_path: Path) -> AsyncIterator[Pipeline]:
-    async with tables(database.dsn, tmp_path) as made:
-        yield made
-
-
-@pytest_asyncio.fixture
-async def pool(stand: Pipeline) -> AsyncIterator[Pool]:
-    async with pool_of("timers", stand.dsn) as made:
-        yield made
 
 
 @pytest.fixture
