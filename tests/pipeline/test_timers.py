@@ -1,9 +1,13 @@
 """timers between real Kafka and real Postgres: what is overdue gets what it is owed, once."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from tests.support.pipeline import PATIENCE_S, Pipeline
+from tests.support.proxy import FAIR, Proxy, Weather
 from tests.support.rows import attempt, issued
 from tests.support.waiting import eventually
 from watchword.events import topics
@@ -16,11 +20,19 @@ from watchword.events.verification import shared
 from watchword.events.verification_assessed import VerificationAssessed
 from watchword.events.verification_ended import VerificationEnded
 from watchword.kernel.event import Emit
+from watchword.local.ports import LOOPBACK
 from watchword.runtime import outbox
+from watchword.runtime.metrics import Metrics, RuntimeMetrics
 from watchword.runtime.outbox import Origin, OutboxRow
+from watchword.runtime.postgres import connect
+from watchword.runtime.publishing import Publisher
+from watchword.timers.metrics import TimersMetrics
+from watchword.timers.settings import TimersSettings
+from watchword.timers.sweep import Sweep
 
 JUST_NOW = timedelta(seconds=-1)
 LONG_AGO = timedelta(minutes=-10)
+SHUT = Weather(takes=False)
 
 
 def at(offset: timedelta) -> datetime:
@@ -37,6 +49,24 @@ def checked_row(about: object, number: int) -> OutboxRow:
     told = CodeChecked(**shared(about), result=CheckResult.WRONG, check_no=number, checks_left=0)  # type: ignore[arg-type]
     origin = Origin("checks", datetime.now(UTC))
     return outbox.row(Emit(told, str(told.verification_id), number), origin, sequence=number)
+
+
+@asynccontextmanager
+async def swept_through_a_door(stand: Pipeline) -> AsyncIterator[tuple[Sweep, Proxy]]:
+    """A sweep, and the only way it has to a broker that it does not know yet."""
+    host, _, port = stand.cluster.bootstrap.partition(":")
+    door = Proxy(0, (host, int(port)))
+    await door.start()
+    publisher = Publisher(replace(stand.cluster, bootstrap=f"{LOOPBACK}:{door.port}"), client_id="sweep")
+    pool = await connect(stand.dsn, worker="timers")
+    metrics = Metrics()
+    counted = {"metrics": TimersMetrics(metrics), "swept": RuntimeMetrics(metrics).outbox_swept}
+    try:
+        yield Sweep(TimersSettings.load(), pool=pool, publisher=publisher, **counted), door  # type: ignore[arg-type]
+    finally:
+        await publisher.stop()
+        await pool.close()
+        await door.stop()
 
 
 async def test_events_a_dead_worker_left_behind_are_published_under_their_own_ids(stand: Pipeline) -> None:
@@ -74,6 +104,20 @@ async def test_an_event_kafka_will_never_take_does_not_stop_those_behind_it(stan
 
     async with stand.running("timers"):
         await eventually(only_the_monster, within_s=40, what="all but one published")
+    assert len(await stand.records(topics.LIFECYCLE)) == 20
+
+
+async def test_all_that_waited_for_the_broker_is_published_in_the_first_turn_after_it_is_back(stand: Pipeline) -> None:
+    """Rows that nobody could be told of were set aside one by one, as if each were at fault."""
+    about = await issued(stand)
+    await left_behind(stand, [checked_row(about, number) for number in range(1, 21)])
+    async with swept_through_a_door(stand) as (sweep, door):
+        door.change(SHUT)
+        for _ in range(4):
+            await sweep.turn()
+        door.change(FAIR)
+        await sweep.turn()
+    assert (await stand.row("SELECT count(*) AS left FROM outbox"))["left"] == 0
     assert len(await stand.records(topics.LIFECYCLE)) == 20
 
 

@@ -35,6 +35,10 @@ class PublishUnknown(Exception):
     """The broker did not acknowledge in time, or refused: the records may or may not be on the topic."""
 
 
+class BrokerAway(PublishUnknown):
+    """No broker could be reached, so nothing was sent: it says nothing about the records."""
+
+
 class Publisher:
     """An idempotent, acks=all producer, rebuilt after any failure. Safe to use from several tasks."""
 
@@ -117,7 +121,8 @@ class Publisher:
             if producer is not None and producer is self._producer:
                 self._producer = None
                 self._discard(producer)
-            raise PublishUnknown(f"{what}: {error!r}") from error
+            unknown = BrokerAway if producer is None else PublishUnknown
+            raise unknown(f"{what}: {error!r}") from error
 
     async def probe(self, *, deadline_s: float) -> None:
         """Ask the brokers who they are, as this producer reaches them. Raises PublishUnknown when none answers."""

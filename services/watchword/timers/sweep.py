@@ -11,7 +11,7 @@ from watchword.runtime import outbox
 from watchword.runtime.failpoints import reach
 from watchword.runtime.metrics import Counter
 from watchword.runtime.postgres import Pool
-from watchword.runtime.publishing import Outgoing, Publisher, PublishUnknown
+from watchword.runtime.publishing import BrokerAway, Outgoing, Publisher, PublishUnknown
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.settings import TimersSettings
 from watchword.timers.store import SQL
@@ -30,7 +30,7 @@ class Sweep:
 
     Rows are held while they are published, so that of several timers each takes others. When a batch fails the next
     one is smaller, down to one row; a row that fails by itself is set aside for a while, so that one that Kafka will
-    never take does not stop those behind it.
+    never take does not stop those behind it. While no broker is there none of that is done, for no row is at fault.
     """
 
     def __init__(
@@ -81,7 +81,8 @@ class Sweep:
             await self._publisher.publish(records, deadline_s=PUBLISH_DEADLINE_S)
         except PublishUnknown as error:
             log.warning("timers.sweep_failed", rows=len(rows), error=str(error))
-            self._set_back(rows)
+            if not isinstance(error, BrokerAway):
+                self._set_back(rows)
             return False
         return True
 
