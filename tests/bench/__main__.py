@@ -30,7 +30,7 @@ from watchword.audit.gather import LedgerError
 from watchword.local.auditing import audited, in_words
 from watchword.local.kafka import Kind
 from watchword.local.process import LocalServerError
-from watchword.local.stack import Plan, Stack
+from watchword.local.stack import GROUPS, Plan, Stack
 from watchword.replay.fold import TooMany
 from watchword.replay.reading import READ_ERRORS
 
@@ -139,6 +139,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true", help="a flame graph of each worker; PROFILE=1")
     parser.add_argument("--fold", type=int, default=0, help="after so many verifications, fold the topics and compare")
     parser.add_argument("--kafka", type=Kind, default=Kind.AUTO, choices=list(Kind))
+    parser.add_argument("--groups", nargs="*", default=list(GROUPS), help="the processes, each by its workers: a,b c d")
     options = parser.parse_args(words)
     options.profile |= bool(os.environ.get("PROFILE"))
     options.soak = options.soak or (SOAK_S if os.environ.get("SOAK") else 0)
@@ -171,6 +172,7 @@ def main() -> None:
         kafka=options.kafka,
         forked=options.quick,  # what is forked shares memory with its parent: quick to begin, and no figure
         configuration=CONFIGURATION,
+        groups=options.groups,
     )
     stack = Stack(plan, say=say)
     try:
