@@ -7,7 +7,8 @@ who came after the last one answered has been inside, and how many are inside be
 from collections import Counter, deque
 from dataclasses import dataclass
 
-QUARTER, FULL = 0.25, 1.0
+QUARTER, FULL, TWICE = 0.25, 1.0, 2.0
+SMALL_SHARE = 0.02  # a tenant with no more of what is asked fills no room: without it, it would be as full
 FEW = 16  # inside are no line: what they wait for is a moment in which nothing goes on
 
 
@@ -25,7 +26,8 @@ class Admission:
 
     While less than a quarter of that is inside, everybody is let in. From there on a tenant whose part of what is
     inside, or was within the last `wait_max_s`, is more than `tenant_share` is refused, so that one that floods leaves
-    room for the others; once it is full, so is everybody.
+    room for the others; once it is full, so is everybody but who asks for next to nothing of it. Those are refused
+    where they would wait for twice as long.
     """
 
     def __init__(self, *, wait_max_s: float, tenant_share: float, inside_min: int) -> None:
@@ -44,15 +46,20 @@ class Admission:
         """A place inside, None where there is none for this tenant. Whoever gets one must `leave`. `behind` is how much
         of their room those have used that come after the desk, as `pressure` says it of the desk."""
         self._forget(now_s)
-        lately = len(self._inside) + len(self._left)
-        is_fair = self._of_tenant[tenant] <= self._tenant_share * lately
-        if max(self.pressure(now_s), behind) >= (FULL if is_fair else QUARTER):
+        if max(self.pressure(now_s), behind) >= self._room(tenant):
             return None
         self._come += 1
         self._of_tenant[tenant] += 1
         admitted = Admitted(self._come, tenant, now_s)
         self._inside[admitted.number] = admitted
         return admitted
+
+    def _room(self, tenant: str) -> float:
+        """At what pressure this tenant is refused."""
+        part, lately = self._of_tenant[tenant], len(self._inside) + len(self._left)
+        if part > self._tenant_share * lately:
+            return QUARTER
+        return FULL if part > SMALL_SHARE * lately else TWICE
 
     def leave(self, admitted: Admitted, now_s: float) -> None:
         """A request was answered, or given up."""
