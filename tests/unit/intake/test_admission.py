@@ -84,6 +84,14 @@ def test_while_nothing_is_decided_a_few_wait_and_the_rest_hear_no() -> None:
     assert desk.refused == {SHOP: 30 - FEW, OTHER: 0}
 
 
+def test_while_the_first_has_waited_for_a_quarter_of_the_time_whoever_asks_most_hears_no() -> None:
+    admission = Admission(wait_max_s=1.0, tenant_share=0.2, inside_min=200)
+    for _ in range(40):
+        admission.enter(SHOP, 0.0)
+    assert admission.enter(SHOP, 0.24) is not None
+    assert admission.enter(SHOP, 0.26) is None
+
+
 def test_a_flood_of_many_tenants_of_which_none_asks_for_much_is_a_flood() -> None:
     admission, came = Admission(wait_max_s=1.0, tenant_share=0.2, inside_min=100), 0
     for number in range(1_000):

@@ -102,6 +102,28 @@ def test_a_burst_after_a_quiet_time_makes_nobody_hear_no() -> None:
     assert workers.refused == 0
 
 
+def after_a_quiet_time(burst: int) -> Progress:
+    """Ten seconds of one a second, each tried half a second later, and a burst at the end of it."""
+    progress = Progress()
+    for second in range(10):
+        identity = UUID(int=next(_ids))
+        progress.accepted(lambda identity=identity: identity, second)  # type: ignore[misc]
+        progress.seen({identity}, second + 0.5)
+    for _ in range(burst):
+        progress.accepted(lambda: UUID(int=next(_ids)), 10.0)
+    return progress
+
+
+def test_a_pace_that_was_seen_while_little_came_says_little_of_how_long_a_burst_waits() -> None:
+    progress = after_a_quiet_time(burst=30)
+    assert progress.wait_s(10.9) == 0, "within a second nobody waits in a line worth the name"
+    assert 4 < progress.wait_s(11.1) < 5, "not half a minute"
+
+
+def test_a_few_that_wait_for_a_moment_in_which_nothing_goes_on_are_no_line() -> None:
+    assert after_a_quiet_time(burst=16).wait_s(11.4) == 0
+
+
 def test_one_that_is_never_tried_is_passed_over() -> None:
     progress = Progress()
     stuck, others = UUID(int=next(_ids)), [UUID(int=next(_ids)) for _ in range(60)]
