@@ -26,6 +26,8 @@ from tests.bench.database import TableUse, tables_each, totals_each
 from tests.bench.figures import Report, Run, Stored, details, document
 from tests.bench.load import Platform
 from tests.bench.measuring import Bench, Lengths
+from tests.bench.submitting import Submitter
+from tests.support.stack import at_rest
 from watchword.audit.gather import LedgerError
 from watchword.local.auditing import audited, in_words
 from watchword.local.kafka import Kind
@@ -40,6 +42,7 @@ FULL = Lengths(warm_up_s=10, probe_s=8, run_s=20, runs=3)
 QUICK = Lengths(warm_up_s=4, probe_s=4, run_s=5, runs=1)
 FIRST_PER_S = 60.0
 SOAK_S = 600.0
+BURST_WITHIN_S = 120.0
 SLACK = timedelta(seconds=5)  # between the clock of this process and that of Postgres
 
 
@@ -54,6 +57,7 @@ class Found:
     tables: Sequence[TableUse] = ()
     grown: Mapping[str, float] = field(default_factory=dict)
     fold: folding.Outcome | None = None
+    burst: Run | None = None
     audit: str = ""
 
 
@@ -69,6 +73,9 @@ async def conduct(stack: Stack, options: argparse.Namespace) -> Found:
             found.fold = await folding.compared(stack)
         else:
             await measure(stack, bench, options, found)
+    if options.burst:
+        async with Submitter(stack.cluster, simulator=stack.simulator_url) as submitter:
+            found.burst = await burst(stack, submitter, options.burst)
     say("the audit looks at all of it")
     try:
         found.audit = in_words(await audited(stack, since=began))
@@ -92,6 +99,19 @@ async def measure(stack: Stack, bench: Bench, options: argparse.Namespace, found
     if options.soak:
         found.grown = (await bench.soaked(half, options.soak)).grown()
     found.stored = await bench.grown(options.stored, half)
+
+
+async def burst(stack: Stack, submitter: Submitter, count: int) -> Run:
+    """So many requests at once, as after an outage: every batch is full then, and costs what it costs at least."""
+    await submitter.at_once(count // 10, drain_s=BURST_WITHIN_S)  # what comes first is dearer
+    await at_rest(stack, within_s=BURST_WITHIN_S)
+    pids = processes.groups(stack)
+    before = processes.cpu_ms(pids)
+    seen = await submitter.at_once(count, drain_s=BURST_WITHIN_S)
+    await at_rest(stack, within_s=BURST_WITHIN_S)
+    used = {name: after - before[name] for name, after in processes.cpu_ms(pids).items()}
+    seen.approved = seen.started - seen.failed  # as far as this load goes
+    return Run(count / seen.took_s, seen.took_s, seen, used, processes.resident_mib(pids))
 
 
 async def profile(stack: Stack, bench: Bench, rate_per_s: float, options: argparse.Namespace) -> None:
@@ -139,6 +159,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true", help="a flame graph of each worker; PROFILE=1")
     parser.add_argument("--fold", type=int, default=0, help="after so many verifications, fold the topics and compare")
     parser.add_argument("--kafka", type=Kind, default=Kind.AUTO, choices=list(Kind))
+    parser.add_argument(
+        "--burst", type=int, default=0, help="so many requests at once through Kafka, up to the carrier"
+    )
     parser.add_argument("--groups", nargs="*", default=list(GROUPS), help="the processes, each by its workers: a,b c d")
     options = parser.parse_args(words)
     options.profile |= bool(os.environ.get("PROFILE"))
@@ -187,6 +210,8 @@ def main() -> None:
     console = Console()
     if found.runs:
         tell(console, found, stack.broker.label, host)
+    if found.burst is not None:
+        printing.burst(console, found.burst)
     if found.fold is not None:
         console.print(f"fold: {found.fold.told}")
     console.print(f"audit: {found.audit}", soft_wrap=True, highlight=False)

@@ -30,6 +30,13 @@ class Seen:
     unfinished: int = 0
     took_s: float = 0.0
 
+    def carried(self, purpose: str, at: float, *, since: float) -> None:
+        """A carrier has a message at `at` that was asked for at `since`, both in seconds since 1970."""
+        took_ms = max(at - since, 0) * 1000
+        self.carried_at.append(at)
+        self.carrier_ms.append(took_ms)
+        self.carrier_ms_of.setdefault(purpose, []).append(took_ms)
+
 
 @dataclass(frozen=True)
 class Run:

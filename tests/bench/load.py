@@ -22,6 +22,31 @@ FIRST_NUMBER = 917_100_000_000
 STRIDE = 100_003
 
 
+class Phones:
+    """Every phone of the carrier simulator: what came since somebody looked last."""
+
+    def __init__(self, simulator: str, session: aiohttp.ClientSession) -> None:
+        self._url = f"{simulator}/messages?after="
+        self._session = session
+        self._read = 0
+
+    async def received(self) -> list[dict[str, Any]]:
+        """The messages since the last look, none where nobody answered: they are still there the next time."""
+        try:
+            async with self._session.get(f"{self._url}{self._read}") as answer:
+                told = orjson.loads(await answer.read())
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return []
+        self._read = told["count"]
+        messages: list[dict[str, Any]] = told["messages"]
+        return messages
+
+
+def carried_at(message: dict[str, Any]) -> float:
+    """When the carrier had it, in seconds since 1970."""
+    return datetime.fromisoformat(message["sms"]["time"]).timestamp()
+
+
 @dataclass
 class _Open:
     id: str
@@ -39,7 +64,6 @@ class Platform:
         self._open: dict[str, _Open] = {}
         self._early: dict[str, dict[str, Any]] = {}
         self._next = 0
-        self._messages = 0
         self._session: aiohttp.ClientSession | None = None
         self.seen = Seen()
 
@@ -47,6 +71,7 @@ class Platform:
         connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=KEPT_ALIVE_S)
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
         self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers)
+        self._phones = Phones(self._simulator, self._session)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -120,16 +145,9 @@ class Platform:
 
     async def _feed(self, tasks: set[asyncio.Task[None]]) -> None:
         """Reads what all phones received, and has each code typed in at once."""
-        assert self._session is not None
         while True:
             await paced(FEED_EVERY_S)
-            try:
-                async with self._session.get(f"{self._simulator}/messages?after={self._messages}") as answer:
-                    told = orjson.loads(await answer.read())
-            except (aiohttp.ClientError, OSError, TimeoutError):
-                continue  # this machine is busy: they are still there the next time
-            self._messages = told["count"]
-            for message in told["messages"]:
+            for message in await self._phones.received():
                 self._type_in(message, tasks)
 
     def _type_in(self, message: dict[str, Any], tasks: set[asyncio.Task[None]]) -> None:
@@ -139,11 +157,7 @@ class Platform:
             self._early[message["number"]] = message
         if opened is None or found is None:
             return
-        carried_at = datetime.fromisoformat(message["sms"]["time"]).timestamp()
-        self.seen.carried_at.append(carried_at)
-        took_ms = max(carried_at - opened.accepted_at, 0) * 1000
-        self.seen.carrier_ms.append(took_ms)
-        self.seen.carrier_ms_of.setdefault(opened.purpose, []).append(took_ms)
+        self.seen.carried(opened.purpose, carried_at(message), since=opened.accepted_at)
         self._begin(self._check(opened, found[0]), tasks)
 
     def _refuse(self, told: dict[str, Any]) -> None:

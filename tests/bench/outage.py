@@ -24,6 +24,7 @@ from rich.table import Table
 
 from tests.bench.figures import Seen, Spread, quantile, spread
 from tests.bench.load import Platform
+from tests.bench.submitting import Submitter
 from tests.support.carrier import carriers_at
 from tests.support.proxy import Proxy
 from tests.support.stack import at_rest, rows
@@ -78,7 +79,9 @@ class Round:
 class Bench:
     """One stack, an account of it behind `door`, loaded at `rate_per_s` for `seconds` at a time."""
 
-    def __init__(self, stack: Stack, platform: Platform, door: Proxy, *, rate_per_s: float, seconds: float) -> None:
+    def __init__(
+        self, stack: Stack, platform: Platform | Submitter, door: Proxy, *, rate_per_s: float, seconds: float
+    ) -> None:
         self._stack = stack
         self._platform = platform
         self._door = door
@@ -145,7 +148,7 @@ class Bench:
 async def conduct(stack: Stack, door: Proxy, options: argparse.Namespace) -> tuple[dict[str, list[Round]], str]:
     """Every form, round by round, and the audit of all of it."""
     found: dict[str, list[Round]] = {form: [] for form in options.form or FORMS}
-    async with Platform(api=stack.api_url, key=stack.api_key, simulator=stack.simulator_url) as platform:
+    async with platform_of(stack, options.door) as platform:
         bench = Bench(stack, platform, door, rate_per_s=options.rate, seconds=options.seconds)
         await bench.warm_up()
         for _ in range(options.rounds):
@@ -153,6 +156,13 @@ async def conduct(stack: Stack, door: Proxy, options: argparse.Namespace) -> tup
                 rounds.append(await bench.round(form))
         await at_rest(stack, within_s=REST_WITHIN_S)
     return found, in_words(await audited(stack))
+
+
+def platform_of(stack: Stack, door: str) -> Platform | Submitter:
+    """Who asks: over HTTP, and types in what the phones receive, or through Kafka, and types in nothing."""
+    if door == "kafka":
+        return Submitter(stack.cluster, simulator=stack.simulator_url)
+    return Platform(api=stack.api_url, key=stack.api_key, simulator=stack.simulator_url)
 
 
 async def run(plan: Callable[[str], Plan], options: argparse.Namespace) -> tuple[dict[str, list[Round]], str]:
@@ -224,6 +234,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="length of each of the three loads of a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--form", action="append", choices=tuple(FORMS), help="one form alone; may be repeated")
+    parser.add_argument(
+        "--door",
+        choices=("http", "kafka"),
+        default="http",
+        help="kafka: nobody types a code in, which leaves room for more",
+    )
     parser.add_argument("--kafka", type=Kind, default=Kind.APACHE, choices=list(Kind))
     options = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="watchword-outage-"))

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.database import TableUse
-from tests.bench.figures import Report, growth, rows, short
+from tests.bench.figures import Report, Run, growth, rows, short
 
 
 def figures(console: Console, report: Report) -> None:
@@ -23,6 +23,14 @@ def figures(console: Console, report: Report) -> None:
         blocks = growth({count: each.blocks for count, each in report.stored.items()})
         sizes_told = f"from {short(sizes[0])} to {short(sizes[-1])} stored"
         console.print(f"cost growth {sizes_told}: CPU {cpu:.3f} times, blocks touched {blocks:.3f} times")
+
+
+def burst(console: Console, run: Run) -> None:
+    """Requests that came all at once: how fast they went, and what each cost in full batches."""
+    each = ", ".join(f"{name} {run.cpu_ms_each(name):.2f}" for name in run.cpu_ms)
+    seen = run.seen
+    told = f"{seen.started:,} at once through Kafka: {run.rate_per_s:.0f}/s with their carrier, {seen.failed} never"
+    console.print(f"{told}; CPU-ms each: {run.ours_ms:.2f} ours; {each}", soft_wrap=True, highlight=False)
 
 
 def database(console: Console, each: Mapping[str, float], tables: Sequence[TableUse]) -> None:
