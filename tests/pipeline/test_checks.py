@@ -20,6 +20,11 @@ from watchword.events.verification_ended import VerificationEnded
 from watchword.local.ports import LOOPBACK, free_ports
 
 CONFIGURATION = Path(__file__).with_name("checks.toml")
+FULL = """
+CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER no_room BEFORE INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION no_room();
+"""
 
 
 @asynccontextmanager
@@ -186,6 +191,23 @@ async def test_a_key_without_the_scope_may_not_check(stand: Pipeline) -> None:
         [key] = [each.key for each in stand.applied.new_keys if each.name == "starter"]
         answer = await Caller(platform.url, platform.session, key).post(path(about), {"code": CODE})
     assert answer.status == 403
+
+
+async def test_whoever_types_the_right_code_again_and_again_while_the_disk_is_full_is_not_locked_out(
+    stand: Pipeline,
+) -> None:
+    """Each try was counted, and none could be told: the fifth one locked the verification."""
+    about = await issued(stand)
+    async with checking(stand) as platform:
+        await stand.connection.execute(FULL)
+        refused = [await platform.post(path(about), {"code": CODE}) for _ in range(8)]
+        used = (await stand.row("SELECT checks_used FROM verifications"))["checks_used"]
+        await stand.connection.execute("DROP TRIGGER no_room ON outbox")
+        right = await platform.post(path(about), {"code": CODE})
+        await stand.outbox_is_empty()
+    assert {each.status for each in refused} == {503}
+    assert used == 1, "the first one found out"
+    assert right.json == {"result": "approved", "checks_left": 0}
 
 
 async def test_while_postgres_does_not_answer_nothing_is_approved(stand: Pipeline) -> None:

@@ -15,7 +15,7 @@ from watchword.checks.metrics import ChecksMetrics
 from watchword.checks.store import Conclusion, Found, Tally
 from watchword.kernel.secret import Code
 from watchword.kernel.verification import State
-from watchword.runtime import acting
+from watchword.runtime import acting, outbox
 from watchword.runtime.acting import Cause, Told
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.coalesce import Coalescer
@@ -79,6 +79,10 @@ class Desk:
         self._keyring = keyring
         self._teller = teller
         self._metrics = metrics
+        # Whether the last batch was concluded. Where nothing can be told, on a full disk say, every check would be
+        # counted and none answered, and whoever tries again would be locked out by codes that were right: then one
+        # batch pays for finding out, and the next ones ask first.
+        self._concludes = True
         self._checks: Coalescer[Check, Answered] = Coalescer(
             self._flush,
             keys=lambda check: (check.verification_id,),
@@ -116,6 +120,9 @@ class Desk:
         await self._clock.refresh()
         asked = {check.verification_id: check for check in checks}
         async with self._pool.acquire(timeout=5) as connection:
+            if not self._concludes:
+                await outbox.try_out(connection)
+            self._concludes = False
             counted = await self._count_at_once(connection, asked) or await self._count(connection, asked)
             found, answers, tallies = counted
             reach("checks.counted")
@@ -124,6 +131,7 @@ class Desk:
             answers |= await self._conclude_at_once(connection, guessed)
             left = [each for each in guessed if each.check.verification_id not in answers]
             answers |= await self._conclude(connection, left)
+            self._concludes = True
         answered = [answers.get(check.verification_id, Unknown()) for check in checks]
         self._metrics.tell(answered)
         return answered

@@ -7,7 +7,7 @@ order in which transactions commit, which reading "everything after the last id"
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -29,6 +29,10 @@ _packer = msgspec.msgpack.Encoder()
 _unpacker = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...])
 DELETE = "DELETE FROM outbox WHERE id = ANY($1::uuid[])"
 SETTLE_AND_INSERT = f"WITH settled AS (DELETE FROM outbox WHERE id = ANY($6::uuid[])) {INSERT}"
+
+
+class _TriedOut(Exception):
+    """Takes back what was only tried."""
 
 
 class OutboxRow(msgspec.Struct, frozen=True):
@@ -121,6 +125,16 @@ async def store(connection: Connection, rows: Sequence[OutboxRow], *, settled: S
         await connection.execute(INSERT, *_columns(rows))
     elif settled:
         await settle(connection, settled)
+
+
+async def try_out(connection: Connection) -> None:
+    """See whether an event could be stored now, and store none. Raises what Postgres raises where it could not."""
+    try:
+        async with connection.transaction():
+            await store(connection, [OutboxRow(uuid4(), "", b"", None, ())])
+            raise _TriedOut
+    except _TriedOut:
+        return
 
 
 async def settle(connection: Connection, ids: Sequence[UUID]) -> None:
