@@ -23,13 +23,14 @@ LOAD = Load(count=160, rate_per_s=20.0)
 LONGER = replace(LOAD, count=240)
 BACKLOG = 40
 # Where the second process dies: before anybody is called, with a full window open, with answers that nobody wrote down.
-MOMENTS = (
-    "dispatch.claimed",
-    "dispatch.before_call",
-    "dispatch.called",
-    "dispatch.before_result",
-    "dispatch.result_committed",
-)
+# And how many are taken up again at least: none of those whose results were written down.
+MOMENTS = {
+    "dispatch.claimed": BACKLOG // 2,
+    "dispatch.before_call": BACKLOG // 2,
+    "dispatch.called": BACKLOG // 2,
+    "dispatch.before_result": BACKLOG // 2,
+    "dispatch.result_committed": 0,
+}
 _FIRST_NUMBERS = count(918_200_000_000, 100_000_000)  # each load has numbers of its own
 _TAKEN_UP_AGAIN = (
     "SELECT FROM attempts AS a WHERE a.verification_id = ANY($1::uuid[]) AND (a.recovery > 0 OR a.try_no > 1)"
@@ -93,7 +94,7 @@ async def test_killed_again_with_the_backlog_of_the_first_death_in_hand_it_loses
     assert [each for each in told if each.result != "approved"] == []
     assert set(inboxes) <= {1, 2}, "no more than the one message too many that a blind carrier may cost"
     again = await stacks.rows(stack, _TAKEN_UP_AGAIN, [each.id for each in told])
-    assert len(again) >= BACKLOG / 2
+    assert len(again) >= MOMENTS[point]
 
 
 async def _begun(stack: Stack) -> int:

@@ -40,7 +40,7 @@ SETTLING_S = 2.0
 """How long a send is left alone that was assessed and not issued: codes is at it, or fraud refused it."""
 
 log = structlog.get_logger()
-_SQL = statements("watchword.fraud")
+_SQL = statements("watchword.fraud", "lifting.sql")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ STANDS_STILL_S = 2.0
 # seen while little came says little about how fast it could have been.
 BEYOND_AGE = 4.0
 PACE_OVER_S = 4.0
+PACE_FROM_S = 1.5  # what was seen for a shorter time, since it goes on again, is no pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,9 @@ class Progress:
         age_s = now_s - self._followed[0].accepted_s if self._followed else 0.0
         (since_s, was), (at_s, reached) = self._steps[0], self._steps[-1]
         ahead = self._accepted - reached
-        if age_s < SLOW_S or ahead <= FEW or not self._moves(now_s) or reached == was:
+        if age_s < SLOW_S or ahead <= FEW or not self._moves(now_s):
+            return 0.0
+        if at_s - since_s < PACE_FROM_S or reached == was:
             return 0.0
         return min(ahead * (at_s - since_s) / (reached - was), BEYOND_AGE * age_s)
 

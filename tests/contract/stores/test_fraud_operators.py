@@ -25,7 +25,7 @@ from watchword.runtime.publishing import Publisher
 
 ROLE = "operator"
 
-STATEMENTS = statements("watchword.fraud")
+STATEMENTS = statements("watchword.fraud", "lifting.sql")
 RANGE = "range:+91987654@shop"
 ANN = By("ann", "a launch")
 HOUR = timedelta(hours=1)

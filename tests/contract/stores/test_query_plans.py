@@ -44,10 +44,11 @@ async def test_what_is_large_is_known_to_be(used: postgres.FreshDatabase) -> Non
     assert list(costly(by_age, entries)), "and one of a table that has none"
 
 
-@pytest.mark.parametrize("worker", WORKERS)
-async def test_every_statement_finds_its_rows_by_key(used: postgres.FreshDatabase, worker: str) -> None:
-    asked = {**statements(f"watchword.{worker}"), **SHARED}
-    async with pool_of(worker, used.dsn) as pool, pool.acquire() as connection:
+@pytest.mark.parametrize("role", [*WORKERS, "operator"])
+async def test_every_statement_finds_its_rows_by_key(used: postgres.FreshDatabase, role: str) -> None:
+    own = statements("watchword.fraud", "lifting.sql") if role == "operator" else statements(f"watchword.{role}")
+    asked = {**own, **SHARED}
+    async with pool_of(role, used.dsn) as pool, pool.acquire() as connection:
         entries = await sizes(connection)
         found = {name: list(costly(await plan_of(connection, sql), entries)) for name, sql in asked.items()}
     assert {name: scans for name, scans in found.items() if scans} == {}

@@ -88,6 +88,18 @@ def test_a_worker_that_is_started_anew_makes_nobody_hear_no() -> None:
     assert workers.refused == 0
 
 
+def test_the_first_moment_after_a_standstill_is_no_pace() -> None:
+    """Kafka was back, and forty users heard no because the first three came half a second before the others."""
+    progress, known = Progress(), [UUID(int=next(_ids)) for _ in range(80)]
+    for number, identity in enumerate(known):
+        progress.accepted(lambda identity=identity: identity, number / 10)  # type: ignore[misc]
+    progress.seen(set(known[:2]), 16.0)
+    progress.seen(set(known[:5]), 16.5)
+    assert progress.wait_s(16.5) == 0
+    progress.seen(set(known[:14]), 17.5)
+    assert progress.wait_s(17.5) > 5, "a second and a half later it is"
+
+
 def test_what_stands_still_is_waited_for() -> None:
     workers = Workers(per_s=0)
     workers.asked(per_s=20, seconds=40)
