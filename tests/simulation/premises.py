@@ -26,7 +26,7 @@ KEYS = Keyring(
 SHOP = Tenant(id="shop", countries=["GB"], range_per_hour=10_000, fraud_mode=FraudMode.MONITOR)
 
 
-def _policy(name: str, resend: Resend, on_timeout: OnTimeout) -> Policy:
+def _policy(name: str, resend: Resend, on_timeout: OnTimeout, *, wrong_per_hour: int) -> Policy:
     return Policy(
         id=name,
         tenant=SHOP.id,
@@ -38,13 +38,13 @@ def _policy(name: str, resend: Resend, on_timeout: OnTimeout) -> Policy:
         resend=resend,
         on_assess_timeout=on_timeout,
         sends_per_10min=SENDS_PER_10MIN,
-        wrong_per_hour=6,
+        wrong_per_hour=wrong_per_hour,
     )
 
 
 POLICIES: Mapping[str, Policy] = {
-    "default": _policy("default", Resend.REUSE, OnTimeout.OPEN),
-    "strict": _policy("strict", Resend.ROTATE, OnTimeout.CLOSED),
+    "default": _policy("default", Resend.REUSE, OnTimeout.OPEN, wrong_per_hour=6),
+    "strict": _policy("strict", Resend.ROTATE, OnTimeout.CLOSED, wrong_per_hour=4),
 }
 
 
