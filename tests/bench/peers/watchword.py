@@ -122,4 +122,4 @@ class WatchwordHttp(Watchword):
     """The same to a carrier over HTTP that knows a message again by its reference."""
 
     name = "watchword http"
-    account = "http"
+    account = "north"
