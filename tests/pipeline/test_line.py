@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 import pytest
 
@@ -94,6 +95,19 @@ async def test_a_message_of_several_parts_arrives_as_one() -> None:
             [sms] = await carriers.inbox("+919876543210")
             await it.reported(1)
         assert sms.text == text
+
+
+async def test_a_message_without_a_reference_of_ours_is_not_held_against_our_books() -> None:
+    """The audit of a stack whose carrier speaks SMPP named each message as one that nobody had sent."""
+    async with bound() as (carriers, it):
+        assert kinds([await it.send()]) == ["accepted"]
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+            session.get(f"{carriers.url}/ledger") as answer,
+        ):
+            told = await answer.json()
+        assert (told["delivered"], list(told["nameless"].values())) == ({}, [1])
+        await it.reported(1)
 
 
 async def test_a_carrier_that_says_goodbye_again_and_again_loses_nobody() -> None:

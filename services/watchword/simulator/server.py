@@ -11,7 +11,7 @@ from aiohttp import web
 
 from watchword.runtime.clock import Clock, WallClock
 from watchword.simulator import behaviour as behaving
-from watchword.simulator import page, wire
+from watchword.simulator import page, smpp_wire, wire
 from watchword.simulator.behaviour import Behaviour
 from watchword.simulator.carrier import Carrier, Door, Taken
 from watchword.simulator.decide import Answer, Way
@@ -180,10 +180,12 @@ class Simulator:
         return _json({"calls": list(ledger.calls), "messages": list(ledger.sent.values()), "dropped": dropped})
 
     async def _ledger(self, request: web.Request) -> web.Response:
-        delivered: dict[str, int] = {}
+        # What came over SMPP bears no reference of its sender's: nobody could find it in their books.
+        delivered, nameless = dict[str, int](), dict[str, int]()
         for carrier in self._carriers.values():
             for ref, sent in carrier.ledger.sent.items():
-                delivered[ref] = delivered.get(ref, 0) + sent.delivered
+                told = nameless if ref.startswith(smpp_wire.NAMELESS) else delivered
+                told[ref] = told.get(ref, 0) + sent.delivered
         carriers = {
             name: {
                 "calls": carrier.ledger.calls_total,
@@ -197,7 +199,7 @@ class Simulator:
             "dropped_phones": self._phones.dropped_phones,
             "dropped_messages": self._phones.dropped_messages,
         }
-        return _json({"delivered": delivered, "carriers": carriers, "phones": phones})
+        return _json({"delivered": delivered, "nameless": nameless, "carriers": carriers, "phones": phones})
 
     async def _forget_phones(self, request: web.Request) -> web.Response:
         self._phones.clear()

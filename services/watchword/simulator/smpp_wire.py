@@ -31,6 +31,8 @@ WORDS: Mapping[str, tuple[str, int]] = {
     "rejected": ("REJECTD", 8),
     "delivered": ("DELIVRD", 2),
 }
+# SMPP has no place for a reference of the sender's. The carrier gives such a message one that nobody asked for.
+NAMELESS = "smpp-"
 _HEADER_OF_PARTS = b"\x05\x00\x03"
 
 
@@ -96,7 +98,7 @@ class Joining:
             del self._texts[key]
             told = "".join(parts[each] for each in sorted(parts))
         return Message(
-            client_ref=f"smpp-{draw.getrandbits(64):016x}",
+            client_ref=f"{NAMELESS}{draw.getrandbits(64):016x}",
             to="+" + pdu.text("dest").decode("latin1"),
             text=told,
             sender=pdu.text("source").decode("latin1"),
