@@ -31,8 +31,6 @@ from watchword.local.warm import COMMAND
 
 WITHIN_S = 120.0
 READY_WITHIN_S = 60.0
-# Jasmin stores whose receipt is whose after the answer, and looks again for one that it does not find a second later.
-LATER = {"kind": "uniform", "min": 500, "max": 500}
 SMPP34_ESME = Path(__file__).with_name("smpp34_esme.py")
 
 
@@ -126,7 +124,7 @@ async def run(load: Load, *, peers: bool) -> None:
         few = Load(load.messages // 10, load.binds, load.window)
         with smsc(last) as (port, url):
             async with carriers_at(url) as carriers:
-                await carriers.behave("north", token="northpwd", receipt_delay_ms=LATER)
+                await carriers.behave("north", token="northpwd", receipt_delay_ms=jasmins.LATER)
                 _tell("jasmin", few, *await through_jasmin(port, few, cores))
 
 

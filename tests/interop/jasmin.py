@@ -18,6 +18,8 @@ DAEMONS = ("jasmind", "dlrlookupd", "dlrd")
 LOCKS = "/tmp"  # where its daemons look whether they run already; no setting moves it
 STARTS_WITHIN_S = 120.0
 ANSWERS_WITHIN_S = 120.0
+# Jasmin stores whose receipt is whose after the answer, and looks again for one that it does not find a second later.
+LATER = {"kind": "uniform", "min": 500, "max": 500}
 USER, PASSWORD = "shop", "shoppwd"
 # A connector has one message under way (it asks RabbitMQ for one at a time), so that it sends no more than a round trip
 # allows; over several, round trips overlap.

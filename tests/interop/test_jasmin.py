@@ -5,7 +5,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.interop.jasmin import PASSWORD, USER, Jasmin, is_installed, jasmin
+from tests.interop.jasmin import LATER, PASSWORD, USER, Jasmin, is_installed, jasmin
 from tests.interop.peers import needs
 from tests.support.carrier import Carriers, simulated
 from tests.support.esme import account_at, esme
@@ -23,7 +23,7 @@ PLAIN, HINDI = "493021 is [yours] 5\u20ac", "\u0915\u094b\u0921 493021"
 async def test_jasmin_between_our_esme_and_our_smsc_and_by_its_own_door(tmp_path: Path) -> None:
     """One start for three stories: it takes half a minute."""
     async with simulated(smpp_port=0) as carriers:
-        await carriers.behave("north", token="northpwd")
+        await carriers.behave("north", token="northpwd", receipt_delay_ms=LATER)
         async with jasmin(tmp_path, int(carriers.smpp_url.rpartition(":")[2])) as between:
             await it_refuses_a_wrong_password_and_we_say_why(between)
             await it_takes_our_messages_and_hands_its_receipts_to_us(between, carriers)
