@@ -17,6 +17,7 @@ from watchword.local.ports import LOOPBACK
 from watchword.simulator.world import Sms
 
 pytestmark = [pytest.mark.interop, needs(is_installed(), "Jasmin, RabbitMQ or Redis (--all)")]
+EARLY = "+919876543213"
 PLAIN, HINDI = "493021 is [yours] 5\u20ac", "\u0915\u094b\u0921 493021"
 
 
@@ -25,9 +26,23 @@ async def test_jasmin_between_our_esme_and_our_smsc_and_by_its_own_door(tmp_path
     async with simulated(smpp_port=0) as carriers:
         await carriers.behave("north", token="northpwd", receipt_delay_ms=LATER)
         async with jasmin(tmp_path, int(carriers.smpp_url.rpartition(":")[2])) as between:
+            await it_hands_on(between, carriers)
             await it_refuses_a_wrong_password_and_we_say_why(between)
             await it_takes_our_messages_and_hands_its_receipts_to_us(between, carriers)
             await it_sends_through_our_smsc_and_hears_of_it(between, carriers)
+
+
+async def it_hands_on(between: Jasmin, carriers: Carriers) -> None:
+    """What comes before its connector listens to its queue goes nowhere, and Jasmin says that it succeeded."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        query = {"username": USER, "password": PASSWORD, "to": EARLY.removeprefix("+"), "content": "are you there"}
+
+        async def handed_on() -> bool:
+            async with session.get(f"{between.http_url}/send", params=query) as answer:
+                assert (await answer.text()).startswith("Success")
+            return bool(await carriers.inbox(EARLY))
+
+        await eventually(handed_on, within_s=30, what="a message that Jasmin hands on")
 
 
 async def it_refuses_a_wrong_password_and_we_say_why(between: Jasmin) -> None:
