@@ -63,6 +63,11 @@ class Submitter:
         seen.took_s = time.monotonic() - began
         return await self._drained(seen, drain_s)
 
+    async def submit(self, count: int, purposes: Sequence[str]) -> None:
+        """Publish so many requests, and look at nothing that becomes of them."""
+        await self._publish(count, Seen(), purposes)
+        self._asked.clear()
+
     async def at_once(self, count: int, *, drain_s: float) -> Seen:
         """So many requests in one go; `took_s` is how long it took until the last one was with its carrier."""
         seen, began = Seen(), time.monotonic()
