@@ -241,9 +241,9 @@ def main() -> None:
     parser.add_argument("--form", action="append", choices=tuple(FORMS), help="one form alone; may be repeated")
     parser.add_argument(
         "--door",
-        choices=("http", "kafka"),
+        choices=("http", "kafka", "dispatch"),
         default="http",
-        help="kafka: nobody types a code in, which leaves room for more",
+        help="kafka: nobody types a code in; dispatch: all before it is done beforehand; each leaves more room",
     )
     parser.add_argument("--kafka", type=Kind, default=Kind.APACHE, choices=list(Kind))
     options = parser.parse_args()

@@ -44,7 +44,8 @@ class Valve:
 
     async def __aenter__(self) -> "Valve":
         await create_topics(self._behind, production=False)
-        await asyncio.to_thread(self._stack.restart, "dispatch", WATCHWORD_TOPIC_PREFIX=PREFIX)
+        apart = {"WATCHWORD_TOPIC_PREFIX": PREFIX, "WATCHWORD_GROUP_PREFIX": PREFIX}
+        await asyncio.to_thread(self._stack.restart, "dispatch", **apart)
         await asyncio.to_thread(self._stack.await_ready, "dispatch")
         await self._publisher.start()
         await self._submitter.__aenter__()
