@@ -4,12 +4,11 @@ The desk decides in order of arrival, so two things tell how long whoever comes 
 who came after the last one answered has been inside, and how many are inside beside how many were answered lately.
 """
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 QUARTER, FULL, TWICE = 0.25, 1.0, 2.0
 SMALL_SHARE = 0.02  # a tenant with no more of what is asked fills no room: without it, it would be as full
-ALONE_S = 60.0  # where nobody else asked for so long there is nobody to leave room for
 FEW = 16  # inside are no line: what they wait for is a moment in which nothing goes on
 
 
@@ -27,8 +26,8 @@ class Admission:
 
     While less than a quarter of that is inside, everybody is let in. From there on a tenant whose part of what is
     inside, or was within the last `wait_max_s`, is more than `tenant_share` is refused, so that one that floods leaves
-    room for the others, if there are any; once it is full, so is everybody but who asks for next to nothing of it.
-    Those are refused where they would wait for twice as long.
+    room for the others; once it is full, so is everybody but who asks for next to nothing of it. Those are refused
+    where they would wait for twice as long.
     """
 
     def __init__(self, *, wait_max_s: float, tenant_share: float, inside_min: int) -> None:
@@ -42,13 +41,10 @@ class Admission:
         self._inside: dict[int, Admitted] = {}
         self._left: deque[tuple[float, str]] = deque()  # within the last `wait_max_s`, with their tenants
         self._of_tenant: Counter[str] = Counter()  # inside, and left within that time
-        self._asked: OrderedDict[str, float] = OrderedDict()  # who asked within `ALONE_S`, and when last
 
     def enter(self, tenant: str, now_s: float, *, behind: float = 0.0) -> Admitted | None:
         """A place inside, None where there is none for this tenant. Whoever gets one must `leave`. `behind` is how much
         of their room those have used that come after the desk, as `pressure` says it of the desk."""
-        self._asked[tenant] = now_s
-        self._asked.move_to_end(tenant)
         self._forget(now_s)
         if max(self.pressure(now_s), behind) >= self._room(tenant):
             return None
@@ -62,7 +58,7 @@ class Admission:
         """At what pressure this tenant is refused."""
         part, lately = self._of_tenant[tenant], len(self._inside) + len(self._left)
         if part > self._tenant_share * lately:
-            return QUARTER if len(self._asked) > 1 else FULL
+            return QUARTER
         return FULL if part > SMALL_SHARE * lately else TWICE
 
     def leave(self, admitted: Admitted, now_s: float) -> None:
@@ -84,8 +80,6 @@ class Admission:
         return now_s - first.entered_s if first is not None else 0.0
 
     def _forget(self, now_s: float) -> None:
-        while next(iter(self._asked.values())) <= now_s - ALONE_S:
-            self._asked.popitem(last=False)
         while self._left and self._left[0][0] <= now_s - self._wait_max_s:
             _, tenant = self._left.popleft()
             self._of_tenant[tenant] -= 1
