@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from tests.chaos.installation import Installation
+from tests.support import disk
 from tests.support.proxy import FAIR, Weather
 from tests.support.waiting import eventually, paced
 from watchword.local.stack import GROUPS, Child
@@ -156,11 +157,11 @@ class Breaker:
 
     async def _fill_disk(self) -> None:
         """No event can be stored: each insert into the outbox ends as on a full disk (SQLSTATE 53100)."""
-        await self._execute(_DISK_FULL)
+        await self._execute(disk.FULL)
         try:
             await paced(self._draw.uniform(2, 6))
         finally:
-            await self._execute(_DISK_HAS_ROOM)
+            await self._execute(disk.HAS_ROOM)
 
     async def _execute(self, sql: str) -> None:
         async def done() -> bool:
@@ -207,14 +208,6 @@ class Breaker:
                 proxy.change(FAIR)
 
         return spoil
-
-
-_DISK_FULL = """
-CREATE OR REPLACE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
-CREATE TRIGGER no_room BEFORE INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION no_room();
-"""
-_DISK_HAS_ROOM = "DROP TRIGGER IF EXISTS no_room ON outbox; DROP FUNCTION IF EXISTS no_room();"
 
 
 def deck(faults: Sequence[Fault], draw: random.Random) -> Iterator[Fault]:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.support import disk
 from tests.support.door import Caller, calling
 from tests.support.pipeline import Pipeline
 from tests.support.rows import CODE, issued
@@ -20,11 +21,6 @@ from watchword.events.verification_ended import VerificationEnded
 from watchword.local.ports import LOOPBACK, free_ports
 
 CONFIGURATION = Path(__file__).with_name("checks.toml")
-FULL = """
-CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
-CREATE TRIGGER no_room BEFORE INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION no_room();
-"""
 
 
 @asynccontextmanager
@@ -199,10 +195,10 @@ async def test_whoever_types_the_right_code_again_and_again_while_the_disk_is_fu
     """Each try was counted, and none could be told: the fifth one locked the verification."""
     about = await issued(stand)
     async with checking(stand) as platform:
-        await stand.connection.execute(FULL)
+        await stand.connection.execute(disk.FULL)
         refused = [await platform.post(path(about), {"code": CODE}) for _ in range(8)]
         used = (await stand.row("SELECT checks_used FROM verifications"))["checks_used"]
-        await stand.connection.execute("DROP TRIGGER no_room ON outbox")
+        await stand.connection.execute(disk.HAS_ROOM)
         right = await platform.post(path(about), {"code": CODE})
         await stand.outbox_is_empty()
     assert {each.status for each in refused} == {503}
