@@ -53,25 +53,15 @@ class Step:
 async def measure(stack: Stack, platform: Platform, options: argparse.Namespace) -> list[Step]:
     """Every number of processes, one after the other."""
     await platform.run(rate_per_s=options.rate, seconds=5)
-    birth_ms = await cpu_ms_of_birth(stack, options.worker)
     told = []
     for count in COUNTS:
         added = await while_added(stack, platform, count, options)
-        step = await out_of_backlog(stack, platform, count, options, birth_ms=birth_ms)
+        step = await out_of_backlog(stack, platform, count, options)
         late = await late_sends(stack)
         told.append(
             replace(step, pause_s=pause_s(added), carrier_p99_ms=quantile(added.carrier_ms, 0.99), late_sends=late)
         )
     return told
-
-
-async def cpu_ms_of_birth(stack: Stack, worker: str) -> float:
-    """What a process uses until it is ready, with nothing to do."""
-    await asyncio.to_thread(stack.scale, worker, 2)
-    newest = stack.instances(worker)[-1]
-    used = processes.cpu_ms({newest.name: newest.process.pid})[newest.name]
-    await asyncio.to_thread(stack.scale, worker, 1)
-    return used
 
 
 async def while_added(stack: Stack, platform: Platform, count: int, options: argparse.Namespace) -> Seen:
@@ -84,11 +74,8 @@ async def while_added(stack: Stack, platform: Platform, count: int, options: arg
     return seen
 
 
-async def out_of_backlog(
-    stack: Stack, platform: Platform, count: int, options: argparse.Namespace, *, birth_ms: float
-) -> Step:
-    """Nobody does the worker's work while requests come in; then `count` processes begin at once. The first of them is
-    done with much of it before the last one is ready, so what they used counts from their birth on."""
+async def out_of_backlog(stack: Stack, platform: Platform, count: int, options: argparse.Namespace) -> Step:
+    """Nobody does the worker's work while requests come in; then `count` processes begin at once."""
     say(f"{options.backlog} wait for {count} of {options.worker}")
     await asyncio.to_thread(stack.scale, options.worker, 0)
     seconds = options.backlog / options.rate
@@ -97,8 +84,9 @@ async def out_of_backlog(
         await asyncio.wait({load}, timeout=0.2)
     await asyncio.to_thread(stack.scale, options.worker, count)
     pids = {child.name: child.process.pid for child in stack.instances(options.worker)}
+    before = processes.cpu_ms(pids)
     seen = await load
-    used = max(sum(processes.cpu_ms(pids).values()) - count * birth_ms, 0.0)
+    used = sum(after - before[name] for name, after in processes.cpu_ms(pids).items())
     await at_rest(stack, within_s=REST_WITHIN_S)
     return Step(count, rate_of(seen.carried_at), used / max(len(seen.carried_at), 1), 0.0, 0.0, 0)
 
