@@ -55,15 +55,16 @@ class _Open:
 
 
 class Platform:
-    """Starts verifications and types in what the phones receive."""
+    """Starts verifications and types in what the phones receive. There are so many `phones`: then they come again."""
 
-    def __init__(self, *, api: str, key: str, simulator: str) -> None:
+    def __init__(self, *, api: str, key: str, simulator: str, phones: int = NUMBERS) -> None:
         self._api = api
         self._simulator = simulator
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         self._open: dict[str, _Open] = {}
         self._early: dict[str, dict[str, Any]] = {}
         self._next = 0
+        self._numbers = phones
         self._session: aiohttp.ClientSession | None = None
         self.seen = Seen()
 
@@ -111,7 +112,7 @@ class Platform:
         task.add_done_callback(tasks.discard)
 
     async def _start(self, purpose: str, tasks: set[asyncio.Task[None]]) -> None:
-        number = f"+{FIRST_NUMBER + self._next * STRIDE % NUMBERS}"
+        number = f"+{FIRST_NUMBER + self._next % self._numbers * STRIDE % NUMBERS}"
         self._next += 1
         self.seen.started += 1
         body = orjson.dumps({"to": number, "policy": "load", "purpose": purpose})

@@ -18,6 +18,7 @@ SHARDS: Final = 16
 LIFTED: Final = "lift:"
 OF_ALL: Final = "*"
 _SHARD_BYTES = 8
+_KEYS_REMEMBERED = 4_096  # all that is told of a number comes within a minute or two; a leaf takes 300 bytes
 _CODES = {str(code) for code in COUNTRY_CODE_TO_REGION_CODE}
 _CODE_OF_REGION = {
     region: str(code) for code, regions in COUNTRY_CODE_TO_REGION_CODE.items() for region in regions if region != "001"
@@ -87,22 +88,30 @@ def calling_code(digits: str) -> str:
     return next((digits[1:end] for end in (2, 3, 4) if digits[1:end] in _CODES), "")
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=_KEYS_REMEMBERED)
 def trail_of(leaf: str, country: str) -> tuple[tuple[Kind, str], ...]:
     """The keys above and at the finest key of a number (`range`, `block` or `row`), the country first."""
     value, _, tenant = leaf.partition(":")[2].rpartition("@")
     digits, *tokens = value.split(".")
+    finer = [
+        (kind, feature_key(kind, ".".join([digits, *tokens[:depth]]), tenant))
+        for depth, kind in enumerate((Kind.BLOCK, Kind.ROW)[: len(tokens)], start=1)
+    ]
+    return (*_down_to_range(digits, country, tenant), *finer)
+
+
+@lru_cache(maxsize=_KEYS_REMEMBERED)
+def _down_to_range(digits: str, country: str, tenant: str) -> tuple[tuple[Kind, str], ...]:
+    """What all leaves of a range share, and share in memory too."""
     trail = [(Kind.COUNTRY, feature_key(Kind.COUNTRY, country, tenant))] if country else []
     shortest = len(calling_code(digits)) + 1
     for kind, dropped in ((Kind.OPERATOR, 3), (Kind.SERIES, 1)):
         if len(digits) - dropped > shortest:
             trail.append((kind, feature_key(kind, digits[:-dropped], tenant)))
-    for depth, kind in enumerate((Kind.RANGE, Kind.BLOCK, Kind.ROW)[: len(tokens) + 1]):
-        trail.append((kind, feature_key(kind, ".".join([digits, *tokens[:depth]]), tenant)))
-    return tuple(trail)
+    return (*trail, (Kind.RANGE, feature_key(Kind.RANGE, digits, tenant)))
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=_KEYS_REMEMBERED)
 def _shard(home: str) -> int:
     return int.from_bytes(blake2b(home.encode(), digest_size=_SHARD_BYTES).digest(), "big") % SHARDS
 
