@@ -2,18 +2,16 @@
 clock that only goes forward."""
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 WINDOW_S: Final = 30.0
 CALLS_MIN: Final = 20
+CALLS_MAX: Final = 100
 FAILED_RATIO: Final = 0.5
 OPEN_MIN_S: Final = 15.0
 OPEN_MAX_S: Final = 60.0
 PROBES: Final = 3
-_SLICE_S: Final = 3.0
 
 
 class State(StrEnum):
@@ -33,19 +31,17 @@ class Word(StrEnum):
     SILENT = "silent"
 
 
-@dataclass(slots=True)
-class _Slice:
-    begins_s: float
-    calls: int = 0
-    failed: int = 0
-
-
 class Breaker:
     """Opens when half of at least `CALLS_MIN` calls failed within `WINDOW_S`, or when one was refused for who we
-    are; each time that its probes fail it stays open twice as long (delivery.md, section 6.5)."""
+    are; each time that its probes fail it stays open twice as long (delivery.md, section 6.5).
+
+    No more than the last `CALLS_MAX` calls are looked at: those that went well before an outage would hold the breaker
+    of a busy account closed for half of `WINDOW_S`, while every user of it is tried there first (decision 0041).
+    """
 
     def __init__(self) -> None:
-        self._slices: deque[_Slice] = deque()
+        self._calls: deque[tuple[float, bool]] = deque()
+        self._failed = 0
         self._open_until_s = 0.0
         self._open_s = OPEN_MIN_S
         self._half_open = False
@@ -93,25 +89,19 @@ class Breaker:
             self._count(word, now_s)
 
     def _count(self, word: Word, now_s: float) -> None:
-        if not self._slices or now_s - self._slices[-1].begins_s >= _SLICE_S:
-            self._slices.append(_Slice(now_s))
-        self._slices[-1].calls += 1
-        self._slices[-1].failed += word is Word.FAILED
-        while now_s - self._slices[0].begins_s > WINDOW_S:
-            self._slices.popleft()
-        calls = _sum(self._slices, lambda each: each.calls)
-        if calls >= CALLS_MIN and _sum(self._slices, lambda each: each.failed) >= calls * FAILED_RATIO:
+        self._calls.append((now_s, word is Word.FAILED))
+        self._failed += word is Word.FAILED
+        while len(self._calls) > CALLS_MAX or now_s - self._calls[0][0] > WINDOW_S:
+            self._failed -= self._calls.popleft()[1]
+        if len(self._calls) >= CALLS_MIN and self._failed >= len(self._calls) * FAILED_RATIO:
             self._trip(now_s, again=False)
 
     def _trip(self, now_s: float, *, again: bool) -> None:
         self._open_s = min(self._open_s * 2, OPEN_MAX_S) if again else OPEN_MIN_S
         self._open_until_s = now_s + self._open_s
         self._open, self._half_open, self._well = True, False, 0
-        self._slices.clear()
+        self._calls.clear()
+        self._failed = 0
 
     def _close(self) -> None:
         self._half_open, self._well, self._open_s = False, 0, OPEN_MIN_S
-
-
-def _sum(slices: "deque[_Slice]", of: Callable[[_Slice], int]) -> int:
-    return sum(map(of, slices))

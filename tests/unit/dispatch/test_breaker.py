@@ -2,7 +2,7 @@
 
 import pytest
 
-from watchword.dispatch.breaker import CALLS_MIN, PROBES, Breaker, State, Word
+from watchword.dispatch.breaker import CALLS_MAX, CALLS_MIN, PROBES, Breaker, State, Word
 
 
 def after(*words: Word, at_s: float = 0.0, breaker: Breaker | None = None) -> Breaker:
@@ -27,6 +27,12 @@ def test_fewer_than_twenty_calls_say_nothing() -> None:
 
 def test_fewer_than_half_keep_it_closed() -> None:
     assert after(*WELL * 11, *FAILED * 9).state(0) is State.CLOSED
+
+
+def test_what_went_well_before_an_outage_does_not_hold_it_closed() -> None:
+    busy = after(*WELL * 3_000)
+    assert after(*FAILED * (CALLS_MAX // 2 - 1), breaker=busy).state(0) is State.CLOSED
+    assert after(*FAILED, breaker=busy).state(0) is State.OPEN
 
 
 def test_being_refused_once_opens_it() -> None:
