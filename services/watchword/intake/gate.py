@@ -2,16 +2,34 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 from uuid import UUID
 
 from watchword.intake.admission import Admission
-from watchword.intake.backlog import Backlog
 from watchword.intake.metrics import IntakeMetrics
 from watchword.runtime.clock import monotonic_s
 from watchword.runtime.problems import Problem
 
 RETRY_AFTER_S = 1.0  # by then what is inside now was decided
 RETRY_AFTER_BACKLOG_S = 5.0
+
+
+class Behind(Protocol):
+    """What is known of those who work behind the desk; `backlog.Backlog` looks."""
+
+    @property
+    def is_late(self) -> bool:
+        """Whether events wait for Kafka too long."""
+        ...
+
+    @property
+    def ahead_s(self) -> float:
+        """How long whoever is accepted now would wait until its code is sent."""
+        ...
+
+    def accepted(self, identity: Callable[[], UUID]) -> None:
+        """One more was accepted."""
+        ...
 
 
 class Gate:
@@ -21,14 +39,14 @@ class Gate:
     def __init__(
         self,
         admission: Admission,
-        backlog: Backlog,
+        behind: Behind,
         *,
         ahead_max_s: float,
         metrics: IntakeMetrics,
         monotonic: Callable[[], float] = monotonic_s,
     ) -> None:
         self._admission = admission
-        self._backlog = backlog
+        self._behind = behind
         self._ahead_max_s = ahead_max_s
         self._metrics = metrics
         self._monotonic = monotonic
@@ -36,9 +54,9 @@ class Gate:
     @contextmanager
     def passage(self, tenant: str) -> Iterator[None]:
         """Hold it while a request of `tenant` is decided. Raises Problem (503, overloaded)."""
-        if self._backlog.is_late:
+        if self._behind.is_late:
             raise self._refusal("kafka", RETRY_AFTER_BACKLOG_S)
-        now_s, behind = self._monotonic(), self._backlog.ahead_s / self._ahead_max_s
+        now_s, behind = self._monotonic(), self._behind.ahead_s / self._ahead_max_s
         admitted = self._admission.enter(tenant, now_s, behind=behind)
         if admitted is None:
             raise self._refusal("workers" if behind > self._admission.pressure(now_s) else "desk", RETRY_AFTER_S)
@@ -49,7 +67,7 @@ class Gate:
 
     def accepted(self, identity: Callable[[], UUID]) -> None:
         """A verification was begun or is sent again; `identity` is asked if it is followed."""
-        self._backlog.accepted(identity)
+        self._behind.accepted(identity)
 
     def _refusal(self, reason: str, retry_after_s: float) -> Problem:
         self._metrics.shed.add(reason=reason)
