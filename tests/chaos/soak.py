@@ -2,7 +2,8 @@
 
 Memory, descriptors and tasks of every process, connections to the database and latencies are taken at rest, between
 slices of load. The users of the first third come again in the others: what is kept of each (a row, the judge's nodes)
-is kept once, and whatever grows on with them is a leak. Prints a table, or JSON; exits 1 where something is not flat.
+is kept once, and whatever grows on with them is a leak. It ends in the audit. Prints a table, or JSON; exits 1 where
+something is not flat, somebody was not approved in time, or the audit complains.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from tests.bench.load import Platform
 from tests.chaos import flatness, report
 from tests.chaos.flatness import Sample
 from tests.support import stack as stacks
+from watchword.local.auditing import CLEAN, audited, in_words
 from watchword.local.kafka import Kind
 from watchword.local.stack import Plan, Stack
 
@@ -47,7 +49,8 @@ async def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
             lost += seen.started - seen.approved
             samples.append(await _sample(stack, seen))
             _say(number, seen, samples[-1])
-    return told(samples, options, lost)
+        audit = in_words(await audited(stack))
+    return told(samples, options, lost, audit)
 
 
 async def _sample(stack: Stack, seen: Seen) -> Sample:
@@ -66,8 +69,8 @@ async def _sample(stack: Stack, seen: Seen) -> Sample:
     )
 
 
-def told(samples: list[Sample], options: argparse.Namespace, lost: int) -> dict[str, Any]:
-    """The figures of a run and whether they are flat."""
+def told(samples: list[Sample], options: argparse.Namespace, lost: int, audit: str) -> dict[str, Any]:
+    """The figures of a run and whether they are as they should be."""
     growth = flatness.growth_of_memory(samples)
     unflat = flatness.unflat(samples)
     return {
@@ -76,8 +79,9 @@ def told(samples: list[Sample], options: argparse.Namespace, lost: int) -> dict[
         "growth": {name: round(share, 4) for name, share in growth.items()},
         "unflat": unflat,
         "not_approved_in_time": lost,
+        "audit": audit,
         "samples": msgspec.to_builtins(samples),
-        "kept": not unflat,
+        "kept": not unflat and not lost and audit == CLEAN,
     }
 
 
@@ -94,7 +98,8 @@ def show(out: Console, told: Mapping[str, Any]) -> None:
     out.print(f"not approved while their slice lasted: {told['not_approved_in_time']}")
     for line in told["unflat"]:
         out.print(f"  [bold red]✗[/] {line}")
-    out.print("flat" if told["kept"] else "NOT FLAT")
+    out.print(f"audit: {told['audit']}", soft_wrap=True, highlight=False)
+    out.print("flat, nobody lost" if told["kept"] else "NOT AS IT SHOULD BE")
 
 
 def _say(number: int, seen: Seen, sample: Sample) -> None:

@@ -10,6 +10,7 @@ from watchword.audit.facts import Finding
 from watchword.audit.gather import Order, gather
 from watchword.local.stack import Stack
 
+CLEAN = "clean"
 AT_REST = "A9"
 REST_WITHIN_S = 45.0
 LOOK_EVERY_S = 0.5
@@ -48,4 +49,4 @@ def in_words(findings: Sequence[Finding]) -> str:
         f"{each.check} ({len(each.breaches)}): {each.breaches[0].id} {each.breaches[0].told}"
         for each in broken(findings)
     ]
-    return "; ".join(told) or "clean"
+    return "; ".join(told) or CLEAN
