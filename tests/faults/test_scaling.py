@@ -114,7 +114,7 @@ async def test_two_doors_admit_exactly_as_many_as_the_limit_holds(stack: Stack) 
 async def test_from_one_to_four_to_one_under_load_loses_none_and_sends_none_twice(server_directory: Path) -> None:
     plan = Plan(directory=server_directory, kafka=Kind.APACHE, configuration=CONFIGURATION)
     async with stacks.running(plan) as stack:
-        load = await under_load(stack, Load(count=2_400, rate_per_s=20, first_number=919_740_000_000))
+        load = await under_load(stack, Load(count=1_800, rate_per_s=20, first_number=919_740_000_000))
         for group in SCALED:
             await asyncio.to_thread(stack.scale, group, 4)
         for group in SCALED:

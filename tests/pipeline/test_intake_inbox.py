@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest_asyncio
 
+from tests.support.header_names import STAND_IN, publish_with_names_of_any_bytes
 from tests.support.intake import Caller, intake
 from tests.support.pipeline import Pipeline, Read
 from tests.support.waiting import eventually
@@ -85,6 +86,29 @@ async def test_a_structured_cloudevent_says_the_same(platform: Caller) -> None:
     [told] = await platform.stand.told(topics.REQUESTS, count=1)
     assert told.envelope.correlation_id == "req-1"
     assert (await platform.stand.row("SELECT reference FROM verifications"))["reference"] == "order-7"
+
+
+async def test_a_header_name_that_is_no_text_stops_neither_its_record_nor_those_behind_it(platform: Caller) -> None:
+    stand = platform.stand
+    records = [
+        (b"k", orjson.dumps({"to": f"+91987654321{index}"}), [*attributes(name), (STAND_IN, b"7")])
+        for index, name in enumerate(("odd", "odd-too"))
+    ]
+    await publish_with_names_of_any_bytes(stand.cluster, topics.INBOX, records)
+    await submit(stand, "good", {"to": "+919876543219"})
+    told = await stand.told(topics.REQUESTS, count=3)
+    assert {each.envelope.correlation_id for each in told} == {"odd", "odd-too", "good"}
+
+
+async def test_a_request_as_large_as_kafka_takes_is_refused_and_buried_without_what_no_letter_holds(
+    platform: Caller,
+) -> None:
+    stand = platform.stand
+    await submit(stand, "large", b"{" + b" " * 1_040_000)
+    [letter] = await dead(stand, 1)
+    assert letter.value is None and b"sha256" in dict(letter.headers)["wwd_withheld"]
+    assert (await refusals(stand, 1))["large"][0] == "body_too_large"
+    await stand.outbox_is_empty()
 
 
 async def test_publishing_the_same_request_again_changes_nothing(platform: Caller) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from watchword.events import topics
 from watchword.events.verification import Facts, Signals
 from watchword.intake.decide import Found, Standing, Stored
 from watchword.intake.limits import Limit
@@ -194,8 +195,8 @@ async def page(connection: Connection, window: Window, *, looked_at_max: int) ->
 
 
 async def backlog_s(connection: Connection) -> float:
-    """The age of the oldest event that Kafka does not have yet, 0 if it has all."""
-    return float(await connection.fetchval(_SQL["backlog"]) or 0.0)
+    """The age of the oldest event on one of our topics that Kafka does not have yet, 0 if it has all."""
+    return float(await connection.fetchval(_SQL["backlog"], topics.ALL) or 0.0)
 
 
 async def _hold_keys(connection: Connection, requests: Sequence[Request]) -> dict[tuple[str, str], Stored]:

@@ -338,5 +338,6 @@ LEFT JOIN (chosen AS c JOIN verifications AS v ON v.id = c.id
 ORDER BY v.id DESC
 
 -- name: backlog
--- The age of the oldest event that Kafka does not have yet, in seconds; NULL if it has all of them.
-SELECT extract(epoch FROM clock_timestamp() - min(created_at))::float8 FROM outbox
+-- The age of the oldest event on one of our topics ($1) that Kafka does not have yet, in seconds; NULL if it has all. A
+-- dead letter, or a result for a tenant's own topic, that Kafka refuses for its own sake closes no door.
+SELECT extract(epoch FROM clock_timestamp() - min(created_at))::float8 FROM outbox WHERE topic = ANY($1::text[])

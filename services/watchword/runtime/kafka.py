@@ -13,6 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
+    CorruptRecordException,
     IllegalGenerationError,
     IllegalStateError,
     KafkaError,
@@ -22,9 +23,11 @@ from aiokafka.errors import (
 
 from watchword.runtime.metrics import RuntimeMetrics
 from watchword.runtime.pace import Pace
+from watchword.runtime.records import read_any_header_name
 from watchword.runtime.settings import RuntimeSettings
 
 log = structlog.get_logger()
+read_any_header_name()  # here, for whoever makes a consumer asks this module where the cluster is
 
 STOP_DEADLINE_S = 5.0
 COMMIT_DEADLINE_S = 5.0
@@ -175,7 +178,12 @@ class Reader:
     async def _fetched(self, records_max: int, wait_ms: int) -> list[Any]:
         if records_max <= 0:
             return []
-        batches = await self._consumer.getmany(timeout_ms=wait_ms, max_records=records_max)
+        try:
+            batches = await self._consumer.getmany(timeout_ms=wait_ms, max_records=records_max)
+        except CorruptRecordException as error:
+            # What the client had read of other partitions is gone with this, and it goes on behind it: from the last
+            # commit only is everything read again.
+            raise RuntimeError("a batch of records is damaged") from error
         return [record for batch in batches.values() for record in batch]
 
     async def commit(self, offsets: "dict[TopicPartition, int]", *, epoch: int) -> bool:

@@ -6,7 +6,8 @@ order in which transactions commit, which reading "everything after the last id"
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from hashlib import sha256
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import msgspec
@@ -20,6 +21,11 @@ from watchword.kernel.ids import event_id
 from watchword.runtime.postgres import Connection
 from watchword.runtime.publishing import Outgoing
 
+# What a dead letter keeps of a record: anybody's record may be as large as Kafka takes, and no letter larger than that.
+KEY_BYTES_MAX: Final = 4_096
+HEADER_BYTES_MAX: Final = 65_536
+VALUE_BYTES_MAX: Final = 524_288
+
 INSERT = """
 INSERT INTO outbox (id, topic, key, value, headers)
 SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
@@ -29,6 +35,9 @@ _packer = msgspec.msgpack.Encoder()
 _unpacker = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...])
 DELETE = "DELETE FROM outbox WHERE id = ANY($1::uuid[])"
 SETTLE_AND_INSERT = f"WITH settled AS (DELETE FROM outbox WHERE id = ANY($6::uuid[])) {INSERT}"
+
+
+Headers = tuple[tuple[str, bytes], ...]
 
 
 class _TriedOut(Exception):
@@ -42,7 +51,7 @@ class OutboxRow(msgspec.Struct, frozen=True):
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: Headers
 
     def outgoing(self) -> Outgoing:
         """The record to publish."""
@@ -99,7 +108,8 @@ def dead_row(
 ) -> OutboxRow:
     """The dead letter of one record: key, value and headers untouched, and beside them why and from where.
 
-    `position` is partition and offset, `reason` a stable word and a detail without values.
+    `position` is partition and offset, `reason` a stable word and a detail without values. What is too large for a
+    letter is withheld, and said to be: the record itself lies at its position for as long as its topic is kept.
     """
     partition, offset = position
     word, detail = reason
@@ -111,9 +121,26 @@ def dead_row(
         ("wwd_offset", str(offset).encode()),
     )
     identity = event_id(f"{topic}/{partition}/{offset}", "dead", 0)
+    key, value, kept, withheld = _as_large_as_letters_are(key, value, tuple(headers))
     if key is None and value is None:
         key = b""  # some client wrote a record of nothing; ours refuses to
-    return OutboxRow(identity, topics.dead(topic), key, value, (*headers, *why))
+    return OutboxRow(identity, topics.dead(topic), key, value, (*kept, *why, *withheld))
+
+
+def _as_large_as_letters_are(
+    key: bytes | None, value: bytes | None, headers: Headers
+) -> tuple[bytes | None, bytes | None, Headers, Headers]:
+    withheld = []
+    if value is not None and len(value) > VALUE_BYTES_MAX:
+        withheld.append(f"value of {len(value)} bytes, sha256 {sha256(value).hexdigest()}")
+        value = None
+    if key is not None and len(key) > KEY_BYTES_MAX:
+        withheld.append(f"key of {len(key)} bytes")
+        key = b""
+    if (size := sum(len(name.encode()) + len(text) for name, text in headers)) > HEADER_BYTES_MAX:
+        withheld.append(f"{len(headers)} headers of {size} bytes")
+        headers = ()
+    return key, value, headers, (("wwd_withheld", "; ".join(withheld).encode()),) if withheld else ()
 
 
 async def store(connection: Connection, rows: Sequence[OutboxRow], *, settled: Sequence[UUID] = ()) -> None:
@@ -158,6 +185,6 @@ def pack(headers: Iterable[tuple[str, bytes]]) -> bytes:
     return _packer.encode(tuple(headers))
 
 
-def unpack(packed: bytes) -> tuple[tuple[str, bytes], ...]:
+def unpack(packed: bytes) -> Headers:
     """The headers that `pack` stored."""
     return _unpacker.decode(packed)

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -248,6 +249,13 @@ async def test_the_backlog_is_the_age_of_the_oldest_event(pool: Pool, database: 
         await owner.execute("UPDATE outbox SET created_at = created_at - interval '30 s'")
         await owner.close()
         assert 30 <= await store.backlog_s(connection) < 60
+
+
+async def test_a_dead_letter_or_a_tenants_result_that_kafka_never_takes_closes_no_door(pool: Pool) -> None:
+    refused = [OutboxRow(uuid4(), topic, b"k", b"{}", ()) for topic in ("otp.inbox.v1.dead", "results.shop")]
+    async with pool.acquire() as connection:
+        await outbox.store(connection, refused)
+        assert await store.backlog_s(connection) == 0.0
 
 
 async def test_intake_may_not_read_what_is_not_its_own(pool: Pool) -> None:

@@ -3,6 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
 from watchword.events import envelope as envelopes
 from watchword.events import topics
 from watchword.events.catalog import decode
@@ -64,3 +67,18 @@ def test_a_dead_letter_keeps_the_value_and_says_why() -> None:
         "wwd_offset": b"41",
     }
     assert row.id == outbox.dead_row(topics.REQUESTS, (2, 41), None, None, [], ("x", "")).id
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "headers"),
+    [(b"k" * 900_000, b"{", ()), (b"k", b"v" * 1_048_400, ()), (b"k", b"{", (("a", b"h" * 900_000),))],
+    ids=["key", "value", "headers"],
+)
+def test_the_dead_letter_of_a_record_as_large_as_kafka_takes_is_one_that_kafka_takes(
+    key: bytes, value: bytes, headers: tuple[tuple[str, bytes], ...]
+) -> None:
+    row = outbox.dead_row(topics.INBOX, (2, 41), key, value, headers, ("body_too_large", ""))
+    size = DefaultRecordBatchBuilder.estimate_size_in_bytes(row.key, row.value, list(row.headers))
+    assert size < 700_000, "a producer of ours sends no more than 1 MiB"
+    told = dict(row.headers)
+    assert b" bytes" in told["wwd_withheld"] and told["wwd_reason"] == b"body_too_large"
