@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from tests.support.pipeline import Pipeline, Read
@@ -15,6 +16,7 @@ from watchword.events.verification_assessed import Action, Mode, VerificationAss
 from watchword.events.verification_ended import VerificationEnded
 from watchword.kernel.secret import Code
 from watchword.runtime import aad
+from watchword.runtime.in_a_row import BUGS_IN_A_ROW_MAX
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.sealing import check_mac, open_sealed
 
@@ -156,6 +158,37 @@ async def test_nobody_loses_a_request_to_a_full_disk(stand: Pipeline) -> None:
         await stand.told(topics.DISPATCH, count=1)
     assert await stand.connection.fetchval("SELECT last_value FROM refused") == 4, "the fourth time there was room"
     assert await stand.records(topics.dead(topics.ASSESSMENTS)) == []
+
+
+async def test_where_nothing_can_be_written_the_worker_ends_and_buries_few(stand: Pipeline) -> None:
+    await stand.connection.execute(
+        "CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION USING ERRCODE = 'check_violation'; END $$; "
+        "CREATE TRIGGER gone BEFORE INSERT ON codes FOR EACH ROW EXECUTE FUNCTION gone()"
+    )
+    for index in range(2 * BUGS_IN_A_ROW_MAX):
+        await assess(stand, await stand.verification(number=f"+9198765{index:05}"))
+    async with stand.running("codes") as process:
+
+        async def ended() -> bool:
+            return process.failed is not None
+
+        await eventually(ended, within_s=60, what="codes to end")
+    assert len(await stand.records(topics.dead(topics.ASSESSMENTS))) <= BUGS_IN_A_ROW_MAX
+
+
+async def test_a_row_that_somebody_holds_keeps_only_its_own_partition_waiting(stand: Pipeline) -> None:
+    held = await stand.verification()
+    others = [await stand.verification(number=f"+91987654322{index}") for index in range(8)]
+    holder = await asyncpg.connect(stand.dsn)
+    async with holder.transaction():
+        await holder.fetch("SELECT 1 FROM verifications WHERE id = $1 FOR UPDATE", held.verification_id)
+        async with stand.running("codes"):
+            for about in (held, *others):
+                await assess(stand, about)
+            told = await stand.told(topics.DISPATCH, count=1)
+            assert str(held.verification_id) not in {each.key for each in told}
+    await holder.close()
 
 
 async def test_a_value_that_no_column_takes_is_buried_and_its_neighbours_are_not(stand: Pipeline) -> None:

@@ -15,7 +15,7 @@ from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.coalesce import Coalescer
 from watchword.runtime.failpoints import reach
 from watchword.runtime.outbox import OutboxRow
-from watchword.runtime.postgres import Connection, Pool
+from watchword.runtime.postgres import TOO_MUCH_AT_ONCE, Connection, Pool
 from watchword.runtime.telling import Teller
 
 BATCH_MAX: Final = 300
@@ -44,19 +44,20 @@ class Ledger:
         self._teller = teller
         self._clock = clock
         self._publishing: set[asyncio.Task[bool]] = set()
-        bad_rows = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError)
+        # What is about one row, and a lock on it that somebody frozen holds, is no matter of the others in its batch.
+        of_one = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError, *TOO_MUCH_AT_ONCE)
         self._claims: Coalescer[Ask, Claim | None] = Coalescer(
             self._claim,
             keys=lambda ask: (ask.attempt_id,),
             batch_max=BATCH_MAX,
-            isolates=bad_rows,
+            isolates=of_one,
             every_s=CLAIM_EVERY_S,
         )
         self._results: Coalescer[tuple[Cause, Conclusion], Recorded] = Coalescer(
             self._record,
             keys=lambda ending: (ending[1].attempt.about.verification_id,),
             batch_max=BATCH_MAX,
-            isolates=bad_rows,
+            isolates=of_one,
             every_s=RECORD_EVERY_S,
         )
 

@@ -270,8 +270,9 @@ DELETE FROM account_scores WHERE as_of < statement_timestamp() - interval '1 day
 UPDATE account_scores_counted SET until_at = $1
 
 -- name: lock_slices
--- One process renews at a time; a turn takes a few milliseconds, and each has one a second.
-SELECT pg_advisory_xact_lock(7316003)
+-- One process renews at a time; a turn takes a few milliseconds, and each has one a second. Whoever freezes in between
+-- loses its session, and with it the lock, before the shares of all others end.
+SELECT pg_advisory_xact_lock(7316003), set_config('idle_in_transaction_session_timeout', '1000', true)
 
 -- name: other_slices
 SELECT shares FROM pace_slices WHERE owner <> $1 AND lease_until > clock_timestamp()

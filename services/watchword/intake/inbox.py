@@ -82,7 +82,7 @@ class Inbox:
         """Finish the batch in hand, commit it, leave the group."""
         self._stopping = True
         if self._task is not None:
-            await self._task
+            await asyncio.wait({self._task})  # what ended it is told as `failed`
         await self._reader.stop()
 
     @property

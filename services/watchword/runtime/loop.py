@@ -26,11 +26,12 @@ from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.failpoints import reach
 from watchword.runtime.finished import Finished
 from watchword.runtime.health import Check
+from watchword.runtime.in_a_row import InARow
 from watchword.runtime.kafka import Reader
 from watchword.runtime.metrics import RuntimeMetrics
 from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.pace import Pace
-from watchword.runtime.postgres import AWAY, Connection, Pool, is_away
+from watchword.runtime.postgres import AWAY, TOO_MUCH_AT_ONCE, Connection, Pool, is_away
 from watchword.runtime.publishing import Publisher
 from watchword.runtime.telling import Teller
 from watchword.runtime.unfinished import Unfinished
@@ -47,7 +48,6 @@ EVERY_S = 0.02
 AWAY_PAUSE_S = 0.5
 TURNS_WITHIN_S = 30.0
 LIVE_WITHIN_S = 120.0
-BUGS_IN_A_ROW_MAX = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,9 @@ class Loop(Generic[F]):
         self._finished = Finished(self._reader, lambda: reach(f"{step.worker}.offsets_committed"))
         self._waiting: dict[TopicPartition, Unfinished] = {}
         self._teller = Teller(step.worker, publisher=publisher, pool=pool)
-        self._bugs_in_a_row = 0
+        self._decisions = InARow()
+        self._transactions = InARow()
+        self._records_max = step.records_max
         self._handled = frozenset(event.NAME for event in step.handles)
         self._metrics = metrics
         self._turning_check = turning
@@ -142,7 +144,7 @@ class Loop(Generic[F]):
         """Finish the batch in hand, commit it, leave the group."""
         self._stopping = True
         if self._task is not None:
-            await self._task
+            await asyncio.wait({self._task})  # what ended it is told as `failed`
         await self._reader.stop()
 
     @property
@@ -161,9 +163,7 @@ class Loop(Generic[F]):
         while not self._stopping:
             self._release_due()
             try:
-                records = await self._reader.poll(
-                    records_max=self._step.records_max, wait_ms=POLL_WAIT_MS, pace=self._pace
-                )
+                records = await self._reader.poll(records_max=self._records_max, wait_ms=POLL_WAIT_MS, pace=self._pace)
             except (KafkaError, OSError, TimeoutError) as error:
                 log.warning("runtime.poll_failed", worker=self._step.worker, error=repr(error))
                 self._turning_check.failing("kafka does not answer")
@@ -202,8 +202,11 @@ class Loop(Generic[F]):
             log.warning("runtime.database_away", worker=self._step.worker, error=repr(error))
             self._turning_check.failing("the database does not answer")
             self._hold_from(records, AWAY_PAUSE_S)
+            if isinstance(error, TOO_MUCH_AT_ONCE):
+                self._records_max = max(len(records) // 2, 1)
             return
         self._turning_check.ok()
+        self._records_max = min(self._records_max * 2, self._step.records_max)
         self._finished.add(offsets, epoch)
         self._metrics.batch_seconds.observe(time.monotonic() - started, stage=self._step.group)
 
@@ -238,7 +241,8 @@ class Loop(Generic[F]):
         except Exception as error:
             if is_away(error):
                 raise
-            self._count_bug(error)
+            self._log(error)
+            self._transactions.failed(error)
             if len(batch) > 1:
                 return await self._carry_out_singly(batch, letters)
             buried = [_letter(self._reader, each.record, ("bug", type(error).__name__)) for each in batch]
@@ -266,6 +270,8 @@ class Loop(Generic[F]):
             settled = await self._teller.store(connection, rows)
             reach(f"{self._step.worker}.acted")
         reach(f"{self._step.worker}.committed")
+        if batch:
+            self._transactions.well()
         self._teller.forget(settled)
         for _, verdict in carried:
             self._metrics.events.add(stage=self._step.group, outcome=type(verdict).__name__.lower())
@@ -305,17 +311,14 @@ class Loop(Generic[F]):
         try:
             verdict = self._step.decide(incoming.event, facts, now)
         except Exception as error:  # noqa: BLE001 - counted, and raised again once there are too many
-            self._count_bug(error)
+            self._log(error)
+            self._decisions.failed(error)
             return Dead("bug", type(error).__name__)
-        self._bugs_in_a_row = 0
+        self._decisions.well()
         return verdict
 
-    def _count_bug(self, error: Exception) -> None:
-        """Raises `error` again when the step seems broken rather than its events."""
-        self._bugs_in_a_row += 1
+    def _log(self, error: Exception) -> None:
         log.error("runtime.step_failed", worker=self._step.worker, error=type(error).__name__, exc_info=error)
-        if self._bugs_in_a_row > BUGS_IN_A_ROW_MAX:
-            raise error
 
     def _hold_later(self, verdicts: Sequence[tuple[Incoming, Verdict]], now: datetime) -> dict[TopicPartition, int]:
         """The earliest record per partition whose verdict is Later: the partition waits there."""

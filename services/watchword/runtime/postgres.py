@@ -34,6 +34,10 @@ AWAY = (
     TimeoutError,
 )
 
+# Of these, what may be about some rows of a batch or its size, so that less at once can help: a row that somebody holds
+# and does not let go of, a statement that runs out of its time.
+TOO_MUCH_AT_ONCE = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.QueryCanceledError)
+
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 

@@ -142,12 +142,17 @@ class Process:
         if failure:
             raise Stopped(repr(failure[0])) from failure[0]
 
+    @property
+    def failed(self) -> BaseException | None:
+        """The error of a service that ended by itself, if one did."""
+        errors = (getattr(service, "failed", None) for service in self._services)
+        return next((error for error in errors if error is not None), None)
+
     async def _watch(self, failure: list[BaseException], told: asyncio.Event) -> None:
-        for service in self._services:
-            error = getattr(service, "failed", None)
-            if error is not None:
-                failure.append(error)
-                told.set()
+        error = self.failed
+        if error is not None:
+            failure.append(error)
+            told.set()
 
     async def _start(self, *services: Service) -> None:
         for service in services:
