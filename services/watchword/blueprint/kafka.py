@@ -52,11 +52,7 @@ def _told(spec: TopicSpec) -> dict[str, object]:
         "name": spec.name,
         "partitions": spec.partitions_production,
         "replication": REPLICATION,
-        "configs": {
-            "cleanup.policy": spec.cleanup,
-            "retention.ms": str(spec.retention_ms),
-            "compression.type": "producer",
-        },
+        "configs": spec.configs,
     }
 
 

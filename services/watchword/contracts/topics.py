@@ -4,12 +4,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from watchword.contracts.folder import ContractError, read_yaml, root
 
 OUTSIDE = "platforms"
 """The one reader and writer in topics.yaml that is no worker: the platforms outside."""
+
+
+COMPACTED: Final = {"segment.ms": "3600000", "min.cleanable.dirty.ratio": "0.1"}
+"""What is compacted is read whole by whoever starts, so it is kept small: by itself a broker compacts nothing of the
+last week or the last GiB, and no more often than half of the rest is old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,12 @@ class TopicSpec:
     events: tuple[str, ...] = ()
     writers: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
+
+    @property
+    def configs(self) -> dict[str, str]:
+        """Its settings at the broker."""
+        own = {"cleanup.policy": self.cleanup, "retention.ms": str(self.retention_ms), "compression.type": "producer"}
+        return own | (COMPACTED if self.cleanup == "compact" else {})
 
 
 @lru_cache(maxsize=1)

@@ -18,6 +18,7 @@ from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionErro
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types.enums import ProcessingGuarantee
 
+from watchword.contracts.topics import COMPACTED
 from watchword.events import topics
 from watchword.fraud.judge import Judge, Record
 from watchword.fraud.standstill import Standstill
@@ -257,7 +258,7 @@ async def _ensure_changelog(cluster: Cluster, group: str) -> int:
         source, changelog = cluster.topic_prefix + topics.SIGNALS, f"{group}-{TABLE}-changelog"
         partitions, replicas = await _shape(admin, source)
         kept_ms = int(CHANGELOG_KEPT.total_seconds() * 1000)
-        configs = {"cleanup.policy": "compact", "delete.retention.ms": str(kept_ms)}
+        configs = {"cleanup.policy": "compact", "delete.retention.ms": str(kept_ms), **COMPACTED}
         await _create(admin, NewTopic(changelog, partitions, replicas, topic_configs=configs))
         found, _ = await _shape(admin, changelog)
         if found != partitions:

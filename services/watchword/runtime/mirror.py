@@ -25,7 +25,8 @@ from watchword.runtime.kafka import FETCH_WAIT_MS, STOP_DEADLINE_S, Cluster, sto
 
 log = structlog.get_logger()
 
-CATCH_UP_WITHIN_S = 30.0
+START_WITHIN_S = 300.0
+PROGRESS_WITHIN_S = 30.0  # however long the topic is, somebody answers
 TIDY_EVERY = 10_000
 _AWAY = (KafkaError, OSError, TimeoutError)
 _PAUSE_S = 1.0
@@ -106,13 +107,14 @@ class LevelMirror:
         self._map = LevelMap(kinds, entries_max)
         self._caught_up = asyncio.Event()
         self._since_tidied = 0
+        self._read_to: dict[TopicPartition, int] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Read the topic to its end, then follow it. Raises TimeoutError if that takes longer than 30 s."""
+        """Read the topic to its end, then follow it. Raises TimeoutError if that takes longer than five minutes."""
         self._task = asyncio.create_task(self._run(), name=f"mirror-{self._member}")
         try:
-            async with asyncio.timeout(CATCH_UP_WITHIN_S):
+            async with asyncio.timeout(START_WITHIN_S):
                 await self._caught_up.wait()
         except BaseException:
             await self.stop()
@@ -166,9 +168,9 @@ class LevelMirror:
                 fetch_max_wait_ms=FETCH_WAIT_MS,
             )
             try:
-                async with asyncio.timeout(CATCH_UP_WITHIN_S):
+                async with asyncio.timeout(PROGRESS_WITHIN_S) as bound:
                     await consumer.start()
-                    await self._catch_up(consumer)
+                    await self._catch_up(consumer, bound)
                 while True:
                     self._take(await consumer.getmany(timeout_ms=_POLL_MS, max_records=_RECORDS_MAX))
                     self._check.ok()
@@ -179,21 +181,27 @@ class LevelMirror:
                 await stop_quietly(consumer)
             await asyncio.sleep(_PAUSE_S)
 
-    async def _catch_up(self, consumer: AIOKafkaConsumer) -> None:
+    async def _catch_up(self, consumer: AIOKafkaConsumer, bound: asyncio.Timeout) -> None:
+        """To the end, from where this mirror was before it lost its broker; `bound` is put off while it goes on."""
         partitions = sorted(consumer.assignment())
         if not partitions:
             raise UnknownTopicOrPartitionError(topics.RISK_LEVELS)
         await consumer.seek_to_beginning(*partitions)
+        for partition in self._read_to.keys() & set(partitions):
+            consumer.seek(partition, self._read_to[partition])
         ends = await consumer.end_offsets(partitions)
         while any([await consumer.position(each) < ends[each] for each in partitions]):
-            self._take(await consumer.getmany(timeout_ms=_POLL_MS, max_records=_RECORDS_MAX))
+            if records := await consumer.getmany(timeout_ms=_POLL_MS, max_records=_RECORDS_MAX):
+                self._take(records)
+                bound.reschedule(asyncio.get_running_loop().time() + PROGRESS_WITHIN_S)
         self._check.ok()
         self._caught_up.set()
 
     def _take(self, batches: "Mapping[TopicPartition, Iterable[Any]]") -> None:
-        for records in batches.values():
+        for partition, records in batches.items():
             for record in records:
                 self._take_one(record)
+                self._read_to[partition] = record.offset + 1
         if self._since_tidied >= TIDY_EVERY:
             self._map.tidy(self._clock.now())
             self._since_tidied = 0

@@ -53,9 +53,5 @@ def _new_topic(cluster: Cluster, spec: TopicSpec, partitions: int, replication: 
         name=cluster.topic_prefix + spec.name,
         num_partitions=partitions,
         replication_factor=replication,
-        topic_configs={
-            "cleanup.policy": spec.cleanup,
-            "retention.ms": str(spec.retention_ms),
-            "compression.type": "producer",
-        },
+        topic_configs=spec.configs,
     )

@@ -168,3 +168,8 @@ def test_nothing_lies_beside_the_folders_that_nobody_names() -> None:
         "envelope.v1.schema.json",
         "published.lock",
     }
+
+
+def test_what_is_read_whole_by_whoever_starts_is_compacted_within_hours_and_not_weeks() -> None:
+    [compacted] = [topic for topic in topics() if topic.cleanup == "compact"]
+    assert int(compacted.configs["segment.ms"]) <= 3_600_000
