@@ -19,6 +19,7 @@ from watchword.runtime import acting, outbox
 from watchword.runtime.acting import Cause, Told
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.coalesce import Coalescer
+from watchword.runtime.crowding import Crowd
 from watchword.runtime.failpoints import reach
 from watchword.runtime.keyring import Keyring, Purpose
 from watchword.runtime.postgres import Connection, Pool
@@ -26,6 +27,8 @@ from watchword.runtime.sealing import check_mac, macs_equal
 from watchword.runtime.telling import Teller
 
 EVERY_S = 0.004
+TENANT_WAITING_MAX = 1_000
+VERIFICATION_WAITING_MAX = 256  # each of them is in a batch of its own
 _NO_MAC = bytes(32)
 _PASSED_MEANWHILE = Answer(Result.EXPIRED, 0)
 
@@ -83,6 +86,7 @@ class Desk:
         # counted and none answered, and whoever tries again would be locked out by codes that were right: then one
         # batch pays for finding out, and the next ones ask first.
         self._concludes = True
+        self._tenants, self._verifications = Crowd(TENANT_WAITING_MAX), Crowd(VERIFICATION_WAITING_MAX)
         self._checks: Coalescer[Check, Answered] = Coalescer(
             self._flush,
             keys=lambda check: (check.verification_id,),
@@ -105,11 +109,13 @@ class Desk:
     async def check(self, check: Check, *, deadline_s: float) -> Answered:
         """The answer to one check. Raises Overloaded, TimeoutError, or one of `postgres.AWAY`: then it may have
         been counted, and nobody was told that it was right."""
-        return await self._checks.submit(check, deadline_s=deadline_s)
+        with self._tenants.place(check.tenant), self._verifications.place(check.verification_id):
+            return await self._checks.submit(check, deadline_s=deadline_s)
 
     async def latest(self, number: Number, *, deadline_s: float) -> UUID | None:
         """The number's newest verification, None where there never was one. Raises as `check` does."""
-        return await self._numbers.submit(number, deadline_s=deadline_s)
+        with self._tenants.place(number[0]):
+            return await self._numbers.submit(number, deadline_s=deadline_s)
 
     async def _find_latest(self, numbers: Sequence[Number]) -> list[UUID | None]:
         async with self._pool.acquire(timeout=5) as connection:

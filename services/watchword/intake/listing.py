@@ -19,6 +19,7 @@ from watchword.intake.store import Window
 from watchword.intake.subjects import Subjects
 from watchword.kernel.event import Instant
 from watchword.kernel.verification import STATUS, State
+from watchword.runtime.crowding import Turnstile
 from watchword.runtime.http import Answer, Call, Route
 from watchword.runtime.keyring import Keyring, Purpose
 from watchword.runtime.postgres import Pool
@@ -53,8 +54,9 @@ class VerificationsTold(msgspec.Struct, frozen=True, kw_only=True):
 class Listing:
     """Answers GET /v1/verifications."""
 
-    def __init__(self, *, pool: Pool, subjects: Subjects, keyring: Keyring) -> None:
+    def __init__(self, *, pool: Pool, turnstile: Turnstile, subjects: Subjects, keyring: Keyring) -> None:
         self._pool = pool
+        self._turnstile = turnstile
         self._subjects = subjects
         self._keyring = keyring
 
@@ -74,11 +76,11 @@ class Listing:
         )
 
     async def page(self, call: Call[None]) -> Answer:
-        """One page of the caller's own verifications. Raises Problem, or what Postgres raises."""
+        """One page of the caller's own verifications. Raises Problem, Overloaded, or what Postgres raises."""
         asked: ListQuery = call.query
         scope = scope_of(call.tenant, asked)
         window = window_of(call.tenant, asked, self._below(asked.cursor, scope))
-        async with self._pool.acquire(timeout=5) as connection:
+        async with self._turnstile.passage(call.tenant), self._pool.acquire(timeout=5) as connection:
             page = await store.page(connection, window, looked_at_max=LOOKED_AT_MAX)
         told = [listed(row, self._subjects.shown(row)) for row in page.rows]
         key = self._keyring.sealing(Purpose.CURSOR)

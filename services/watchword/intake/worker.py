@@ -21,6 +21,7 @@ from watchword.intake.submitted import Submissions
 from watchword.intake.understanding import Understanding
 from watchword.intake.waiting import Outcomes
 from watchword.kernel.feature import TRIE
+from watchword.runtime.crowding import Turnstile
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.mirror import LevelMirror
 from watchword.runtime.process import Context
@@ -35,6 +36,9 @@ KEYS = frozenset(
 
 TURNS_WITHIN_S = 15.0
 LIVE_WITHIN_S = 120.0
+READS_AT_ONCE = 2  # of the pool's four connections: the desk is never kept from the others
+TENANT_READS_WAITING_MAX = 200
+READ_WAITS_MAX_S = 4.0
 
 
 async def build(context: Context) -> list[Service]:
@@ -91,16 +95,17 @@ def _mount(
     metrics: IntakeMetrics,
 ) -> None:
     subjects = Subjects(context.keyring)
+    turnstile = Turnstile(READS_AT_ONCE, of_one_max=TENANT_READS_WAITING_MAX, wait_max_s=READ_WAITS_MAX_S)
     routes = IntakeRoutes(
         desk,
         understanding=understanding,
-        reading=Reading(pool=context.pool, subjects=subjects),
+        reading=Reading(pool=context.pool, turnstile=turnstile, subjects=subjects),
         outcomes=outcomes,
         gate=gate,
         configuration=context.configuration,
         clock=context.clock,
         metrics=metrics,
     )
-    listing = Listing(pool=context.pool, subjects=subjects, keyring=context.keyring)
+    listing = Listing(pool=context.pool, turnstile=turnstile, subjects=subjects, keyring=context.keyring)
     mounted = (*routes.routes(), listing.route())
     context.door.mount(*mounted, configuration=context.configuration, clock=context.clock)
