@@ -281,13 +281,24 @@ def up(
     kafka: Kafka = "auto",
     directory: Annotated[Path, typer.Option(help="Where data, keys and logs are kept.")] = Path(".watchword"),
     http_port: Annotated[int, typer.Option(help="Port of the public API.")] = 8080,
+    configuration: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Tenants, accounts and routes to begin with; ${simulator} and ${smpp}"
+            " stand for the carrier simulator. Without it the demo's.",
+        ),
+    ] = None,
 ) -> None:
     """Everything on this machine, workers restarted when they end, until Ctrl-C."""
     from rich.console import Console
 
     from watchword.local import commands
 
-    sys.exit(commands.up(Console(), directory=directory, kind=_kind(kafka), http_port=http_port))
+    sys.exit(
+        commands.up(Console(), directory=directory, kind=_kind(kafka), http_port=http_port, configuration=configuration)
+    )
 
 
 @app.command()

@@ -18,25 +18,28 @@ from watchword.audit.gather import LedgerError
 from watchword.local.kafka import Kind
 from watchword.local.narration import Narrator, NotAsTold, Platform
 from watchword.local.process import LocalServerError
-from watchword.local.stack import LOOK_EVERY_S, Plan, Stack
+from watchword.local.stack import CONFIGURATION, ENVIRONMENT_FILE, LOOK_EVERY_S, Plan, Stack
 from watchword.local.story import tell
 from watchword.replay.reading import READ_ERRORS
 
 DIRECTORY = Path(".watchword")
 
 
-def up(console: Console, *, directory: Path, kind: Kind, http_port: int) -> int:
+def up(console: Console, *, directory: Path, kind: Kind, http_port: int, configuration: Path | None = None) -> int:
     """Run everything until SIGINT or SIGTERM; answers the exit code."""
     told = _told_to_stop()
-    stack = Stack(
-        Plan(directory=directory, kafka=kind, http_port=http_port), say=lambda line: console.print(f"  {line}")
-    )
+    plan = Plan(directory=directory, kafka=kind, http_port=http_port, configuration=configuration or CONFIGURATION)
+    stack = Stack(plan, say=lambda line: console.print(f"  {line}"))
     with _running(stack, console) as started:
         if not started:
             return 1
         _banner(console, stack)
         while not told.wait(LOOK_EVERY_S):
-            stack.watch()
+            try:
+                stack.watch()
+            except LocalServerError as error:
+                console.print(f"[bold red]a worker keeps ending:[/] {error}", highlight=False)
+                return 1
     console.print("stopped; the data stays in", str(directory))
     return 0
 
@@ -104,10 +107,14 @@ def _banner(console: Console, stack: Stack) -> None:
     console.print(f"\n[bold]Watchword[/] on {stack.api_url}   broker {stack.cluster.bootstrap}")
     console.print(f"  phones and carriers: {stack.simulator_url}")
     console.print(f"  API key (tenant demo): {stack.api_key}", highlight=False, soft_wrap=True)
+    environment = stack.plan.directory / ENVIRONMENT_FILE
     console.print(
-        "  try:",
-        f"curl -s {stack.api_url}/v1/verifications -H 'Authorization: Bearer {stack.api_key}' "
-        "-H 'Content-Type: application/json' -d '{\"to\":\"+919876543210\"}'",
+        f"  in another terminal: . {environment}",
+        "  then, for one:",
+        """curl -s $API/v1/verifications -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' """
+        """-d '{"to":"+919876543210"}'; watchword doctor""",
+        sep="\n",
+        markup=False,
         highlight=False,
         soft_wrap=True,
     )

@@ -6,6 +6,7 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -33,6 +34,7 @@ from watchword.runtime.migrations import migrate
 from watchword.runtime.topics import create_topics
 
 CONFIGURATION = Path(__file__).with_name("demo.toml")
+ENVIRONMENT_FILE = "environment"
 GROUPS = ("intake,checks", "fraud", "judge", "codes", "dispatch", "receipts", "timers", "callbacks")
 CARRIERS = ("alpha", "beta")
 READY_WITHIN_S = 60.0
@@ -150,6 +152,7 @@ class Stack:
         for child in self.children.values():
             self._await_ready(child)
         self._write_ports()
+        self._write_environment()
         self._say(f"every worker is ready: {', '.join(self.plan.groups)}")
 
     def watch(self) -> None:
@@ -209,7 +212,8 @@ class Stack:
 
     def stop(self) -> None:
         """Workers first, all at once and politely; then simulator and servers. Nothing is left."""
-        (self.plan.directory / PORTS_FILE.name).unlink(missing_ok=True)
+        for name in (PORTS_FILE.name, ENVIRONMENT_FILE):
+            (self.plan.directory / name).unlink(missing_ok=True)
         children = [child.process for child in self.children.values()]
         with ThreadPoolExecutor(max_workers=len(children) + 1) as pool:
             list(pool.map(Process.stop, children))
@@ -285,6 +289,16 @@ class Stack:
             "ops": [f"http://{LOOPBACK}:{child.ops_port}" for child in running],
         }
         (self.plan.directory / PORTS_FILE.name).write_text(json.dumps(told, indent=1), "utf-8")
+
+    def _write_environment(self) -> None:
+        """What a terminal needs for `watchword` commands and for calls: to be sourced."""
+        told = {name: text for name, text in self.command_environment().items() if name.startswith("WATCHWORD_")}
+        told |= {"API": self.api_url, "KEY": self.api_key, "SIMULATOR": self.simulator_url}
+        lines = [f"export {name}={shlex.quote(text)}" for name, text in told.items()]
+        lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
+        file = self.plan.directory / ENVIRONMENT_FILE
+        file.touch(mode=0o600)
+        file.write_text("\n".join(lines) + "\n", "utf-8")
 
     def _environment(self, ops_port: int, api_url: str, receipts_url: str) -> dict[str, str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD_")}

@@ -89,25 +89,26 @@ def grep(
     keeps = _keeps(expression, tenant)
     began, ended = _moment(since), _moment(until)
 
-    async def work() -> int | list[Slice]:
+    async def work() -> tuple[int, int] | list[Slice]:
         async with Log(_cluster()) as log:
             slices = await log.slices(_topics(topic), since=began, until=ended)
             if dry_run:
                 return slices
-            found = 0
+            found = looked_at = 0
             async for entry in _entries(log, slices):
+                looked_at += 1
                 if keeps(document(entry)):
                     saying.say_entry(entry, as_json=as_json)
                     found += 1
                     if found >= limit:
                         break
-            return found
+            return found, looked_at
 
     told = terminal.run(work())
     if isinstance(told, list):
         saying.say_slices(told, as_json=as_json)
-    elif not told:
-        raise typer.Exit(1)
+    elif not told[0]:
+        raise terminal.failed(f"none of {told[1]:,} records is one; `--dry-run` says which topics are read, and how far")
 
 
 @app.command()
