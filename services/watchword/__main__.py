@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 it failed, 2 the settings, the configuration or the words 
 import importlib
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,6 @@ import typer
 
 if TYPE_CHECKING:
     from watchword.local.kafka import Kind
-    from watchword.runtime.keyring import KeyFacts
     from watchword.runtime.settings import RuntimeSettings
 
 app = typer.Typer(
@@ -24,15 +22,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-keys_app = typer.Typer(help="The keyring: the file that holds every key.", no_args_is_help=True)
 config_app = typer.Typer(help="The settings of this machine.", no_args_is_help=True)
-app.add_typer(keys_app, name="keys")
 schemas_app = typer.Typer(help="The events as a public contract.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(schemas_app, name="schemas")
 
 # Operators' tools: their commands are in a module each, read when they are called.
 TOOLS = {
+    "keys": ("watchword.operations.keys", "The keyring: the file that holds every key."),
     "replay": ("watchword.replay.commands", "Read the topics back: timelines, searches, the state rebuilt."),
     "dead": ("watchword.dead.commands", "Dead letters: look, send again, discard."),
     "erase": ("watchword.erasure.commands", "A person is forgotten: the data key of one number is deleted."),
@@ -51,7 +48,6 @@ TOOLS = {
 }
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-KeyringPath = Annotated[Path, typer.Argument(help="The keyring file.")]
 
 
 def main() -> None:
@@ -112,9 +108,7 @@ def _print_json(value: Any) -> None:
 
 @app.command()
 def apply(
-    file: Annotated[
-        Path, typer.Argument(help="A TOML file of tenants, policies, templates, accounts, routes, api_keys.")
-    ],
+    file: Annotated[Path, typer.Argument(help="A TOML file; deploy/CONFIGURATION.md says what may be in it.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Retire documents that are not in the file.")] = False,
     as_json: AsJson = False,
@@ -181,79 +175,6 @@ def migrate(as_json: AsJson = False) -> None:
         _print_json({"applied": applied})
         return
     print("\n".join(f"applied {name}" for name in applied) or "nothing to do")
-
-
-# Keys ------------------------------------------------------------------------------------------------------------
-
-
-@keys_app.command("init")
-def keys_init(path: KeyringPath, as_json: AsJson = False) -> None:
-    """Make a keyring with one key for every purpose. An existing file is left alone."""
-    from watchword.runtime import keyring
-    from watchword.runtime.clock import WallClock
-
-    _print_keys(keyring.create(path, WallClock().now()), as_json=as_json)
-
-
-@keys_app.command("rotate")
-def keys_rotate(
-    path: KeyringPath,
-    purpose: Annotated[
-        list[str] | None, typer.Option(help="Only this purpose; may be repeated. Needed for the two naming purposes.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Add new keys, which open and do not seal yet: start every worker anew, and then `watchword keys promote`."""
-    from watchword.runtime import keyring
-    from watchword.runtime.clock import WallClock
-
-    known = {each.value: each for each in keyring.Purpose}
-    if unknown := [word for word in purpose or () if word not in known]:
-        raise typer.BadParameter(f"{unknown[0]} is not a purpose; there are {', '.join(known)}")
-    chosen = [known[word] for word in purpose] if purpose else None
-    _print_keys(keyring.rotate(path, WallClock().now(), chosen), as_json=as_json)
-
-
-@keys_app.command("promote")
-def keys_promote(path: KeyringPath, as_json: AsJson = False) -> None:
-    """Let new keys seal from the next start of the workers on; the older ones still open."""
-    from watchword.runtime import keyring
-
-    _print_keys(keyring.promote(path), as_json=as_json)
-
-
-@keys_app.command("list")
-def keys_list(path: KeyringPath, as_json: AsJson = False) -> None:
-    """What the keyring holds: ids, purposes and ages, never a key."""
-    from watchword.runtime import keyring
-
-    _print_keys(keyring.facts(path), as_json=as_json)
-
-
-@keys_app.command("public")
-def keys_public(path: KeyringPath, as_json: AsJson = False) -> None:
-    """The public keys to which platforms seal the numbers they publish: id and base64 of X25519, the newest first."""
-    import base64
-
-    from watchword.runtime.inbox_seal import public_key
-    from watchword.runtime.keyring import Keyring, Purpose
-
-    keys = Keyring.load(path, {Purpose.INBOX}).opening(Purpose.INBOX)
-    told = [{"id": key.id, "public_key": base64.b64encode(public_key(key)).decode()} for key in keys]
-    if as_json:
-        _print_json(told)
-        return
-    print("\n".join(f"{one['id']}  {one['public_key']}" for one in told))
-
-
-def _print_keys(found: "Iterable[KeyFacts]", *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    if as_json:
-        _print_json([asdict(one) for one in found])
-        return
-    for one in found:
-        print(f"{one.id}  {one.purpose:<13} {one.created_at:%Y-%m-%d %H:%M}  {'seals' if one.seals else 'opens'}")
 
 
 # Running ---------------------------------------------------------------------------------------------------------

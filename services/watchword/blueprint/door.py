@@ -68,7 +68,7 @@ def paths() -> dict[str, Sequence[Route[Any]]]:
         clock=_NOBODY,
         metrics=_NOBODY,
     )
-    listing = Listing(pool=_NOBODY, subjects=_NOBODY, keyring=_NOBODY)
+    listing = Listing(pool=_NOBODY, turnstile=_NOBODY, subjects=_NOBODY, keyring=_NOBODY)
     checks = CheckRoutes(_NOBODY, keyring=_NOBODY, configuration=_NOBODY, deadline_s=1)
     return {"intake": [*intake.routes(), listing.route()], "checks": checks.routes()}
 

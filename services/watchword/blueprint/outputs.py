@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from watchword.blueprint import compose, door, environment, kafka, kubernetes, locks, postgres
+from watchword.blueprint import compose, documents, door, environment, kafka, kubernetes, locks, postgres
 from watchword.blueprint.writing import env_text
 
 README = "deploy/README.md"
@@ -35,6 +35,7 @@ def outputs(root: Path) -> dict[str, str]:
         "deploy/compose.env": env_text(environment.compose()),
         "deploy/compose/door.conf": door.configuration(),
         **{f"{_BASE}/{name}": text for name, text in kubernetes.files().items()},
+        "deploy/CONFIGURATION.md": documents.configuration_text(),
         "deploy/SETTINGS.md": _SETTINGS_HEAD + environment.settings_table(),
         README: _spliced((root / README).read_text("utf-8")),
     }

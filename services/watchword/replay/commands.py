@@ -108,7 +108,7 @@ def grep(
     if isinstance(told, list):
         saying.say_slices(told, as_json=as_json)
     elif not told[0]:
-        raise terminal.failed(f"none of {told[1]:,} records is one; `--dry-run` says which topics are read, and how far")
+        raise terminal.failed(f"none of {told[1]:,} records; `--dry-run` says which topics are read, and from where")
 
 
 @app.command()

@@ -114,7 +114,7 @@ class Documents:
         return f"<Documents {len(self.tenants)} tenants, {len(self.accounts)} accounts, {len(self.routes)} routes>"
 
 
-_FORMS: Mapping[str, str] = {
+FORMS: Mapping[str, str] = {
     "countries": "two capital letters each (ISO 3166), or 001",
     "country": "two capital letters (ISO 3166), 001 or *",
     "api_key": "the name of a key: lower-case letters, digits and _ . -, or *",
@@ -228,7 +228,7 @@ def _plainly(message: str) -> str:
     field = path.rstrip("`").lstrip(".")
     name = field.partition("[")[0].rpartition(".")[2]
     if "matching regex" in told:
-        told = f"must be {_FORMS.get(name, 'lower-case letters, digits and _ . -, up to 63')}"
+        told = f"must be {FORMS.get(name, 'lower-case letters, digits and _ . -, up to 63')}"
     return f"{field}: {told}" if field else told
 
 
