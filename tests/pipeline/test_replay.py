@@ -8,9 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
+
 from tests.support.commands import begun, publish, watchword
 from tests.support.history import History, approved, some_facts
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import PARTITIONS, Pipeline
 from watchword.events import topics
 from watchword.events.verification import Facts
 from watchword.replay.timeline import read_timeline
@@ -185,6 +189,22 @@ async def test_compare_tells_what_waits_in_the_outbox(stand: Pipeline) -> None:
     )  # fmt: skip
     told = await watchword(stand, "replay", "fold", "--compare", "--json")
     assert (told.code, told.json["comparison"]["waiting"]) == (0, [str(about.verification_id)]), told.err
+
+
+async def test_of_a_march_that_the_topics_keep_no_longer_no_empty_tables_are_made(
+    stand: Pipeline, tmp_path: Path
+) -> None:
+    await publish(stand, approved())
+    admin = AIOKafkaAdminClient(**stand.cluster.options())
+    await admin.start()
+    lifecycle = stand.cluster.topic_prefix + topics.LIFECYCLE
+    everything = {TopicPartition(lifecycle, partition): RecordsToDelete(-1) for partition in range(PARTITIONS)}
+    await admin.delete_records(everything)
+    await admin.close()
+    into = f"sqlite:{tmp_path / 'march.db'}"
+    told = await watchword(stand, "replay", "fold", "--as-of", "2026-03-31T00:00:00Z", "--into", into)
+    assert told.code == 1 and "reaches back to" in told.err
+    assert not (tmp_path / "march.db").exists()
 
 
 async def test_compare_of_the_past_is_refused(stand: Pipeline) -> None:

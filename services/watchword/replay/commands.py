@@ -11,7 +11,7 @@ from watchword.events import topics
 from watchword.replay import saying, terminal
 from watchword.replay.entry import Entry, document, entry_of
 from watchword.replay.fold import TooMany
-from watchword.replay.folding import Order, carry_out, planned
+from watchword.replay.folding import Order, TooLongAgo, carry_out, planned
 from watchword.replay.progress import Progress
 from watchword.replay.reading import Log, Slice
 from watchword.replay.sinks import Sink, SinkError, sink_of
@@ -143,7 +143,7 @@ def fold(
         return
     try:
         outcome = terminal.run(carry_out(order, WallClock().now()))
-    except (SinkError, TooMany) as error:
+    except (SinkError, TooMany, TooLongAgo) as error:
         raise terminal.failed(str(error)) from None
     saying.say_fold(outcome, as_json=as_json)
     if outcome.comparison is not None and outcome.comparison.differences:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from watchword.contracts.topics import topics as topic_specs
+from watchword.events import topics
 from watchword.replay.compare import ALWAYS, Comparison, compare
 from watchword.replay.entry import Entry, entry_of, shown_time
 from watchword.replay.fold import FOLDED_TOPICS, Fold
@@ -16,13 +17,17 @@ from watchword.replay.sinks import Sink, store
 from watchword.runtime.kafka import Cluster
 
 
+class TooLongAgo(Exception):
+    """Nothing is left of the moment that was asked for; the message says how far back the topics reach."""
+
+
 @dataclass
 class Horizon:
     """Finds the moment before which records have been deleted, while slices are read from their beginning."""
 
     slices: Sequence[Slice]
     now: datetime
-    at: datetime = field(default=ALWAYS, init=False)
+    of_topic: dict[str, datetime] = field(default_factory=dict, init=False)
     _firsts: dict[tuple[str, int], int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -35,12 +40,20 @@ class Horizon:
                 self._firsts[(each.topic, each.partition)] = each.first
             else:
                 kept = timedelta(milliseconds=max(retention_ms.get(each.topic, 0), 0))
-                self.at = max(self.at, self.now - kept)
+                self._reaches(each.topic, self.now - kept)
+
+    @property
+    def at(self) -> datetime:
+        """The moment before which some topic has nothing left."""
+        return max(self.of_topic.values(), default=ALWAYS)
 
     def saw(self, entry: Entry) -> None:
         """One entry was read; the first of each partition counts."""
         if self._firsts.pop((entry.topic, entry.partition), None) is not None:
-            self.at = max(self.at, entry.appended_at)
+            self._reaches(entry.topic, entry.appended_at)
+
+    def _reaches(self, topic: str, at: datetime) -> None:
+        self.of_topic[topic] = max(self.of_topic.get(topic, ALWAYS), at)
 
 
 async def fold_topics(
@@ -107,7 +120,7 @@ async def planned(order: Order) -> list[Slice]:
 async def carry_out(order: Order, now: datetime) -> Outcome:
     """The live rows first, if they are wanted: whatever they hold is on the topics by then, or in the outbox.
 
-    Raises KafkaError, Silent, TooMany, SinkError, OSError and asyncpg's errors.
+    Raises KafkaError, Silent, TooMany, TooLongAgo, SinkError, OSError and asyncpg's errors.
     """
     live = None
     if order.dsn:
@@ -119,6 +132,7 @@ async def carry_out(order: Order, now: datetime) -> Outcome:
         progress = Progress(slices)
         horizon = await fold_topics(log, slices, fold, now=now, told=progress.told)
         progress.done()
+    _look_back(order.as_of, horizon.of_topic.get(topics.LIFECYCLE, ALWAYS))
     comparison = None if live is None else compare(fold, live, horizon=horizon.at)
     outcome = summed_up(fold, shown_time(order.as_of or now), sum(each.count for each in slices), comparison)
     if order.sink is not None:
@@ -126,6 +140,14 @@ async def carry_out(order: Order, now: datetime) -> Outcome:
             order.sink, fold.rows(), {"as_of": outcome.as_of, "tenant": order.tenant, "read": str(outcome.read)}
         )
     return outcome
+
+
+def _look_back(as_of: datetime | None, reaches_to: datetime) -> None:
+    if as_of is not None and as_of < reaches_to:
+        raise TooLongAgo(
+            f"{topics.LIFECYCLE} reaches back to {shown_time(reaches_to)} and no further: of {shown_time(as_of)} "
+            "nothing is left to fold. How long a topic is kept is its retention.ms"
+        )
 
 
 def summed_up(fold: Fold, as_of: str, read: int, comparison: Comparison | None) -> Outcome:
