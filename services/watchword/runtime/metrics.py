@@ -15,8 +15,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 LABELS = frozenset(
     {
-        "stage", "outcome", "account", "country", "rule", "topic", "partition", "group", "reason", "route", "method",
-        "code_class", "check", "state", "point", "cap",
+        "stage", "outcome", "account", "country", "rule", "topic", "group", "reason", "route", "method",
+        "code_class", "check", "state", "cap",
     }
 )  # fmt: skip
 UNITS = frozenset({"seconds", "bytes", "size", "ratio", "rows", "inflight", "segments", "micros", "level", "state"})

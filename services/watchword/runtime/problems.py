@@ -83,7 +83,6 @@ PROBLEMS: Mapping[str, Kind] = {
     ),
     "rate_limited": Kind(429, "Too many requests", "Wait as long as Retry-After says."),
     "number_limited": Kind(429, "Too much was asked of this number", "Wait as long as Retry-After says."),
-    "budget_exhausted": Kind(429, "The tenant's budget is used up", "Raise it, or wait for the next period."),
     # What is wrong here
     "internal": Kind(500, "Something is wrong on our side", "Report the trace_id."),
     "unavailable": Kind(
