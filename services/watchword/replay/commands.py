@@ -15,7 +15,7 @@ from watchword.replay.folding import Order, TooLongAgo, carry_out, planned
 from watchword.replay.progress import Progress
 from watchword.replay.reading import Log, Slice
 from watchword.replay.sinks import Sink, SinkError, sink_of
-from watchword.replay.terminal import AsJson, DryRun, Since, Tenant, Topics, Until
+from watchword.replay.terminal import AsJson, DryRun, Since, Tenant, Topics, Until, Where
 from watchword.replay.timeline import Timeline, entries_of, slices_of, timeline
 from watchword.replay.times import moment
 from watchword.replay.where import Predicate, WhereError, where
@@ -54,7 +54,7 @@ def show(
 
 @app.command()
 def tail(
-    expression: Annotated[str, typer.Option("--where", help="Only events for which this holds.")] = "",
+    expression: Where = "",
     topic: Topics = None,
     tenant: Tenant = "",
     since: Since = "now",
@@ -76,7 +76,7 @@ def tail(
 
 @app.command()
 def grep(
-    expression: Annotated[str, typer.Option("--where", help="What to look for, such as 'state = failed'.")] = "",
+    expression: Where = "",
     topic: Topics = None,
     tenant: Tenant = "",
     since: Since = "",

@@ -21,6 +21,14 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be read,
 Tenant = Annotated[str, typer.Option(help="Only this tenant's.")]
 Since = Annotated[str, typer.Option("--from", help="Begin here: 15m (ago), now, or 2026-01-31T12:00Z.")]
 Until = Annotated[str, typer.Option("--to", help="End here; the present end without it.")]
+Where = Annotated[
+    str,
+    typer.Option(
+        "--where",
+        help="Fields of an entry as --json shows them, with = != < <= > >= contains, not, and, or, brackets: 'state = "
+        "failed and country = IN', 'reasons[*].code = range_blocked'.",
+    ),
+]
 Topics = Annotated[
     list[str] | None, typer.Option("--topic", help="Only this topic; may be repeated. The .v1 may be left out.")
 ]
@@ -43,7 +51,10 @@ def run(work: Coroutine[Any, Any, T], *, interrupted: int = INTERRUPTED) -> T:
             typer.echo("interrupted; nothing was changed", err=True)
         raise typer.Exit(interrupted) from None
     except READ_ERRORS as error:
-        raise failed(f"{type(error).__name__}: {error}") from error
+        raise failed(
+            f"Kafka cannot be read ({type(error).__name__}: {error}); WATCHWORD_KAFKA says where it is, "
+            "`watchword doctor` what is wrong with it"
+        ) from error
 
 
 def failed(words: str, code: int = 1) -> typer.Exit:
