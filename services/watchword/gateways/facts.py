@@ -44,11 +44,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccountForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an account of this gateway looks like: options it needs, options it takes, secrets it calls with. Every
-    one checks callbacks by `secrets.callback`."""
+    """What an account of this gateway looks like: options it needs, options it takes, beginnings of options whose ends
+    are its own to choose, secrets it calls with. Every one checks callbacks by `secrets.callback`."""
 
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
 
 

@@ -49,8 +49,9 @@ def fitting(account: Account, form: AccountForm | None) -> None:
             raise ValueError(f"{name}: this option is needed")
     known = {*form.needs, *form.takes}
     for name, value in sorted(account.options.items()):
-        if name not in known:
-            raise ValueError(f"{name}: there is no such option; there are {', '.join(sorted(known))}")
+        if name not in known and not name.startswith(form.prefixes):
+            named = [*sorted(known), *(f"{prefix}…" for prefix in form.prefixes)]
+            raise ValueError(f"{name}: there is no such option; there are {', '.join(named)}")
         header_value(name, value)
     for name in form.secrets:
         header_value(f"secrets.{name}", account.secrets.get(name, ""))

@@ -12,6 +12,7 @@ from watchword.gateways.catalog import GATEWAYS, facts_of
 from watchword.gateways.contract import Account, Callback, Message, Receipt, Request
 from watchword.gateways.facts import Signature
 from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.kernel.dlt import chain_hash
 from watchword.kernel.verification import ReceiptState
 
 ROOT = Path(watchword.gateways.__file__).parent
@@ -28,6 +29,7 @@ MESSAGE = Message(
     dlt_entity_id="1101456789012345678",
     dlt_template_id="1107161234567890123",
     dlt_telemarketers="1102111111111111111,1102222222222222222",
+    dlt_chain_hash=chain_hash("1101456789012345678", ("1102111111111111111", "1102222222222222222")),
 )
 
 

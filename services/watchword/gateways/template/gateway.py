@@ -265,6 +265,10 @@ def _values(message: Message, account: Account) -> dict[str, str]:
         "client_ref": message.client_ref,
         "sender": message.sender or account.sender,
         "validity_s": str(max(message.life_s, 1)),
+        "dlt_entity_id": message.dlt_entity_id,
+        "dlt_template_id": message.dlt_template_id,
+        "dlt_telemarketers": message.dlt_telemarketers,
+        "dlt_chain_hash": message.dlt_chain_hash,
         **{SECRET + name: value for name, value in account.secrets.items()},
     }
 
