@@ -61,6 +61,7 @@ class Jasmin:
         told = forms.told(callback, LIMITS.callback_bytes_max)
         report = judging.report(
             FACTS,
+            account,
             word=reading.word(told.get("message_status")),
             code=reading.word(told.get("err")),
             client_ref=links.reference_of(callback),

@@ -72,6 +72,7 @@ class Kannel:
         told = forms.told(callback, LIMITS.callback_bytes_max)
         report = judging.report(
             FACTS,
+            account,
             word=reading.word(told.get("type")),
             client_ref=links.reference_of(callback),
             provider_id=reading.reference(told.get("id")),

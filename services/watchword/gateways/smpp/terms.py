@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from watchword.gateways import reasons
 from watchword.gateways.contract import Account
 from watchword.gateways.outcome import OutcomeClass
 from watchword.gateways.parameters import TLV_PREFIX, Parameter, parameters_of
@@ -83,8 +84,10 @@ OPTIONS: Final = frozenset({
 def read(account: Account) -> Terms:
     """The terms of an account. Raises ValueError naming the field, the option or the secret that is wrong."""
     options = account.options
-    for name in options:
-        if name not in OPTIONS and not name.startswith((TLV_PREFIX, STATUS_PREFIX)):
+    for name, value in options.items():
+        if name.startswith(reasons.REASON_PREFIX):
+            reasons.check(f"options.{name}", name.removeprefix(reasons.REASON_PREFIX), value)
+        elif name not in OPTIONS and not name.startswith((TLV_PREFIX, STATUS_PREFIX)):
             raise ValueError(f"options.{name}: there is no such option; there are {', '.join(sorted(OPTIONS))}")
     bind = _choice(options, "bind", Bind.TRX)
     return Terms(
