@@ -19,12 +19,21 @@ REASON_PREFIX: Final = "reason_"
 CLASSES: Final[Mapping[str, OutcomeClass]] = {
     kind.value: kind for kind in OutcomeClass if kind not in (OutcomeClass.ACCEPTED, OutcomeClass.AMBIGUOUS)
 }
+_NETWORK_CODE_OCTETS = 3
 _RANGE = re.compile(r"([0-9]{1,6})-([0-9]{1,6})")
 
 
 def key_of(code: str) -> str:
     """A code as tables have it: in lower case, without the zeros some carriers put before it; "" for no reason."""
     return code.lower().lstrip("0")
+
+
+def network_code(octets: bytes) -> str:
+    """The code in SMPP's network_error_code: a type and two octets, or three digits as some SMSCs send them; "" for
+    octets of another number. Total."""
+    if len(octets) != _NETWORK_CODE_OCTETS:
+        return ""
+    return octets.decode("ascii") if octets.isdigit() else f"{int.from_bytes(octets[1:], 'big'):03d}"
 
 
 def own(options: Mapping[str, str], code: str) -> OutcomeClass | None:

@@ -1,7 +1,7 @@
 """What dispatch and receipts may rely on, held for every gateway in the catalogue against its recorded wire/."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
@@ -19,7 +19,6 @@ from watchword.gateways.catalog import GATEWAYS, QUERYABLE, facts_of
 from watchword.gateways.contract import Account, Callback, Resend
 from watchword.gateways.facts import Signature
 from watchword.gateways.outcome import Outcome, OutcomeClass
-from watchword.gateways.reasons import key_of
 
 FILES = {"__init__.py", "gateway.py", "gateway.toml", "README.md", "wire/accounts.toml", "wire/answers.toml"}
 HEADINGS = ["What it calls", "Account fields", "Outcomes", "Receipts", "Signature", "Limits"]
@@ -177,29 +176,6 @@ def test_every_documented_receipt_word_has_a_recorded_case(name: str) -> None:
     text = unquote_plus("\n".join(f"{call.url} {call.body.decode()}" for call in calls)).lower()
     words = {*re.findall(r"[a-z0-9_]+", text)}
     assert set(told.states) - words == set()
-
-
-@pytest.mark.parametrize("name", sorted(name for name in GATEWAYS if facts_of(name).reasons))
-def test_every_reason_is_read_where_a_report_tells_it(name: str) -> None:
-    told = facts_of(name).reasons
-    called, was = next(_explained(name, told))
-    for code, reason in told.items():
-        callback = called.callback
-        changed = replace(
-            callback, url=callback.url.replace(was, code), body=callback.body.replace(was.encode(), code.encode())
-        )
-        [receipt] = GATEWAYS[name].receipts(changed, called.account)
-        assert (receipt.reason, receipt.raw_code, receipt.unmapped) == (reason, code, "")
-        assert receipt.state in samples.EXPLAINED[reason]
-
-
-def _explained(name: str, told: Mapping[str, OutcomeClass]) -> Iterator[tuple[Called, str]]:
-    """The recorded reports of failures whose code stands in one place."""
-    for called in AUTHENTIC:
-        code = called.expected[0].raw_code if called.expected else ""
-        text = f"{called.callback.url} {called.callback.body.decode()}"
-        if called.gateway == name and key_of(code) in told and text.count(code) == 1:
-            yield called, code
 
 
 @each_gateway

@@ -7,16 +7,18 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from watchword.gateways import facts, forms, judging, links, reading, writing
 from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend
 from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.gateways.reasons import network_code
 from watchword.kernel import gsm7
 
 FACTS = facts.load(Path(__file__).parent)
 LIMITS = FACTS.limits
 EVERY_REPORT = "31"
-REPORTED = "&type=%d&id=%F"  # what smsbox fills in; never %a or %A, which hold the text and so the code
+REPORTED = "&type=%d&id=%F&meta=%D"  # what smsbox fills in; never %a or %A, which hold the text and so the code
 _TAKEN = re.compile(r"(0: Accepted for delivery|3: Queued for later delivery)\s*")
 SMPP = "?smpp?"
 # Names of groups, and what they are where the account does not say.
@@ -26,6 +28,7 @@ GROUPS = {
     "dlt_chain_tlv": "dlt_chain_hash",
     "dlt_telemarketers_tlv": "",
 }
+_ERROR = re.compile(r"[?&]dlr_err=([^&?]{1,9})(?![^&?])")
 _GROUP = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _METADATA = re.compile(r"(\?[A-Za-z0-9_.-]{1,64}\?[\x21-\x3e\x40-\x7e]{0,500}){1,4}")
 
@@ -74,6 +77,7 @@ class Kannel:
             FACTS,
             account,
             word=reading.word(told.get("type")),
+            code=_code(told.get("meta", "")),
             client_ref=links.reference_of(callback),
             provider_id=reading.reference(told.get("id")),
         )
@@ -96,6 +100,12 @@ def _metadata(message: Message, account: Account) -> str:
     before, _, parameters = own.partition(SMPP)
     between = "&" if parameters and not parameters.startswith("?") else ""
     return f"{before}{SMPP}{told}{between}{parameters}"
+
+
+def _code(metadata: str) -> str:
+    """The network's code in the meta-data of a report, "" where it holds none: octets, percent-encoded."""
+    told = _ERROR.search(metadata)
+    return network_code(unquote_to_bytes(told[1].replace("+", " "))) if told else ""
 
 
 def _registered(message: Message, account: Account) -> list[tuple[str, str]]:
