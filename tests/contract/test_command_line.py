@@ -142,6 +142,6 @@ def test_routes_and_receipts_are_asked_about_what_stands_in_the_database(
     nobody = watchword("routes", "explain", "+447400123456", **settings)
     assert nobody.returncode == 1 and "no route serves GB" in nobody.stderr
     unmapped = watchword("receipts", "unmapped", **settings)
-    assert (unmapped.returncode, unmapped.stdout) == (0, "every word of every carrier has a state\n")
+    assert (unmapped.returncode, unmapped.stdout) == (0, "every word and code of every carrier is known\n")
     remapped = watchword("receipts", "remap", "--dry-run", "--json", **settings)
     assert (remapped.returncode, json.loads(remapped.stdout)["still_unmapped"]) == (0, 0)

@@ -1,6 +1,7 @@
 """`watchword gateways send-test` against a carrier: one message when it is asked for, and an honest exit code."""
 
 import asyncio
+import json
 from pathlib import Path
 
 from typer.testing import CliRunner, Result
@@ -32,7 +33,7 @@ options = {{ system_id = "north" }}
 
 async def typed(file: Path, *words: str) -> Result:
     """The command beside this event loop: it has one of its own."""
-    asked = ["send-test", "north", "--to", "+919876543210", "--file", str(file), *words]
+    asked = ["send-test", "north", "--to", "+447400123456", "--file", str(file), *words]
     return await asyncio.to_thread(CliRunner().invoke, app, asked)
 
 
@@ -53,6 +54,8 @@ async def test_a_test_message_is_sent_once_and_only_when_told_to(tmp_path: Path)
         await carriers.behave("north", errors={"account": 1.0})
         refused = await typed(file, "--yes")
         assert (refused.exit_code, refused.output.split()[0]) == (1, "account")
+        told = await typed(file, "--yes", "--json")
+        assert (told.exit_code, json.loads(told.output)["outcome"]) == (1, "account")
     assert "north-token" not in shown.output + taken.output + refused.output
 
 
@@ -62,6 +65,8 @@ async def test_a_carrier_that_is_away_is_told_as_that(tmp_path: Path) -> None:
     ran = await typed(file, "--yes")
     assert ran.exit_code == 1
     assert "it did not leave" in ran.output
+    told = await typed(file, "--yes", "--json")
+    assert (told.exit_code, json.loads(told.output)["may_have_left"]) == (1, False)
 
 
 async def test_a_test_message_goes_over_a_kept_connection_too(tmp_path: Path) -> None:

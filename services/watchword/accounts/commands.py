@@ -1,7 +1,6 @@
 """`watchword gateways …`: what there is, whether an account is right, one message through it, a new one begun."""
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +9,10 @@ from uuid import uuid4
 import typer
 
 import watchword.gateways
-from watchword.accounts import scaffold
+from watchword.accounts import scaffold, specimen
 from watchword.accounts.checking import Flaw, flaws
 from watchword.accounts.masking import masked
-from watchword.accounts.source import accounts_of
+from watchword.accounts.source import configured
 from watchword.accounts.trying import plan_of, tried
 from watchword.dispatch.calling import Silence
 from watchword.gateways.catalog import ALL, GATEWAYS, facts_of
@@ -31,10 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-LIFE_S = 300
-NO_CODE = "000000"
-_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
 File = Annotated[Path | None, typer.Option("--file", help="Accounts of this TOML file, not those that were applied.")]
 
@@ -61,7 +56,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Whether accounts can send and be believed; calls nobody. Exits 1 if anything serious is wrong."""
-    found = accounts_of(file)
+    found = configured(file).accounts
     chosen = [_account(found, name) for name in accounts] if accounts else list(found.values())
     told = [
         flaw for account in chosen for flaw in flaws(account, ALL[account.gateway], facts_of(account.gateway), SAMPLE)
@@ -78,32 +73,35 @@ def check(
 def send_test(
     account: Annotated[str, typer.Argument(help="The account to send through, by id.")],
     to: Annotated[str, typer.Option("--to", help="The number to send to, with + and country.")],
+    template: Annotated[
+        str, typer.Option("--template", help="Send this template's text, by id or tenant/id, with its registration.")
+    ] = "",
+    unregistered: Annotated[
+        bool, typer.Option("--unregistered", help="To India without a registration: the provider adds it.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the request, masked, and send nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Send one message, which the provider bills.")] = False,
     file: File = None,
+    as_json: AsJson = False,
 ) -> None:
     """One message through one account, or the request it would be. Exits 1 unless the message was taken."""
-    if not _NUMBER.fullmatch(to):
-        raise typer.BadParameter("a number is + and 7 to 15 digits, such as +919876543210", param_hint="--to")
     if dry_run == yes:
         raise typer.BadParameter("a message costs money: --yes sends it, --dry-run shows the request")
-    chosen = _account(accounts_of(file), account)
-    message = Message(
-        client_ref=str(uuid4()),
-        to=to,
-        text=f"{NO_CODE} is not a code: this is a test.",
-        sender="",
-        life_s=LIFE_S,
-        at=WallClock().now(),
-        variables={"code": NO_CODE, "template": ""},
-    )
     try:
-        if dry_run:
-            typer.echo(_shown(message, chosen))
-        else:
-            _conclude(asyncio.run(tried(message, chosen)))
+        number = specimen.number_of(to)
+        there = configured(file)
+        chosen = _account(there.accounts, account)
+        text = specimen.template_of(template, there.templates) if template else None
+        message = specimen.message_to(
+            number, chosen, text, client_ref=str(uuid4()), at=WallClock().now(), unregistered=unregistered
+        )
+    except specimen.CannotTest as error:
+        raise terminal.failed(str(error), 2) from None
+    try:
+        told = _shown(message, chosen) if dry_run else asyncio.run(tried(message, chosen))
     except ValueError as error:
         raise terminal.failed(f"{chosen.id} cannot send: {error}; see `watchword gateways check {chosen.id}`") from None
+    _tell(told, message, chosen, as_json=as_json)
 
 
 @app.command("new")
@@ -139,10 +137,38 @@ def _shown(message: Message, account: Account) -> str:
     return plan_of(message, account)
 
 
-def _conclude(answer: Outcome | Silence) -> None:
-    if isinstance(answer, Silence):
-        left = "it may have left" if answer.may_have_left else "it did not leave"
-        raise terminal.failed(f"no answer ({answer.word}); {left}")
-    typer.echo(f"{answer.kind}  {answer.raw_code}  {answer.provider_id}".rstrip())
-    if answer.kind is not OutcomeClass.ACCEPTED:
+def _tell(told: str | Outcome | Silence, message: Message, account: Account, *, as_json: bool) -> None:
+    """Say what came of it. Raises typer.Exit with 1 where a message was to be taken, and was not."""
+    if as_json:
+        terminal.say_json(_report(told, message, account), pretty=True)
+    elif isinstance(told, str):
+        typer.echo(told)
+    elif isinstance(told, Outcome):
+        typer.echo(f"{told.kind}  {told.raw_code}  {told.provider_id}".rstrip())
+    if isinstance(told, Silence) and not as_json:
+        left = "it may have left" if told.may_have_left else "it did not leave"
+        raise terminal.failed(f"no answer ({told.word}); {left}")
+    if not isinstance(told, str) and not (isinstance(told, Outcome) and told.kind is OutcomeClass.ACCEPTED):
         raise typer.Exit(1)
+
+
+def _report(told: str | Outcome | Silence, message: Message, account: Account) -> dict[str, object]:
+    """The same as JSON, with what went along: neither number nor text."""
+    about: dict[str, object] = {
+        "account": account.id,
+        "gateway": account.gateway,
+        "client_ref": message.client_ref,
+        "template": message.variables["template"],
+        "sender": message.sender or account.sender,
+        "dlt_entity_id": message.dlt_entity_id,
+        "dlt_template_id": message.dlt_template_id,
+        "dlt_telemarketers": message.dlt_telemarketers,
+        "dlt_chain_hash": message.dlt_chain_hash,
+    }
+    match told:
+        case str():
+            return about | {"request": told}
+        case Outcome():
+            return about | {"outcome": told.kind, "raw_code": told.raw_code, "provider_id": told.provider_id}
+        case Silence():
+            return about | {"no_answer": told.word, "may_have_left": told.may_have_left}

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from watchword.gateways.outcome import Outcome
+from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.kernel.verification import ReceiptState
 
 
@@ -105,8 +105,10 @@ class Receipt:
     """One delivery report in our words. Either reference may be "" where the carrier does not echo it.
 
     `provider_time` is what the carrier says, None where it says nothing; it never orders receipts. `part` of `parts`
-    is for carriers that report on each part of a long message, both counted from 1; 0 is the whole. `unmapped` is the
-    carrier's word where no map of ours has it: such a report reads as unknown, and is kept to be read again.
+    is for carriers that report on each part of a long message, both counted from 1; 0 is the whole. `reason` is the
+    class of a failure, None of anything else. `unmapped` is the carrier's word where no map of ours has it, and such a
+    report reads as unknown; or word and code, as "failed/30999", where no map has the code and the failure is classed
+    by its word. Either is kept to be read again.
     """
 
     state: ReceiptState
@@ -117,6 +119,7 @@ class Receipt:
     provider_time: datetime | None = None
     part: int = 0
     parts: int = 0
+    reason: OutcomeClass | None = None
     unmapped: str = ""
 
 

@@ -5,13 +5,15 @@ branches in code. The contract suite demands a recorded case for every line of i
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from watchword.gateways import reasons
 from watchword.gateways.contract import Resend
 from watchword.gateways.outcome import OutcomeClass
 from watchword.kernel.verification import ReceiptState
@@ -44,11 +46,12 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccountForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an account of this gateway looks like: options it needs, options it takes, secrets it calls with. Every
-    one checks callbacks by `secrets.callback`."""
+    """What an account of this gateway looks like: options it needs, options it takes, beginnings of options whose ends
+    are its own to choose, secrets it calls with. Every one checks callbacks by `secrets.callback`."""
 
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
 
 
@@ -56,9 +59,10 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One gateway.toml. `statuses` has keys such as "429" and "5xx", the exact one first; `errors` and `states`
     are keyed by the provider's own word in lower case.
 
-    `families` are coarser words that a provider files its errors under, `state_codes` reasons that tell more than the
-    state. `id_format` is the expression its message ids match, "" where they have no form; `acknowledgement` the body
-    it wants to hear for a callback. `account` is None where the options are the account's own to choose.
+    `families` are coarser words that a provider files its errors under. `reasons` are the codes that say why a message
+    did not arrive, those of the shared tables `reasons_from` among them (reasons.py). `id_format` is the expression
+    its message ids match, "" where they have no form; `acknowledgement` the body it wants to hear for a callback.
+    `account` is None where the options are the account's own to choose.
     """
 
     name: str
@@ -69,7 +73,8 @@ class Facts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     errors: dict[str, OutcomeClass]
     states: dict[str, ReceiptState]
     families: dict[str, OutcomeClass] = {}
-    state_codes: dict[str, ReceiptState] = {}
+    reasons: dict[str, OutcomeClass] = {}
+    reasons_from: tuple[str, ...] = ()
     id_format: str = ""
     acknowledgement: str = ""
     account: AccountForm | None = None
@@ -88,6 +93,16 @@ def load(folder: Path) -> Facts:
     wrong table is found when the process starts and not when a provider answers."""
     path = folder / "gateway.toml"
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Facts)
+        told = tomllib.loads(path.read_text("utf-8"))
+        told["reasons"] = _reasons(told.get("reasons_from", ()), told.get("reasons", {}))
+        return msgspec.convert(told, Facts)
     except msgspec.ValidationError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _reasons(shared: Iterable[str], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The shared tables and a gateway's own, which wins."""
+    found: dict[str, Any] = {}
+    for name in shared:
+        found |= reasons.shared(name)
+    return found | reasons.expanded(own)

@@ -2,16 +2,30 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
-from watchword.gateways import facts, reading
-from watchword.gateways.contract import Receipt
+from watchword.gateways import facts, reading, reasons
+from watchword.gateways.contract import Account, Receipt
 from watchword.gateways.facts import Facts
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.kernel.verification import ReceiptState
 
 UNFAMILIAR_ID = "unfamiliar_id"
+# The class of a failure whose reason is not told, or not known.
+_BY_STATE = {
+    ReceiptState.UNDELIVERED: OutcomeClass.TEMPORARY,
+    ReceiptState.REJECTED: OutcomeClass.CONFIGURATION,
+    ReceiptState.EXPIRED: OutcomeClass.EXPIRED,
+}
 _SAYS_WHY = frozenset({ReceiptState.UNDELIVERED, ReceiptState.REJECTED})
+# What a reason makes of a failure; by any other the state stays as it was told.
+_REFINED = {
+    OutcomeClass.BLOCKED: ReceiptState.REJECTED,
+    OutcomeClass.CONFIGURATION: ReceiptState.REJECTED,
+    OutcomeClass.ACCOUNT: ReceiptState.REJECTED,
+    OutcomeClass.EXPIRED: ReceiptState.EXPIRED,
+}
 
 
 def judge(
@@ -49,6 +63,7 @@ def _by_status(told: Facts, status: int, provider_id: str, *, failed: bool) -> O
 
 def report(
     told: Facts,
+    account: Account,
     *,
     word: str,
     code: str = "",
@@ -58,15 +73,12 @@ def report(
     at: datetime | None = None,
 ) -> Receipt:
     """One delivery report. `word` is the provider's state, `code` its reason, which refines a failure by the table
-    state_codes; "0" is no reason. Raises ValueError where state or every reference is missing."""
+    reasons and the account's own; "0" is no reason. Raises ValueError where state or every reference is missing."""
     if not word or not (client_ref or provider_id):
         raise ValueError("a report must hold a state and a reference")
     known = told.states.get(word.lower())
-    state = known or ReceiptState.UNKNOWN
-    if state in _SAYS_WHY:
-        state = told.state_codes.get(code.lower(), state)
-    return Receipt(
-        state=state,
+    receipt = Receipt(
+        state=known or ReceiptState.UNKNOWN,
         client_ref=client_ref,
         provider_id=provider_id,
         raw_code=code if code.strip("0") else word,
@@ -74,6 +86,20 @@ def report(
         provider_time=at,
         unmapped="" if known else word,
     )
+    return explained(receipt, told, word=word, code=code, own=reasons.own(account.options, code))
+
+
+def explained(receipt: Receipt, told: Facts, *, word: str, code: str, own: OutcomeClass | None) -> Receipt:
+    """`receipt` with its reason and the state that this makes of it, where it is a failure. `own` is what the account
+    says of `code`. A code that nobody knows leaves the class of the word, and is noted, unless the gateway has no codes
+    at all: then what it tells are sentences. Total."""
+    reason, key = _BY_STATE.get(receipt.state), reasons.key_of(code)
+    if not key or receipt.state not in _SAYS_WHY:
+        return replace(receipt, reason=reason) if reason else receipt
+    known = own or told.reasons.get(key)
+    if known:
+        return replace(receipt, reason=known, state=_REFINED.get(known, receipt.state))
+    return replace(receipt, reason=reason, unmapped=f"{word}/{code}" if told.reasons else "")
 
 
 def found(status: int, provider_id: str, *, absent: bool, receipt: ReceiptState | None = None) -> Outcome | None:

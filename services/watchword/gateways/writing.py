@@ -5,6 +5,7 @@ import base64
 import re
 from urllib.parse import quote, urlsplit
 
+from watchword.gateways import reasons
 from watchword.gateways.contract import Account, Message
 from watchword.gateways.facts import AccountForm
 
@@ -49,8 +50,11 @@ def fitting(account: Account, form: AccountForm | None) -> None:
             raise ValueError(f"{name}: this option is needed")
     known = {*form.needs, *form.takes}
     for name, value in sorted(account.options.items()):
-        if name not in known:
-            raise ValueError(f"{name}: there is no such option; there are {', '.join(sorted(known))}")
+        if name.startswith(reasons.REASON_PREFIX):
+            reasons.check(name, name.removeprefix(reasons.REASON_PREFIX), value)
+        elif name not in known and not name.startswith(form.prefixes):
+            named = [*sorted(known), *(f"{prefix}…" for prefix in (*form.prefixes, reasons.REASON_PREFIX))]
+            raise ValueError(f"{name}: there is no such option; there are {', '.join(named)}")
         header_value(name, value)
     for name in form.secrets:
         header_value(f"secrets.{name}", account.secrets.get(name, ""))

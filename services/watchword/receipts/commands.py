@@ -1,4 +1,4 @@
-"""`watchword receipts …`: reports in words that nobody has mapped."""
+"""`watchword receipts …`: reports in words and codes that nobody has mapped."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,14 +7,17 @@ import typer
 if TYPE_CHECKING:
     from watchword.receipts.remapping import Remapped, Unmapped
 
-app = typer.Typer(help="Delivery reports in words that no gateway map has.", no_args_is_help=True)
+app = typer.Typer(help="Delivery reports in words or codes that no gateway map has.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
 def unmapped(as_json: AsJson = False) -> None:
-    """What carriers said of the last week that no map has a state for, the most frequent first."""
+    """What carriers said in the last week that no map has, the most frequent first.
+
+    A word without a state, or word/code where the state is known and the reason is not.
+    """
     import asyncio
 
     found = asyncio.run(_unmapped())
@@ -24,7 +27,7 @@ def unmapped(as_json: AsJson = False) -> None:
     for one in found:
         typer.echo(f"{one.reports:>7}  {one.gateway}/{one.account}  {one.raw_code}  last {one.last_at:%Y-%m-%d %H:%M}Z")
     if not found:
-        typer.echo("every word of every carrier has a state")
+        typer.echo("every word and code of every carrier is known")
 
 
 @app.command()
@@ -43,9 +46,9 @@ def remap(
         _say_json(told)
         return
     states = ", ".join(f"{count} {state}" for state, count in sorted(told.by_state.items())) or "none"
-    typer.echo(f"reports that have a state now: {states}")
+    typer.echo(f"reports that are understood now: {states}")
     typer.echo(f"attempts that {'would be' if dry_run else 'are'} better known: {told.raised}")
-    typer.echo(f"still without a state: {told.still_unmapped}")
+    typer.echo(f"still not understood: {told.still_unmapped}")
 
 
 async def _unmapped() -> "list[Unmapped]":

@@ -77,14 +77,15 @@ def decide_parked(event: ReceiptReceived, parked: str, report: Report, value: by
 
 
 def decide_again(event: ReceiptReceived, kept: str, report: Report) -> Done:
-    """A report that was kept because no map had its word: where one has it by now it counts, and is kept no longer."""
+    """A report that was kept because no map had its word or code: where one has it by now it counts, and is kept no
+    longer."""
     if report.receipt.unmapped:
         return Done.unchanged()
     return Done((*raised(event, [report]), Write("remap", kept, ())))
 
 
 def unmapped(event: ReceiptReceived, reports: Iterable[Report], value: bytes) -> tuple[Write, ...]:
-    """One write for each report in words that no map has: its event is kept as it came."""
+    """One write for each report in words or codes that no map has: its event is kept as it came."""
     return tuple(
         Write(
             "keep_unmapped",

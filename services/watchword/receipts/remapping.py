@@ -1,4 +1,4 @@
-"""Reports that came in words no map had: what there is of them, and reading them again once the map is mended.
+"""Reports that came in words or codes no map had: what there is of them, and reading them again once it is mended.
 
 Reading again is idempotent: a report that counts now is taken out of what is kept in the transaction in which it
 counts, and one that still has no map stays. Its events go out by way of the outbox, as those of a worker do.
@@ -30,7 +30,8 @@ _NO_CAUSE = acting.Cause()
 
 @dataclass(frozen=True, slots=True)
 class Unmapped:
-    """One word of one gateway that has no state, told through one account so many times."""
+    """One word of one gateway that has no state, or word and code whose reason nobody knows, told through one account
+    so many times."""
 
     gateway: str
     account: str
@@ -42,8 +43,8 @@ class Unmapped:
 
 @dataclass(slots=True)
 class Remapped:
-    """What reading again came to: reports by the state they have now, those that still have none, and how many
-    attempts are better known by it."""
+    """What reading again came to: reports by the state they have now, those that are still not understood, and how many
+    attempts are better known by it: none by a reason alone, since one failure does not rise above another."""
 
     by_state: Counter[str] = field(default_factory=Counter)
     still_unmapped: int = 0

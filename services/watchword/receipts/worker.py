@@ -74,8 +74,7 @@ async def gather(
     told = [(one.account, report.receipt) for one in opened for report in one.reports]
     known = await meant(connection, told)
     for account, receipt in told:
-        if receipt.unmapped:
-            metrics.unmapped.add(account=account)
+        metrics.heard(account, receipt)
     return {
         one.incoming.key: ReceiptFacts(
             reports=tuple(replace(report, attempt=known.of(one.account, report.receipt)) for report in one.reports),

@@ -12,6 +12,7 @@ from watchword.gateways.catalog import GATEWAYS, facts_of
 from watchword.gateways.contract import Account, Callback, Message, Receipt, Request
 from watchword.gateways.facts import Signature
 from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.kernel.dlt import chain_hash
 from watchword.kernel.verification import ReceiptState
 
 ROOT = Path(watchword.gateways.__file__).parent
@@ -28,7 +29,19 @@ MESSAGE = Message(
     dlt_entity_id="1101456789012345678",
     dlt_template_id="1107161234567890123",
     dlt_telemarketers="1102111111111111111,1102222222222222222",
+    dlt_chain_hash=chain_hash("1101456789012345678", ("1102111111111111111", "1102222222222222222")),
 )
+# What a reason may make of a report that a message did not arrive.
+_AS_TOLD = {ReceiptState.UNDELIVERED, ReceiptState.REJECTED}
+EXPLAINED = {
+    OutcomeClass.BLOCKED: {ReceiptState.REJECTED},
+    OutcomeClass.CONFIGURATION: {ReceiptState.REJECTED},
+    OutcomeClass.ACCOUNT: {ReceiptState.REJECTED},
+    OutcomeClass.EXPIRED: {ReceiptState.EXPIRED},
+    OutcomeClass.DESTINATION: _AS_TOLD,
+    OutcomeClass.TEMPORARY: _AS_TOLD,
+    OutcomeClass.THROTTLED: _AS_TOLD,
+}
 
 
 @dataclass(frozen=True)
@@ -144,4 +157,5 @@ def _outcome(told: Mapping[str, Any]) -> Outcome:
 
 def _receipt(told: Mapping[str, Any]) -> Receipt:
     time = datetime.fromisoformat(told["provider_time"]) if "provider_time" in told else None
-    return Receipt(**{**told, "state": ReceiptState(told["state"]), "provider_time": time})
+    reason = OutcomeClass(told["reason"]) if "reason" in told else None
+    return Receipt(**{**told, "state": ReceiptState(told["state"]), "provider_time": time, "reason": reason})

@@ -175,7 +175,7 @@ def test_every_documented_receipt_word_has_a_recorded_case(name: str) -> None:
     calls = [case.callback for case in CALLBACKS if case.gateway == name]
     text = unquote_plus("\n".join(f"{call.url} {call.body.decode()}" for call in calls)).lower()
     words = {*re.findall(r"[a-z0-9_]+", text)}
-    assert {*told.states, *told.state_codes} - words == set()
+    assert set(told.states) - words == set()
 
 
 @each_gateway
@@ -304,6 +304,8 @@ def test_truncated_callback_tells_nothing_new(called: Called) -> None:
         except ValueError:
             continue
         whole = {receipt.state for receipt in called.expected or ()} | {"unknown"}
+        if any(receipt.reason for receipt in called.expected or ()):
+            whole |= {"undelivered"}  # a reason that is cut off refines nothing
         assert {receipt.state for receipt in told} <= whole
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contract.gateways.samples import ROOT
+from tests.contract.gateways.samples import EXPLAINED, ROOT
 from watchword.gateways import facts
 from watchword.gateways.catalog import ALL, GATEWAYS, QUERYABLE, SESSIONS
 from watchword.gateways.contract import Account, Callback, Message, Receipt, Resend
@@ -133,8 +133,24 @@ def test_a_report_says_what_is_recorded(case: dict[str, Any]) -> None:
             read(unit_of(case), account)
         return
     expected = case.get("expect")
-    receipts = [Receipt(**{**expected, "state": ReceiptState(expected["state"])})] if expected else []
+    receipts = [_receipt(expected)] if expected else []
     assert read(unit_of(case), account) == receipts
+
+
+def _receipt(told: dict[str, Any]) -> Receipt:
+    reason = OutcomeClass(told["reason"]) if "reason" in told else None
+    return Receipt(**{**told, "state": ReceiptState(told["state"]), "reason": reason})
+
+
+@pytest.mark.parametrize("failed", ["UNDELIV", "REJECTD"])
+def test_every_reason_is_read_where_a_report_tells_it(failed: str) -> None:
+    reasons = facts.load(SMPP).reasons
+    assert len(reasons) > 70
+    for code, reason in reasons.items():
+        for told in (code, f"0{code}"):
+            [receipt] = read(unit_of({"text": f"id:1 stat:{failed} err:{told}"}), ACCOUNTS["plain"])
+            assert (receipt.reason, receipt.raw_code, receipt.unmapped) == (reason, told, "")
+            assert receipt.state in EXPLAINED[reason]
 
 
 @pytest.mark.parametrize("case", REPORTS[:12], ids=str)

@@ -275,6 +275,7 @@ PLAIN = {
     "receipt_format": "json",
     "receipt_ref": "/ref",
     "receipt_state": "/state",
+    "receipt_code": "/code",
 }
 
 
@@ -283,9 +284,9 @@ def applied(**options: str) -> Configuration:
     return Configuration(accounts={"plain": account})
 
 
-async def keep(stand: Pipeline, ref: UUID, word: str, number: int) -> None:
-    """A report in a word of its own, kept as the worker keeps it."""
-    body = orjson.dumps({"ref": str(ref), "state": word})
+async def keep(stand: Pipeline, ref: UUID, word: str, number: int, code: str = "") -> None:
+    """A report in a word or with a code of its own, kept as the worker keeps it."""
+    body = orjson.dumps({"ref": str(ref), "state": word, "code": code})
     event = ReceiptReceived(
         receipt_id=f"r{number}",
         account="plain",
@@ -295,10 +296,10 @@ async def keep(stand: Pipeline, ref: UUID, word: str, number: int) -> None:
         client_ref=str(ref),
     )
     [report] = reports(event, stand.keys, applied().account("plain"))
-    assert report.unmapped == word
+    assert report.unmapped == (f"{word}/{code}" if code else word)
     await stand.connection.execute(
         "INSERT INTO receipts_unmapped VALUES ($1, 'plain', 'template', $2, $3, $4)",
-        f"r{number}/0", word, msgspec.json.encode(event), NOW,
+        f"r{number}/0", report.unmapped, msgspec.json.encode(event), NOW,
     )  # fmt: skip
 
 
@@ -330,3 +331,21 @@ async def test_once_the_map_is_mended_what_was_kept_counts_and_a_second_time_cha
     assert await stand.connection.fetchval("SELECT count(*) FROM outbox") == 2
     assert (await stand.row("SELECT seq FROM verifications"))["seq"] == 5
     assert [one.raw_code for one in await unmapped(pool)] == ["odd"]
+
+
+async def test_once_a_code_is_known_its_report_is_off_the_list_and_its_attempt_as_it_was(
+    stand: Pipeline, pool: Pool
+) -> None:
+    about = await issued(stand)
+    ours = await attempt(
+        stand, about, state="accepted", account="plain", receipt_state="undelivered", receipt_rank=60
+    )  # fmt: skip
+    await keep(stand, ours, "failed", 1, code="977")
+    assert [one.raw_code for one in await unmapped(pool)] == ["failed/977"]
+
+    assert (await remap(pool, applied(), stand.keys, WallClock())).still_unmapped == 1
+    told = await remap(pool, applied(**{"reason.977": "configuration"}), stand.keys, WallClock())
+
+    assert (told.by_state, told.raised, told.still_unmapped) == ({"rejected": 1}, 0, 0)
+    assert await receipt_state(stand, ours) == ("accepted", "undelivered", 60)
+    assert await unmapped(pool) == []

@@ -25,6 +25,36 @@ url = "https://control.msg91.com"
 secrets = { token = "sample-token" }
 """
 
+REGISTERED = """
+[[tenants]]
+id = "shop"
+countries = ["GB", "IN"]
+
+[[templates]]
+id = "otp"
+tenant = "shop"
+brand = "Shop"
+texts = { en = "{code} is your {brand} code." }
+[templates.dlt]
+entity_id = "1101456789012345678"
+header = "SHOPIN"
+registered = { en = { template_id = "1107161234567890123", text = "{#numeric#} is your Shop code." } }
+
+[[templates]]
+id = "abroad"
+tenant = "shop"
+texts = { en = "{code} is your code." }
+
+[[accounts]]
+id = "kannel"
+gateway = "kannel"
+url = "http://127.0.0.1:13013"
+sender = "SHOP"
+dlt_telemarketers = ["1102111111111111111"]
+options = { username = "otp" }
+secrets = { token = "sample-token" }
+"""
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> str:
@@ -51,9 +81,9 @@ def test_an_account_that_keeps_a_connection_is_checked_and_shown_without_calling
         'secrets = { password = "word" }\noptions = { system_id = "shop" }\n'
     )
     assert typed("check", "bind", "--file", str(file)).exit_code == 0
-    shown = typed("send-test", "bind", "--to", "+919876543210", "--dry-run", "--file", str(file))
+    shown = typed("send-test", "bind", "--to", "+447400123456", "--dry-run", "--file", str(file))
     assert shown.exit_code == 0 and "smsc.example" in shown.output and "over TLS" in shown.output
-    assert "9876543210" not in shown.output and "word" not in shown.output
+    assert "7400123456" not in shown.output and "word" not in shown.output
 
 
 def test_check_passes_what_is_right_and_tells_the_rest_with_its_fix(file: str) -> None:
@@ -75,22 +105,38 @@ def test_check_of_an_account_that_is_not_there_names_those_that_are(file: str) -
 
 
 def test_a_dry_run_shows_the_request_and_no_secret(file: str) -> None:
-    ran = typed("send-test", "us", "--to", "+919876543210", "--dry-run", "--file", file)
+    ran = typed("send-test", "us", "--to", "+447400123456", "--dry-run", "--file", file)
     assert ran.exit_code == 0
     assert ran.output.startswith("POST https://api.twilio.com/")
-    assert "9876543210" not in ran.output
+    assert "7400123456" not in ran.output
     assert "sample-token" not in ran.output
 
 
 @pytest.mark.parametrize(
     "words",
-    [["--to", "+919876543210"], ["--to", "+919876543210", "--yes", "--dry-run"], ["--to", "9876543210", "--dry-run"]],
+    [["--to", "+447400123456"], ["--to", "+447400123456", "--yes", "--dry-run"], ["--to", "7400123456", "--dry-run"]],
 )
 def test_nothing_is_sent_unless_it_is_asked_for_plainly(file: str, words: list[str]) -> None:
     assert typed("send-test", "us", *words, "--file", file).exit_code == 2
 
 
 def test_an_account_that_cannot_send_says_so(file: str) -> None:
-    ran = typed("send-test", "in", "--to", "+919876543210", "--dry-run", "--file", file)
+    ran = typed("send-test", "in", "--to", "+447400123456", "--dry-run", "--file", file)
     assert ran.exit_code == 1
     assert "in cannot send: template_id: this option is needed" in ran.output
+
+
+def test_to_india_goes_what_is_registered_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "india.toml"
+    file.write_text(REGISTERED, "utf-8")
+    asked = ["send-test", "kannel", "--to", "+919876543210", "--dry-run", "--file", str(file)]
+    for words in ([], ["--template", "abroad"], ["--template", "opt"]):
+        refused = typed(*asked, *words)
+        assert (refused.exit_code, "template" in refused.output) == (2, True)
+    ran = typed(*asked, "--template", "shop/otp", "--json")
+    told = json.loads(ran.output)
+    assert (ran.exit_code, told["sender"], told["template"]) == (0, "SHOPIN", "otp")
+    assert (told["dlt_entity_id"], told["dlt_template_id"]) == ("1101456789012345678", "1107161234567890123")
+    assert told["dlt_chain_hash"] in told["request"] and "from=SHOPIN" in told["request"]
+    assert "9876543210" not in ran.output and "sample-token" not in ran.output
+    assert "this+is+a+test" in typed(*asked, "--unregistered").output

@@ -161,6 +161,13 @@ def test_a_report_in_words_that_no_map_has_counts_as_unknown_and_is_kept_as_it_c
     assert (keep.statement, keep.key, keep.row) == ("keep_unmapped", "r1/0", ("echo-1", "echo", "zzz", b"{}", NOW))
 
 
+def test_a_failure_whose_code_nobody_knows_counts_as_one_and_is_kept_as_it_came() -> None:
+    told = replace(DELIVERED, state=ReceiptState.UNDELIVERED, unmapped="failed/977")
+    record, keep = done(decide(EVENT, facts((told, KNOWN)), NOW)).writes
+    assert (record.statement, record.row[2]) == ("record", "undelivered")
+    assert (keep.statement, keep.row[2]) == ("keep_unmapped", "failed/977")
+
+
 def test_it_is_kept_once_its_attempt_is_known_and_even_if_more_is_known_already() -> None:
     assert [write.statement for write in done(decide(EVENT, facts((ODD, None)), NOW)).writes] == ["park"]
     later = decide_parked(EVENT, "r1/0", Report(0, ODD, replace(KNOWN, receipt_rank=90)), b"{}")

@@ -70,16 +70,17 @@ class Aws:
         """The event, bare or as EventBridge wraps it. Raises ValueError where it is none."""
         told = reading.object_of(callback.body, LIMITS.callback_bytes_max)
         detail = told.get("detail", told)
-        return [_receipt(detail if isinstance(detail, dict) else {})]
+        return [_receipt(detail if isinstance(detail, dict) else {}, account)]
 
     def verify(self, callback: Callback, account: Account, now: datetime) -> bool:
         """Whether the callback carries the account's secret: the API key of EventBridge's connection."""
         return proofs.tells_secret(callback, account)
 
 
-def _receipt(told: Mapping[str, Any]) -> Receipt:
+def _receipt(told: Mapping[str, Any], account: Account) -> Receipt:
     return judging.report(
         FACTS,
+        account,
         word=reading.word(told.get("eventType")),
         client_ref=reading.reference(reading.at(told, f"/context/{REFERENCE}")),
         provider_id=reading.reference(told.get("messageId")),

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import orjson
 
-from watchword.gateways import facts, reading, writing
+from watchword.gateways import facts, judging, reading, reasons, writing
 from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.kernel.verification import ReceiptState
@@ -77,7 +77,7 @@ class Echo:
         told = reading.object_of(callback.body, LIMITS.callback_bytes_max).get("events")
         if not isinstance(told, list) or len(told) > LIMITS.receipts_max:
             raise ValueError(f"events: must be a list of at most {LIMITS.receipts_max}")
-        return [_receipt(event) for event in told]
+        return [_receipt(event, account) for event in told]
 
     def verify(self, callback: Callback, account: Account, now: datetime) -> bool:
         """`X-Echo-Signature: t=<unix s>,v1=<hex>`: HMAC-SHA-256 over "t.body", no further from `now` than the
@@ -108,7 +108,7 @@ def _accepted(status: int, provider_id: str, answer: Mapping[str, Any]) -> Outco
     )
 
 
-def _receipt(event: Any) -> Receipt:
+def _receipt(event: Any, account: Account) -> Receipt:
     if not isinstance(event, dict):
         raise ValueError("events: each must be an object")
     client_ref, provider_id = reading.reference(event.get("client_ref")), reading.reference(event.get("id"))
@@ -116,12 +116,14 @@ def _receipt(event: Any) -> Receipt:
         raise ValueError("events: each must name its id or client_ref")
     word = reading.word(event.get("state"))
     state = FACTS.states.get(word)
-    return Receipt(
+    code = reading.word(event.get("code"))
+    receipt = Receipt(
         state=state or ReceiptState.UNKNOWN,
         client_ref=client_ref,
         provider_id=provider_id,
-        raw_code=reading.word(event.get("code")) or word,
+        raw_code=code or word,
         network=reading.word(event.get("network")),
         provider_time=reading.moment(event.get("at")),
         unmapped="" if state else word,
     )
+    return judging.explained(receipt, FACTS, word=word, code=code, own=reasons.own(account.options, code))

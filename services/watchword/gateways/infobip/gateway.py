@@ -75,7 +75,7 @@ class Infobip:
         """The reports under "results". Raises ValueError where one is none, or on another message than the address
         that was called stands for."""
         told = reading.object_of(callback.body, LIMITS.callback_bytes_max).get("results")
-        return [_receipt(row, callback) for row in reading.all_rows(told, LIMITS.receipts_max)]
+        return [_receipt(row, callback, account) for row in reading.all_rows(told, LIMITS.receipts_max)]
 
     def verify(self, callback: Callback, account: Account, now: datetime) -> bool:
         """Whether the callback came to an address that we made, or carries the account's secret."""
@@ -103,10 +103,11 @@ def _word(row: Mapping[str, Any]) -> str:
     return status if status in FACTS.states else reading.word(reading.at(row, "/status/groupName"))
 
 
-def _receipt(row: Mapping[str, Any], callback: Callback) -> Receipt:
+def _receipt(row: Mapping[str, Any], callback: Callback, account: Account) -> Receipt:
     named = reading.reference(row.get("messageId"))
     return judging.report(
         FACTS,
+        account,
         word=_word(row),
         code=reading.word(reading.at(row, "/error/id")),
         client_ref=links.meant(callback, named),

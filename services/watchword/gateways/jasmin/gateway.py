@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+import orjson
+
 from watchword.gateways import facts, forms, judging, links, reading, writing
 from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend
 from watchword.gateways.outcome import Outcome
+from watchword.gateways.parameters import parameters_of
 from watchword.kernel import gsm7
 
 FACTS = facts.load(Path(__file__).parent)
 LIMITS = FACTS.limits
 FROM_CARRIER_AND_PHONE = "3"
 GSM7, UCS2 = "0", "8"
+JSON = "application/json"  # to the letter: with a charset Jasmin does not read it
+Parameters = list[tuple[int, None, str, str]]
 
 
 class Jasmin:
@@ -41,8 +46,8 @@ class Jasmin:
         }
         if address:
             fields |= {"dlr": "yes", "dlr-level": FROM_CARRIER_AND_PHONE, "dlr-method": "POST", "dlr-url": address}
-        headers = {"Content-Type": forms.CONTENT_TYPE}
-        return Request("POST", f"{writing.callable_url(account.url)}/send", headers, forms.written(fields))
+        content_type, body = _body(fields, _parameters(message, account))
+        return Request("POST", f"{writing.callable_url(account.url)}/send", {"Content-Type": content_type}, body)
 
     def decode(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
         """What the answer to a send means: `Success "id"`, or `Error "sentence"`, where the status mostly decides."""
@@ -56,6 +61,7 @@ class Jasmin:
         told = forms.told(callback, LIMITS.callback_bytes_max)
         report = judging.report(
             FACTS,
+            account,
             word=reading.word(told.get("message_status")),
             code=reading.word(told.get("err")),
             client_ref=links.reference_of(callback),
@@ -67,3 +73,25 @@ class Jasmin:
     def verify(self, callback: Callback, account: Account, now: datetime) -> bool:
         """Whether the callback came to an address that we made."""
         return links.believed(callback, account)
+
+
+def _parameters(message: Message, account: Account) -> Parameters:
+    """Tag, no length, type and value of each SMPP parameter that the message has. Raises ValueError naming the
+    option."""
+    told = parameters_of(account.options)
+    for each in told:
+        if each.fixed:
+            raise ValueError(f"tlv_{each.tag:04x}: Jasmin takes text, no bytes")
+    return [
+        (each.tag, None, "COctetString" if each.ends_in_nul else "OctetString", value)
+        for each in told
+        if (value := each.written(message))
+    ]
+
+
+def _body(fields: Mapping[str, str], told: Parameters) -> tuple[str, bytes]:
+    """Content type and body: Jasmin reads parameters from JSON only."""
+    if not told:
+        return forms.CONTENT_TYPE, forms.written(fields)
+    given = {name: value for name, value in fields.items() if value != ""}
+    return JSON, orjson.dumps(given | {"custom_tlvs": told})

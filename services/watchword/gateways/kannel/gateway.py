@@ -7,18 +7,30 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from watchword.gateways import facts, forms, judging, links, reading, writing
 from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend
 from watchword.gateways.outcome import Outcome, OutcomeClass
+from watchword.gateways.reasons import network_code
 from watchword.kernel import gsm7
 
 FACTS = facts.load(Path(__file__).parent)
 LIMITS = FACTS.limits
 EVERY_REPORT = "31"
-REPORTED = "&type=%d&id=%F"  # what smsbox fills in; never %a or %A, which hold the text and so the code
+REPORTED = "&type=%d&id=%F&meta=%D"  # what smsbox fills in; never %a or %A, which hold the text and so the code
 _TAKEN = re.compile(r"(0: Accepted for delivery|3: Queued for later delivery)\s*")
-_METADATA = re.compile(r"[\x21-\x7e]{1,500}")
+SMPP = "?smpp?"
+# Names of groups, and what they are where the account does not say.
+GROUPS = {
+    "dlt_entity_tlv": "dlt_entity_id",
+    "dlt_template_tlv": "dlt_template_id",
+    "dlt_chain_tlv": "dlt_chain_hash",
+    "dlt_telemarketers_tlv": "",
+}
+_ERROR = re.compile(r"[?&]dlr_err=([^&?]{1,9})(?![^&?])")
+_GROUP = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_METADATA = re.compile(r"(\?[A-Za-z0-9_.-]{1,64}\?[\x21-\x3e\x40-\x7e]{0,500}){1,4}")
 
 
 class Kannel:
@@ -63,7 +75,9 @@ class Kannel:
         told = forms.told(callback, LIMITS.callback_bytes_max)
         report = judging.report(
             FACTS,
+            account,
             word=reading.word(told.get("type")),
+            code=_code(told.get("meta", "")),
             client_ref=links.reference_of(callback),
             provider_id=reading.reference(told.get("id")),
         )
@@ -75,10 +89,36 @@ class Kannel:
 
 
 def _metadata(message: Message, account: Account) -> str:
-    """The ids India asks for as SMPP parameters, by the names of Kannel's `smpp-tlv` groups."""
-    if not message.dlt_entity_id:
-        return account.options.get("meta_data", "")
-    entity = account.options.get("dlt_entity_tlv", "dlt_entity_id")
-    template = account.options.get("dlt_template_tlv", "dlt_template_id")
-    told = f"?smpp?{entity}={message.dlt_entity_id}&{template}={message.dlt_template_id}"
-    return told if _METADATA.fullmatch(told) else ""
+    """The account's own meta-data with the ids India asks for as SMPP parameters, by the names of Kannel's `smpp-tlv`
+    groups. Raises ValueError, naming the option, where it is of another form than Kannel reads."""
+    own = account.options.get("meta_data", "")
+    if own and not _METADATA.fullmatch(own):
+        raise ValueError("meta_data: must be ?smpp?name=value&name=value, percent-encoded")
+    told = "&".join(f"{name}={value}" for name, value in _registered(message, account) if value)
+    if not told:
+        return own
+    before, _, parameters = own.partition(SMPP)
+    between = "&" if parameters and not parameters.startswith("?") else ""
+    return f"{before}{SMPP}{told}{between}{parameters}"
+
+
+def _code(metadata: str) -> str:
+    """The network's code in the meta-data of a report, "" where it holds none: octets, percent-encoded."""
+    told = _ERROR.search(metadata)
+    return network_code(unquote_to_bytes(told[1].replace("+", " "))) if told else ""
+
+
+def _registered(message: Message, account: Account) -> list[tuple[str, str]]:
+    """The name of each group and what is registered of the message. The chain goes as its hash, and as its ids where
+    the account names a group for them: Kannel complains of every name that it has no group for."""
+    names = {option: account.options.get(option, default) for option, default in GROUPS.items()}
+    for option, name in names.items():
+        if name and not _GROUP.fullmatch(name):
+            raise ValueError(f"{option}: must be the name of an smpp-tlv group: letters, digits, _ . -")
+    told = {
+        "dlt_entity_tlv": message.dlt_entity_id,
+        "dlt_template_tlv": message.dlt_template_id,
+        "dlt_chain_tlv": message.dlt_chain_hash,
+        "dlt_telemarketers_tlv": message.dlt_telemarketers,
+    }
+    return [(name, told[option]) for option, name in names.items() if name]

@@ -59,7 +59,7 @@ class Msg91:
         rows = reading.all_rows(told if isinstance(told, list) else [told], LIMITS.receipts_max)
         flat = [(row, report) for row in rows for report in _reports(row)]
         reading.all_rows([report for _, report in flat], LIMITS.receipts_max)
-        return [_receipt({**row, **report}) for row, report in flat]
+        return [_receipt({**row, **report}, account) for row, report in flat]
 
     def verify(self, callback: Callback, account: Account, now: datetime) -> bool:
         """Whether the callback carries the account's secret, in a header or in the address told to MSG91's panel."""
@@ -80,10 +80,11 @@ def _reports(row: Mapping[str, Any]) -> list[Any]:
     return grouped if isinstance(grouped, list) else [grouped]
 
 
-def _receipt(told: Mapping[str, Any]) -> Receipt:
+def _receipt(told: Mapping[str, Any], account: Account) -> Receipt:
     ours = reading.reference(told.get("CRQID"))
     return judging.report(
         FACTS,
+        account,
         word=reading.word(told.get("status")),
         code=reading.word(told.get("failedReason") or told.get("failureReason")),
         client_ref="" if ours == "0" else ours,

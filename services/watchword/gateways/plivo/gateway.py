@@ -64,6 +64,7 @@ class Plivo:
         mcc, mnc = reading.word(told.get("MCC")), reading.word(told.get("MNC"))
         report = judging.report(
             FACTS,
+            account,
             word=reading.word(told.get("Status")),
             code=reading.word(told.get("ErrorCode")),
             client_ref=links.reference_of(callback),

@@ -63,7 +63,7 @@ class Sinch:
     def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
         """The one report in an object. Raises ValueError where it is none."""
         told = reading.object_of(callback.body, LIMITS.callback_bytes_max)
-        return [_receipt(told, callback)]
+        return [_receipt(told, callback, account)]
 
     def verify(self, callback: Callback, account: Account, now: datetime) -> bool:
         """Where Sinch signs: base64 HMAC-SHA-256 over "body.nonce.timestamp", dated lately. Where it does not: by the
@@ -90,9 +90,10 @@ def _authorization(account: Account) -> dict[str, str]:
     return {"Authorization": f"Bearer {account.secrets['token']}"}
 
 
-def _receipt(told: Mapping[str, Any], callback: Callback) -> Receipt:
+def _receipt(told: Mapping[str, Any], callback: Callback, account: Account) -> Receipt:
     return judging.report(
         FACTS,
+        account,
         word=reading.word(told.get("status")),
         code=reading.word(told.get("code")),
         client_ref=links.meant(callback, reading.reference(told.get("client_reference"))),

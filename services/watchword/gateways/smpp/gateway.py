@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from watchword.gateways import facts, reading
+from watchword.gateways import facts, judging, reading, reasons
 from watchword.gateways.contract import Account, Callback, Message, Receipt, Resend
 from watchword.gateways.outcome import OutcomeClass
 from watchword.gateways.sessions import Endpoint, Session, Submission
@@ -51,14 +51,14 @@ class Smpp:
         if not provider_id:
             raise ValueError("body: a report without the id of its message")
         state, word = _state(told), reading.word(told.state) or ("" if told.number is None else str(told.number))
-        return [
-            Receipt(
-                state=state or ReceiptState.UNKNOWN,
-                provider_id=provider_id,
-                raw_code=reading.word(told.code) or word,
-                unmapped="" if state else word,
-            )
-        ]
+        code = reading.word(told.code)
+        report = Receipt(
+            state=state or ReceiptState.UNKNOWN,
+            provider_id=provider_id,
+            raw_code=code or word,
+            unmapped="" if state else word,
+        )
+        return [judging.explained(report, FACTS, word=word, code=code, own=reasons.own(account.options, code))]
 
     def _of(self, account: Account) -> Terms:
         """The terms of an account, which are read once for as long as it stays the same object. Raises ValueError."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from watchword.gateways.reasons import network_code
 from watchword.gateways.smpp.pdu import Command, Pdu, Tag
 
 REPORT: Final = 0x04
@@ -19,7 +20,6 @@ _TEXT_BYTES_MAX = 4_096
 _KEY = re.compile(
     r"(?:^|(?<=[\s;,]))(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)[ \t]{0,4}:", re.IGNORECASE
 )
-_NETWORK_CODE_BYTES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def told_by(pdu: Pdu) -> Told:
         id=(pdu.tlv(Tag.RECEIPTED_MESSAGE_ID) or b"").rstrip(b"\0") or keys.get("id", "").encode("latin1"),
         state=keys.get("stat", "").lower(),
         number=state[-1] if state else None,
-        code=_network_code(pdu.tlv(Tag.NETWORK_ERROR_CODE)) or keys.get("err", ""),
+        code=network_code(pdu.tlv(Tag.NETWORK_ERROR_CODE) or b"") or keys.get("err", ""),
     )
 
 
@@ -68,13 +68,3 @@ def keys_of(text: bytes) -> Mapping[str, str]:
         end = places[place + 1].start() if place + 1 < len(places) else len(told)
         found.setdefault(name, told[key.end() : end].strip(" \t\r\n\0;,"))
     return found
-
-
-def _network_code(value: bytes | None) -> str:
-    """The code in network_error_code: a type and two octets, or three digits as some SMSCs send them; "" for none."""
-    if value is None or len(value) != _NETWORK_CODE_BYTES:
-        return ""
-    if value.isdigit():
-        return value.decode("ascii")
-    code = int.from_bytes(value[1:], "big")
-    return f"{code:03d}"

@@ -7,10 +7,11 @@ from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from watchword.gateways import reasons
 from watchword.gateways.contract import Account
 from watchword.gateways.outcome import OutcomeClass
+from watchword.gateways.parameters import TLV_PREFIX, Parameter, parameters_of
 from watchword.gateways.sessions import Endpoint
-from watchword.gateways.smpp import tlv
 from watchword.gateways.smpp.ids import IdFormat
 from watchword.gateways.smpp.text import Alphabet, Long
 
@@ -69,7 +70,7 @@ class Terms:
     service_type: bytes = b""
     source: Numbering | None = None
     dest: Numbering = Numbering(1, 1)
-    parameters: tuple[tlv.Parameter, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
     statuses: Mapping[int, OutcomeClass] = field(default_factory=dict)
 
 
@@ -83,8 +84,10 @@ OPTIONS: Final = frozenset({
 def read(account: Account) -> Terms:
     """The terms of an account. Raises ValueError naming the field, the option or the secret that is wrong."""
     options = account.options
-    for name in options:
-        if name not in OPTIONS and not name.startswith((tlv.PREFIX, STATUS_PREFIX)):
+    for name, value in options.items():
+        if name.startswith(reasons.REASON_PREFIX):
+            reasons.check(f"options.{name}", name.removeprefix(reasons.REASON_PREFIX), value)
+        elif name not in OPTIONS and not name.startswith((TLV_PREFIX, STATUS_PREFIX)):
             raise ValueError(f"options.{name}: there is no such option; there are {', '.join(sorted(OPTIONS))}")
     bind = _choice(options, "bind", Bind.TRX)
     return Terms(
@@ -107,7 +110,7 @@ def read(account: Account) -> Terms:
         service_type=_string(options, "service_type", 5),
         source=_numbering(options, "source") if "source_ton" in options else None,
         dest=_numbering(options, "dest") if "dest_ton" in options else Numbering(1, 1),
-        parameters=tlv.parameters(options),
+        parameters=parameters_of(options),
         statuses=dict(_status(name, value) for name, value in options.items() if name.startswith(STATUS_PREFIX)),
     )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from watchword.gateways import facts, placeholders, reading, writing
+from watchword.gateways import facts, judging, placeholders, reading, reasons, writing
 from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.gateways.placeholders import SECRET, Place, Text
@@ -44,7 +44,7 @@ _SINGLE = frozenset(
     {"method", "path", "content_type", "body", "ok_status", "answer", "id", "error", "no_error"}
     | {"receipt_format", "receipt_list", "callback_secret", *_FIELDS}
 )
-_FAMILIES = ("header", "status", "error", "state")
+_FAMILIES = ("header", "status", "error", "state", "reason")
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
@@ -70,6 +70,7 @@ class Reports:
     list: str
     fields: Mapping[str, str]
     states: Mapping[str, ReceiptState]
+    reasons: Mapping[str, OutcomeClass]
     secret_in_header: bool
     secret_name: str
 
@@ -202,9 +203,17 @@ def _reports(options: Mapping[str, str]) -> Reports:
         list=options.get("receipt_list", ""),
         fields=fields,
         states=FACTS.states | _words(options, "state", ReceiptState),
+        reasons=_reasons(options),
         secret_in_header=where == "header",
         secret_name=secret_name,
     )
+
+
+def _reasons(options: Mapping[str, str]) -> dict[str, OutcomeClass]:
+    told = _family(options, "reason")
+    for code, value in told.items():
+        reasons.check(f"reason.{code}", code, value)
+    return {code: OutcomeClass(value) for code, value in told.items()}
 
 
 class Template:
@@ -265,6 +274,10 @@ def _values(message: Message, account: Account) -> dict[str, str]:
         "client_ref": message.client_ref,
         "sender": message.sender or account.sender,
         "validity_s": str(max(message.life_s, 1)),
+        "dlt_entity_id": message.dlt_entity_id,
+        "dlt_template_id": message.dlt_template_id,
+        "dlt_telemarketers": message.dlt_telemarketers,
+        "dlt_chain_hash": message.dlt_chain_hash,
         **{SECRET + name: value for name, value in account.secrets.items()},
     }
 
@@ -346,16 +359,17 @@ def _receipt(reports: Reports, report: Any) -> Receipt:
     state = reading.word(told.get("receipt_state"))
     if not state or not (client_ref or provider_id):
         raise ValueError("body: a report must hold a state and a reference")
-    known = reports.states.get(state.lower())
-    return Receipt(
+    known, code = reports.states.get(state.lower()), reading.word(told.get("receipt_code"))
+    receipt = Receipt(
         state=known or ReceiptState.UNKNOWN,
         client_ref=client_ref,
         provider_id=provider_id,
-        raw_code=reading.word(told.get("receipt_code")) or state,
+        raw_code=code or state,
         network=reading.word(told.get("receipt_network")),
         provider_time=reading.moment(told.get("receipt_at")),
         unmapped="" if known else state,
     )
+    return judging.explained(receipt, FACTS, word=state, code=code, own=reports.reasons.get(reasons.key_of(code)))
 
 
 def _told_secret(reports: Reports, callback: Callback) -> str:

@@ -58,6 +58,7 @@ class Twilio:
         told = forms.told(callback, LIMITS.callback_bytes_max)
         report = judging.report(
             FACTS,
+            account,
             word=reading.word(told.get("MessageStatus")),
             code=reading.word(told.get("ErrorCode")),
             client_ref=links.reference_of(callback),

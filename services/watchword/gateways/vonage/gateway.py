@@ -63,6 +63,7 @@ class Vonage:
         told = _fields(callback)
         report = judging.report(
             FACTS,
+            account,
             word=reading.word(told.get("status")),
             code=reading.word(told.get("err-code")),
             client_ref=reading.reference(told.get("client-ref")),

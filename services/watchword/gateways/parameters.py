@@ -1,4 +1,4 @@
-"""Optional parameters of an account's own, as India's DLT scrubbing and some providers ask for.
+"""Optional SMPP parameters of an account's own, as India's DLT scrubbing and some providers ask for.
 
 `tlv_1400 = "{dlt_entity_id}"` sends parameter 0x1400 with the id of the message's entity. What stands there is ASCII
 with placeholders; `hex:` in front makes it bytes, `c:` ends it in NUL. Tag, form and order differ from provider to
@@ -12,7 +12,7 @@ from typing import Final
 
 from watchword.gateways.contract import Message
 
-PREFIX: Final = "tlv_"
+TLV_PREFIX: Final = "tlv_"
 BYTES_MAX: Final = 255
 _TAG = re.compile(r"[0-9a-f]{4}")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -36,22 +36,27 @@ class Parameter:
 
     def of(self, message: Message) -> bytes:
         """Its bytes for a message, b"" where a placeholder has no value for it: then it is left out."""
-        if self.fixed:
-            return self.fixed
+        told = self.fixed or self.written(message).encode("ascii")
+        return told + b"\0" if told and self.ends_in_nul else told
+
+    def written(self, message: Message) -> str:
+        """Its text for a message, without the NUL that ends it, "" as `of`; "" where it is fixed bytes."""
         values = {name: _VALUES[name](message) for name in _PLACEHOLDER.findall(self.text)}
         if not all(values.values()):
-            return b""
-        told = _PLACEHOLDER.sub(lambda found: values[found[1]], self.text).encode("ascii", "replace")
-        return told[:BYTES_MAX] + (b"\0" if self.ends_in_nul else b"")
+            return ""
+        told = _PLACEHOLDER.sub(lambda found: values[found[1]], self.text)
+        return told.encode("ascii", "replace").decode("ascii")[:BYTES_MAX]
 
 
-def parameters(options: Mapping[str, str]) -> tuple[Parameter, ...]:
+def parameters_of(options: Mapping[str, str]) -> tuple[Parameter, ...]:
     """Those of an account's options, in the order they are written. Raises ValueError naming the option."""
-    return tuple(_parameter(option, value.strip()) for option, value in options.items() if option.startswith(PREFIX))
+    return tuple(
+        _parameter(option, value.strip()) for option, value in options.items() if option.startswith(TLV_PREFIX)
+    )
 
 
 def _parameter(option: str, value: str) -> Parameter:
-    tag = option.removeprefix(PREFIX).lower().removeprefix("0x")
+    tag = option.removeprefix(TLV_PREFIX).lower().removeprefix("0x")
     if not _TAG.fullmatch(tag):
         raise ValueError(f"options.{option}: the tag is four hexadecimal digits, as in tlv_1400")
     if value.startswith("hex:"):
