@@ -53,6 +53,8 @@ UPCASTERS: Mapping[type[Event], Mapping[int, Upcaster]] = {
 _BY_NAME = {event.NAME: event for event in EVENTS}
 _TYPE = re.compile(r"otp\.([a-z][a-z-]{0,60})\.v[1-9][0-9]{0,2}")
 _MAJOR = re.compile(r"[1-9][0-9]{0,2}")
+_UNKNOWN = "unknown event type"
+_NEWER = re.compile(r"version [0-9]+ of [a-z-]+ is not known to this reader")
 _DECODERS = {event: msgspec.json.Decoder(event) for event in EVENTS}
 
 
@@ -79,11 +81,17 @@ def event_class(wire_type: str) -> tuple[type[Event], int]:
     name, _, major_text = wire_type.removeprefix("otp.").rpartition(".v")
     known = _BY_NAME.get(name)
     if known is None or not wire_type.startswith("otp.") or not _MAJOR.fullmatch(major_text):
-        raise UnreadableEvent("unknown event type")
+        raise UnreadableEvent(_UNKNOWN)
     major = int(major_text)
     if major > known.MAJOR:
         raise UnreadableEvent(f"version {major} of {name} is not known to this reader")
     return known, major
+
+
+def needs_newer(problem: str) -> bool:
+    """Whether an event was unreadable, by the words of UnreadableEvent, because the reader was older than it. Only then
+    may a newer reader read it: within a major what can be read never changes."""
+    return problem == _UNKNOWN or _NEWER.fullmatch(problem) is not None
 
 
 def decode(wire_type: str, value: bytes | None) -> Event:

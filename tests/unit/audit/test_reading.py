@@ -118,6 +118,37 @@ def test_withheld_value_and_missing_reason_are_told_as_such() -> None:
     assert letters(b"{}", offset=6).letters[0].handled
 
 
+@pytest.mark.parametrize(
+    ("why", "good"),
+    [
+        (("unreadable", "Expected `object`, got `array`"), "can be read, and could be then"),
+        (("unreadable", "missing header ce_id"), "can be read, and could be then"),
+        (("unreadable", "version 2 of verification-assessed is not known to this reader"), ""),
+        (("unreadable", "unknown event type"), ""),
+        (("unreadable", "a count is out of bounds"), ""),
+        (("unreadable", "verification-assessed has no place on this topic"), ""),
+        (("unknown_verification", ""), "is about a verification that is there"),
+        (("bug", "KeyError"), ""),
+    ],
+)
+def test_good_event_in_a_dead_topic_is_known_by_what_was_said_of_it(why: tuple[str, str], good: str) -> None:
+    history = life()
+    row = history.told[1].row
+    because = [("wwd_reason", why[0].encode()), ("wwd_detail", why[1].encode())]
+    reading = Reading(live_of(history), Fold(), Canaries(), ())
+    reading.saw_letter(letter_of(Record(value=row.value, headers=[*row.headers, *because]), row.topic + ".dead"))
+    reading.saw_letter(letter_of(Record(value=b"{", headers=[*row.headers, *because]), row.topic + ".dead"))
+    assert [each.good for each in reading.told(frozenset()).letters] == [good, ""]
+
+
+def test_event_about_a_verification_that_nobody_has_was_buried_rightly() -> None:
+    row = life().told[1].row
+    reading = Reading(live_of(life()), Fold(), Canaries(), ())
+    headers = [*row.headers, ("wwd_reason", b"unknown_verification")]
+    reading.saw_letter(letter_of(Record(value=row.value, headers=headers), row.topic + ".dead"))
+    assert reading.told(frozenset()).letters[0].good == ""
+
+
 def inbox_record(identity: bytes, offset: int) -> Entry:
     headers = [
         ("ce_specversion", b"1.0"), ("ce_id", identity), ("ce_source", b"/shop"),
