@@ -23,6 +23,7 @@ SIGHTINGS_MAX = 10_000
 # Reasons as workers word them, and what dispatch and the judge say of events that they read and cannot take.
 UNREADABLE = "unreadable"
 UNKNOWN_VERIFICATION = "unknown_verification"
+WITHHELD = "wwd_withheld"
 _READ_AND_REFUSED = ("a count is out of bounds", " has no place on this topic")
 
 
@@ -122,7 +123,7 @@ class Reading:
 
     def _letter(self, letter: Letter, digest: bytes, done: frozenset[str]) -> Untouched:
         met = self._origins.get(_origin(letter))
-        withheld = letter.entry.value is None
+        withheld = letter.entry.value is None or any(name == WITHHELD for name, _ in letter.entry.headers)
         place = place_text(letter.place)
         return Untouched(
             place=place,

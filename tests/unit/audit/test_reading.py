@@ -114,6 +114,7 @@ def test_letter_is_held_against_the_record_it_was_made_of(origin: bytes | None, 
 
 def test_withheld_value_and_missing_reason_are_told_as_such() -> None:
     assert letters(b"{}", value=None).letters[0].intact is None
+    assert letters(b"{}", key=b"", headers=[*WHY, ("wwd_withheld", b"key of 5000 bytes")]).letters[0].intact is None
     assert letters(b"{}", headers=()).letters[0].reason == ""
     assert letters(b"{}", offset=6).letters[0].handled
 
