@@ -12,7 +12,7 @@ from watchword.audit.passing import Passing, Traces
 from watchword.audit.sightings import Canaries, sightings
 from watchword.dead.letters import UNTOLD, Letter, place_text
 from watchword.events import topics
-from watchword.events.catalog import needs_newer
+from watchword.events.catalog import is_up_to_the_reader
 from watchword.events.verification import VerificationEvent
 from watchword.events.verification_refused import VerificationRefused
 from watchword.replay.entry import Entry
@@ -20,11 +20,11 @@ from watchword.replay.fold import FOLDED_TOPICS, Fold
 from watchword.replay.live import Live
 
 SIGHTINGS_MAX = 10_000
+WITHHELD = "wwd_withheld"
 # Reasons as workers word them, and what dispatch and the judge say of events that they read and cannot take.
 UNREADABLE = "unreadable"
 UNKNOWN_VERIFICATION = "unknown_verification"
-WITHHELD = "wwd_withheld"
-_READ_AND_REFUSED = ("a count is out of bounds", " has no place on this topic")
+READ_AND_REFUSED = ("a count is out of bounds", " has no place on this topic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +136,13 @@ class Reading:
         )
 
     def _good(self, letter: Letter) -> str:
-        """Why it was no poison when it was buried, "" if it may have been. What only a newer version reads was buried
+        """Why it was no poison when it was buried, "" if it may have been. What another reader can read was buried
         rightly, and so was what could be read and not be taken: both say so. Else nothing becomes readable."""
         event = letter.entry.event
         if event is None:
             return ""
-        was_read = letter.detail.endswith(_READ_AND_REFUSED)
-        if letter.reason == UNREADABLE and not was_read and not needs_newer(letter.detail):
+        was_read = letter.detail.endswith(READ_AND_REFUSED)
+        if letter.reason == UNREADABLE and not was_read and not is_up_to_the_reader(letter.detail):
             return "can be read, and could be then"
         known = isinstance(event, VerificationEvent) and event.verification_id in self.live.verifications
         return "is about a verification that is there" if letter.reason == UNKNOWN_VERIFICATION and known else ""

@@ -54,6 +54,7 @@ _BY_NAME = {event.NAME: event for event in EVENTS}
 _TYPE = re.compile(r"otp\.([a-z][a-z-]{0,60})\.v[1-9][0-9]{0,2}")
 _MAJOR = re.compile(r"[1-9][0-9]{0,2}")
 _UNKNOWN = "unknown event type"
+_TOO_DEEP = "nested too deeply"
 _NEWER = re.compile(r"version [0-9]+ of [a-z-]+ is not known to this reader")
 _DECODERS = {event: msgspec.json.Decoder(event) for event in EVENTS}
 
@@ -88,10 +89,11 @@ def event_class(wire_type: str) -> tuple[type[Event], int]:
     return known, major
 
 
-def needs_newer(problem: str) -> bool:
-    """Whether an event was unreadable, by the words of UnreadableEvent, because the reader was older than it. Only then
-    may a newer reader read it: within a major what can be read never changes."""
-    return problem == _UNKNOWN or _NEWER.fullmatch(problem) is not None
+def is_up_to_the_reader(problem: str) -> bool:
+    """Whether an event was unreadable, by the words of UnreadableEvent, for this reader and may not be for another: one
+    that is newer, or has more of its stack left. What else cannot be read never can: within a major that never changes.
+    """
+    return problem in (_UNKNOWN, _TOO_DEEP) or _NEWER.fullmatch(problem) is not None
 
 
 def decode(wire_type: str, value: bytes | None) -> Event:
@@ -101,7 +103,9 @@ def decode(wire_type: str, value: bytes | None) -> Event:
         if major == known.MAJOR:
             return _DECODERS[known].decode(value or b"")
         return upcast(known, major, msgspec.json.decode(value or b"", type=dict[str, Any]))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise UnreadableEvent(_TOO_DEEP) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnreadableEvent(_without_values(error)) from error
 
 
