@@ -81,10 +81,10 @@ async def audited(stand: Pipeline, *words: str) -> Ran:
 
 
 def breaches(ran: Ran, check: str) -> list[str]:
-    """The ids that one check names; every other check that ran must be kept."""
+    """The ids that one check names; in what every other check that ran could look at, all must be kept."""
     assert ran.out, ran.err
     told = {each["check"]: each for each in ran.json["checks"]}
-    broken = [name for name, each in told.items() if not each["kept"]]
+    broken = [name for name, each in told.items() if each["kept"] is False]
     assert set(broken) <= {check}, told
     assert ran.code == (1 if broken else 0)
     return [breach["id"] for breach in told[check]["breaches"]]
