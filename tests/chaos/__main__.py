@@ -74,22 +74,29 @@ async def conclude(
         broken.append(("never quiet", left))
     say("all is quiet; audit")
     audit = await closing.audit(made, users.all, phones, directory)
+    if left := await closing.quiet(made):  # what was read last may have been owed to the endpoint since
+        broken.append(("never quiet after the audit", left))
     ledger = judge(await closing.seen(made, users.all, phones))
+    known, unlike = await closing.outside(made)
     broken += [("a forged receipt was taken", str(status)) for status in strangers.forged if status < 400]
     broken += await closing.letters(made, strangers.poison)
     broken += [
         (f"audit {each['check']}: {each['promise']}", f"{len(each['breaches'])}, such as {each['breaches'][0]}")
         for each in audit["checks"]
-        if not each["kept"]
+        if each["breaches"]
+    ]
+    broken += [
+        (f"audit {each['check']} did not look at all", each["unseen"][0]) for each in audit["checks"] if each["unseen"]
     ]
     broken += [("the audit could not be made", audit["failed"])] if "failed" in audit else []
-    ledger.broken = [*broken, *ledger.broken]
+    ledger.broken = [*broken, *unlike, *ledger.broken]
     return {
         "injected": dict(sorted(injected.counts.items())),
         "hindered": dict(injected.hindered),
         "not_injected": [] if FAKETIME else [FAKETIME_MISSING],
         "poison": len(strangers.poison),
         "forged_receipts": len(strangers.forged),
+        **known,
         "calls_repeated": dict(users.problems),
         "ledger": as_told(ledger),
         "audit": "clean" if audit["clean"] else "not clean",

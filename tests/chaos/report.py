@@ -69,6 +69,9 @@ def show(console: Console, told: Mapping[str, Any]) -> None:
     for line in told["not_injected"]:
         console.print(f"[bold yellow]{line}[/]", highlight=False)
     console.print(f"records of poison: {told['poison']}; forged receipts: {told['forged_receipts']}", highlight=False)
+    console.print(
+        f"ends that the endpoint was told: {told['ends_told']}; attempts reported on: {told['attempts_reported']}"
+    )
     console.print(f"calls that users had to repeat: {told['calls_repeated']}", highlight=False)
     _ledger(console, told["ledger"])
     broken = told["ledger"]["broken"]

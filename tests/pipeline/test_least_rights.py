@@ -165,9 +165,11 @@ async def test_an_analyst_reads_the_history_and_never_sees_the_inbox(secured: Se
     assert await _read(secured.cluster("audit"), topics.LIFECYCLE) >= 1
     async with Log(secured.cluster("audit")) as log:
         seen = {each.topic for each in await log.slices([*topics.ALL, *map(topics.dead, topics.ALL)])}
+        unseen = await log.unseen(spec.name for spec in specs())
         await log.groups()
     clear = {topics.INBOX, topics.dead(topics.INBOX)}
     assert seen == {spec.name for spec in specs()} - clear
+    assert unseen == dict.fromkeys(clear, "may not be read")
 
 
 def _passwords(installation: Installation) -> dict[str, str]:

@@ -12,6 +12,7 @@ from tests.simulation.users import Users
 from tests.simulation.world import World
 from watchword.audit.checks import audit
 from watchword.audit.facts import Bounds, Codes, Facts, OpenAttempt, OutboxEvent, Parked
+from watchword.audit.passing import Traces
 from watchword.audit.reading import Reading
 from watchword.audit.sightings import Canaries
 from watchword.checks.decide import Result
@@ -44,7 +45,7 @@ def facts(world: World) -> Facts:
         waiting=frozenset((row["key"] or b"").decode() for row in tables["outbox"].values()),
         outbox_rows=len(tables["outbox"]),
     )
-    reading = Reading(live, Fold(), Canaries(), positions(world))
+    reading = Reading(live, Fold(), Canaries(), positions(world), _traces(world))
     records = [record for place in sorted(world.broker.logs) for record in world.broker.logs[place]]
     for record in records:
         if record.topic in DEAD_TOPICS:
@@ -73,6 +74,15 @@ def facts(world: World) -> Facts:
         sightings=noticed.sightings,
         letters=noticed.letters,
         carrier=dict(world.carriers.sms),
+    )
+
+
+def _traces(world: World) -> Traces:
+    """What receipts left; callbacks takes no part."""
+    attempts = (row for _, row in _rows(world, "attempts"))
+    return Traces(
+        parked=frozenset(key.rpartition("/")[0] for key, _ in _rows(world, "receipts_parked")),
+        in_parts=frozenset(row["id"] for row in attempts if row["receipt_parts"] and not row["receipt_state"]),
     )
 
 

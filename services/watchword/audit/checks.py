@@ -7,6 +7,10 @@ grace is not late.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from watchword.audit.facts import Breach, Facts, Finding
+from watchword.audit.money import caps_are_kept
+from watchword.audit.notes import notes
+from watchword.audit.sight import SUBMITTED, folds_all, unseen
+from watchword.events import topics
 from watchword.kernel.verification import LIVE, MAY_HAVE_LEFT, AttemptState, State
 from watchword.replay.compare import UNCOMMITTED, born, compare
 from watchword.replay.fold import Folded, folded
@@ -25,7 +29,7 @@ def every_request_ends(facts: Facts) -> Iterator[Breach]:
         if row.state in _LIVE and row.expires_at < facts.late:
             yield Breach(str(row.id), f"still {row.state}, its life ended at {row.expires_at:%Y-%m-%d %H:%M:%S}Z")
     keys = {event.key for event in facts.outbox}
-    for each in facts.submitted:
+    for each in () if facts.unseen.keys() & SUBMITTED else facts.submitted:
         if each.at < facts.late and not {each.id, each.place} & facts.answered and each.id not in keys:
             yield Breach(each.place, "was taken from the inbox and led to nothing")
 
@@ -91,11 +95,14 @@ def no_offset_runs_ahead(facts: Facts) -> Iterator[Breach]:
             lost = each.first - each.committed
             yield Breach(place, f"group {each.group} never read {lost} records, and they have been deleted")
     for place, told in facts.passed_over:
-        yield Breach(place, f"its offset is committed, but {told}")
+        if topics.dead(place.partition("/")[0]) not in facts.unseen:
+            yield Breach(place, f"its offset is committed, but {told}")
 
 
 def no_number_is_missing(facts: Facts) -> Iterator[Breach]:
     """A6: the events of a verification are numbered without a gap, up to what its row counts and no further."""
+    if not folds_all(facts):
+        return
     for row in facts.live.verifications.values():
         life = facts.fold.lives.get(row.id)
         if str(row.id) in facts.live.waiting or born(row.id) < facts.horizon:
@@ -110,6 +117,8 @@ def no_number_is_missing(facts: Facts) -> Iterator[Breach]:
 
 def topics_fold_to_the_tables(facts: Facts) -> Iterator[Breach]:
     """A7: state rebuilt from events is the state there is. Gaps are A6's."""
+    if not folds_all(facts):
+        return
     for each in compare(facts.fold, facts.live, horizon=facts.horizon).differences:
         if each.column != "seq":
             yield Breach(each.id, f"{each.row} {each.column}: folded {each.folded}, live {each.live}")
@@ -147,18 +156,21 @@ def _claims_past_their_lease(facts: Facts) -> Iterator[Breach]:
 
 
 def letters_are_what_was_poison(facts: Facts) -> Iterator[Breach]:
-    """A10: a dead letter says why it is one, and holds the bytes of the record it was."""
+    """A10: a dead letter says why it is one, holds the bytes of the record it was, and was poison."""
     for letter in facts.letters:
         if not letter.reason:
             yield Breach(letter.place, "does not say why it was buried")
         if letter.intact is False:
             yield Breach(letter.place, "differs from the record it was made of")
+        if letter.good and not letter.handled:
+            yield Breach(letter.place, f"was buried for {letter.reason}, and it {letter.good}")
 
 
 def every_send_is_on_the_books(facts: Facts) -> Iterator[Breach]:
-    """A11: prices told and prices kept come to the same sums, no send is beyond its policy, none known to the carrier
-    alone."""
+    """A11: prices told and prices kept come to the same sums, no cap is overspent, no send is beyond its policy, none
+    known to the carrier alone."""
     yield from _sums_that_differ(facts)
+    yield from caps_are_kept(facts)
     for row in facts.live.verifications.values():
         bounds = facts.bounds.get(row.id)
         if bounds is not None and row.sends_requested > bounds.sends_max:
@@ -209,47 +221,16 @@ CHECKS: Mapping[str, tuple[str, Check]] = {
     "A8": ("no code and no clear number on a topic", nothing_secret_is_told),
     "A9": ("nothing is left lying", nothing_is_left_lying),
     "A10": ("dead letters are what was poison", letters_are_what_was_poison),
-    "A11": ("every send is on the books", every_send_is_on_the_books),
+    "A11": ("every send is on the books, and no cap is overspent", every_send_is_on_the_books),
 }
 
 
 def audit(facts: Facts, only: Iterable[str] = ()) -> list[Finding]:
     """What each check finds, or each of `only`. Raises KeyError for a check there is not."""
-    chosen = list(only) or list(CHECKS)
-    return [
-        Finding(name, CHECKS[name][0], tuple(sorted(set(CHECKS[name][1](facts)))), tuple(_notes(name, facts)))
-        for name in chosen
-    ]
+    return [_finding(name, facts) for name in list(only) or list(CHECKS)]
 
 
-def _notes(check: str, facts: Facts) -> Iterator[str]:
-    """What is worth knowing beside the breaches."""
-    if check == "A7":
-        told = compare(facts.fold, facts.live, horizon=facts.horizon)
-        yield f"{told.compared:,} verifications compared"
-        yield from (f"{len(told.waiting):,} wait for the outbox" for _ in told.waiting[:1])
-        yield from (f"{told.beyond:,} are older than the topics" for _ in range(min(told.beyond, 1)))
-        yield from (f"{told.untold_checks:,} checks counted and not told" for _ in range(min(told.untold_checks, 1)))
-    if check == "A2" and facts.carrier is None:
-        yield "no carrier's ledger was asked"
-    if check == "A9":
-        yield from (f"group {name} is {lag:,} records behind" for name, lag in _lags(facts) if lag)
-    if check == "A10":
-        yield from _letters_by_reason(facts)
-
-
-def _lags(facts: Facts) -> list[tuple[str, int]]:
-    lags: dict[str, int] = {}
-    for each in facts.positions:
-        lags[each.group] = lags.get(each.group, 0) + each.lag
-    return sorted(lags.items())
-
-
-def _letters_by_reason(facts: Facts) -> Iterator[str]:
-    counts: dict[tuple[str, str], list[bool]] = {}
-    for letter in facts.letters:
-        if not letter.handled:
-            counts.setdefault((letter.place.split("/")[0], letter.reason or "(none)"), []).append(letter.readable)
-    for (topic, reason), readable in sorted(counts.items()):
-        again = f", {sum(readable)} of them could be read now" if reason == "unreadable" and any(readable) else ""
-        yield f"{topic}: {len(readable)} for {reason}{again}"
+def _finding(name: str, facts: Facts) -> Finding:
+    promise, check = CHECKS[name]
+    breaches = tuple(sorted(set(check(facts))))
+    return Finding(name, promise, breaches, tuple(notes(name, facts)), tuple(unseen(name, facts)))

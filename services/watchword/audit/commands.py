@@ -22,6 +22,8 @@ app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 BREACHES_SHOWN = 20
 BREACHES_IN_JSON_MAX = 10_000
 CANARY_BYTES_MAX = 4 * 1024 * 1024
+NARROWER = "narrow it with --since"
+_WORDS = {True: "kept", None: "kept in part"}
 
 
 @app.command()
@@ -55,8 +57,10 @@ def run(
     )
     try:
         findings = audit(terminal.run(gather(order)), chosen)
-    except (LedgerError, TooMany) as error:
+    except LedgerError as error:
         raise terminal.failed(str(error)) from None
+    except TooMany as error:
+        raise terminal.failed(f"{error}: {NARROWER}") from None
     _say(findings, as_json=as_json)
     if any(finding.breaches for finding in findings):
         raise typer.Exit(1)
@@ -68,25 +72,41 @@ def _say(findings: list[Finding], *, as_json: bool) -> None:
             {
                 "check": each.check,
                 "promise": each.promise,
-                "kept": not each.breaches,
+                "kept": each.kept,
                 "breaches": each.breaches[:BREACHES_IN_JSON_MAX],
                 "breaches_total": len(each.breaches),
                 "notes": each.notes,
+                "unseen": each.unseen,
             }
             for each in findings
         ]
-        terminal.say_json({"clean": not any(each.breaches for each in findings), "checks": checks}, pretty=True)
+        clean = not any(each.breaches for each in findings)
+        whole = not any(each.unseen for each in findings)
+        terminal.say_json({"clean": clean, "whole": whole, "checks": checks}, pretty=True)
         return
     for each in findings:
-        word = f"BROKEN ({len(each.breaches)})" if each.breaches else "kept"
-        typer.echo(f"{each.check:<4} {word:<12} {each.promise}")
-        for note in each.notes:
-            typer.echo(f"       {note}")
-        for breach in each.breaches[:BREACHES_SHOWN]:
-            typer.echo(f"     ! {breach.id}: {breach.told}")
-        if len(each.breaches) > BREACHES_SHOWN:
-            typer.echo(f"     … and {len(each.breaches) - BREACHES_SHOWN} more; --json tells all")
-    typer.echo("clean" if not any(each.breaches for each in findings) else "not clean")
+        _say_finding(each)
+    typer.echo(_conclusion(findings))
+
+
+def _say_finding(each: Finding) -> None:
+    word = f"BROKEN ({len(each.breaches)})" if each.breaches else _WORDS[each.kept]
+    typer.echo(f"{each.check:<4} {word:<12} {each.promise}")
+    for what in each.unseen:
+        typer.echo(f"       not looked at: {what}")
+    for note in each.notes:
+        typer.echo(f"       {note}")
+    for breach in each.breaches[:BREACHES_SHOWN]:
+        typer.echo(f"     ! {breach.id}: {breach.told}")
+    if len(each.breaches) > BREACHES_SHOWN:
+        typer.echo(f"     … and {len(each.breaches) - BREACHES_SHOWN} more; --json tells all")
+
+
+def _conclusion(findings: list[Finding]) -> str:
+    if any(each.breaches for each in findings):
+        return "not clean"
+    parts = ", ".join(each.check for each in findings if each.unseen)
+    return f"clean as far as it could look; in part: {parts}" if parts else "clean"
 
 
 def _checks(only: str) -> list[str]:

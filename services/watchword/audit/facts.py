@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from watchword.audit.versions import Limit
 from watchword.replay.compare import ALWAYS
 from watchword.replay.fold import Fold
 from watchword.replay.live import Live
@@ -56,6 +57,35 @@ class Parked:
 
 
 @dataclass(frozen=True, slots=True)
+class Counter:
+    """What a cap allows in one hour or day (`span`) until `ends_at`, what is held of it and what is spent, in micros.
+    `key` is `<span>/<cap>/<whose>/<when it began>`."""
+
+    key: str
+    cap: str
+    span: str
+    ends_at: datetime
+    limit_micros: int
+    held_micros: int
+    spent_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Money held for one send, under the counters of these keys."""
+
+    verification_id: UUID
+    send_no: int
+    price_micros: int
+    counters: tuple[str, ...]
+
+
+def worker_of(group: str) -> str:
+    """The worker whose group it is, or would be: named like it, perhaps with a suffix."""
+    return group.partition("-")[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """How far a group is in one partition: `committed` next, `first` the oldest that is kept, `end` after the newest.
     `waiting_since` is when the oldest record it has not taken was appended, None where there is none."""
@@ -67,6 +97,11 @@ class Position:
     first: int
     end: int
     waiting_since: datetime | None = None
+
+    @property
+    def worker(self) -> str:
+        """Whose group it is."""
+        return worker_of(self.group)
 
     @property
     def lag(self) -> int:
@@ -86,7 +121,8 @@ class Submitted:
 @dataclass(frozen=True, slots=True)
 class Untouched:
     """A dead letter. `intact` says whether key and value are those of the record it was made of, None where that
-    record is gone; `handled` that an operator has dealt with it."""
+    record is gone; `handled` that an operator has dealt with it; `readable` that it can be read now. `good` says in
+    words why it was no poison when it was buried, "" where nothing shows that."""
 
     place: str
     reason: str
@@ -94,6 +130,7 @@ class Untouched:
     intact: bool | None = None
     handled: bool = False
     readable: bool = False
+    good: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +141,8 @@ class Facts:
     `answered` are the ids and places of requests that led to something; `passed_over` records below a committed
     offset whose effect is missing; `sightings` numbers and codes where none may be; `carrier` how many SMS phones
     got for each reference, None where no ledger was asked for; `horizon` the moment before which records are gone.
+    `counters`, `holds`, `limits` and `prices_micros` are what caps allow and what became of it (money.py). `unseen` are
+    the topics that could not be looked at, and in words why.
     """
 
     live: Live
@@ -123,6 +162,11 @@ class Facts:
     sightings: tuple[tuple[str, str], ...] = ()
     letters: tuple[Untouched, ...] = ()
     carrier: Mapping[str, int] | None = None
+    counters: tuple[Counter, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    prices_micros: Mapping[str, int] = field(default_factory=dict)
+    unseen: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def late(self) -> datetime:
@@ -140,9 +184,19 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found. `notes` are worth knowing and break nothing."""
+    """What one check found. `notes` are worth knowing and break nothing; `unseen` is what it asks for and could not
+    look at, in words."""
 
     check: str
     promise: str
     breaches: tuple[Breach, ...]
     notes: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether the promise is kept; None where no breach was found in what could be looked at, and that is not
+        all."""
+        if self.breaches:
+            return False
+        return None if self.unseen else True

@@ -8,17 +8,33 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import aiohttp
 import asyncpg
 import msgspec
 
 from watchword import flow
-from watchword.audit.facts import Bounds, Codes, Facts, OpenAttempt, OutboxEvent, Parked, Position
+from watchword.audit.facts import (
+    Bounds,
+    Codes,
+    Counter,
+    Facts,
+    Hold,
+    OpenAttempt,
+    OutboxEvent,
+    Parked,
+    Position,
+    worker_of,
+)
+from watchword.audit.passing import Traces
 from watchword.audit.reading import Reading
 from watchword.audit.sightings import Canaries
+from watchword.audit.versions import Version, limits, prices_micros, results_topics, subscriptions
+from watchword.contracts.topics import topics as topic_specs
 from watchword.dead.letters import DEAD_TOPICS, letter_of
 from watchword.events import topics
+from watchword.events.verification_ended import VerificationEnded
 from watchword.kernel.policy import Policy
 from watchword.replay import folding
 from watchword.replay.fold import FOLDED_TOPICS, Fold
@@ -32,6 +48,8 @@ LEDGER_TIMEOUT_S = 20.0
 LEDGER_BYTES_MAX = 256 * 1024 * 1024
 LEDGER_CHUNK_BYTES = 1024 * 1024
 BEFORE = timedelta(seconds=60)
+# Callbacks tells nobody of what is older than a week; a day less, and it was younger when it was looked at.
+TOLD_WITHIN = timedelta(days=6)
 # Risk levels are mirrored without a group; nobody commits an offset there.
 _WITHOUT_GROUP = frozenset({topics.RISK_LEVELS})
 _SENDS_MAX = Policy(id="x", tenant="x", template="x").sends_max
@@ -59,18 +77,22 @@ async def gather(order: Order) -> Facts:
     """All there is to look at. Raises LedgerError, KafkaError, Silent, TooMany, OSError and asyncpg's errors."""
     carrier = await _ledger(order) if order.ledger_url else None
     async with Log(order.cluster) as log:
-        committed = await log.committed(group for group in await log.groups() if _worker_of(group))
+        committed = await log.committed(group for group in await log.groups() if worker_of(group) in flow.BY_NAME)
         async with snapshot(order.dsn) as connection:
             facts = await _tables(connection, order)
-        slices = await log.slices([*topics.ALL, *DEAD_TOPICS], since=order.since and order.since - BEFORE)
+        wanted = [*(spec.name for spec in topic_specs()), *facts.results_topics]
+        unseen = await log.unseen(wanted)
+        slices = await log.slices(
+            [each for each in wanted if each not in unseen], since=order.since and order.since - BEFORE
+        )
         positions = _positions(committed, slices)
-        reading = Reading(facts.live, Fold(), order.canaries, positions)
+        reading = Reading(facts.live, Fold(), order.canaries, positions, facts.traces)
         progress = Progress(slices)
         horizon = await _read(log, slices, reading, facts.live.at, progress.told)
         progress.done()
     told = reading.told(frozenset(facts.letters_done))
     return replace(
-        facts.facts, fold=reading.fold, horizon=horizon, carrier=carrier,
+        facts.facts, fold=reading.fold, horizon=horizon, carrier=carrier, unseen=unseen,
         positions=told.positions, submitted=told.submitted, answered=told.answered, passed_over=told.passed_over,
         sightings=told.sightings, letters=told.letters,
     )  # fmt: skip
@@ -80,6 +102,8 @@ async def gather(order: Order) -> Facts:
 class _Tables:
     facts: Facts
     letters_done: frozenset[str]
+    traces: Traces
+    results_topics: tuple[str, ...]
 
     @property
     def live(self) -> Live:
@@ -90,6 +114,7 @@ async def _tables(connection: Connection, order: Order) -> _Tables:
     floor = floor_of(order.since)
     live = await read_live(connection, since=order.since)
     done = await connection.fetch(_SQL["letters_done"])
+    versions = [_version(row) for row in await connection.fetch(_SQL["documents"])]
     facts = Facts(
         live=live,
         fold=Fold(),
@@ -103,13 +128,47 @@ async def _tables(connection: Connection, order: Order) -> _Tables:
         open_attempts=tuple([OpenAttempt(**row) async for row in rows(connection, _SQL["open_attempts"], floor)]),
         outbox=tuple([_outbox(row) async for row in rows(connection, _SQL["outbox"])]),
         parked=tuple([Parked(**row) async for row in rows(connection, _SQL["parked"])]),
+        counters=tuple([Counter(**row) async for row in rows(connection, _SQL["counters"])]),
+        holds=tuple([_hold(row) async for row in rows(connection, _SQL["holds"])]),
+        limits=limits(versions),
+        prices_micros=prices_micros(versions),
     )
-    return _Tables(facts, frozenset(f"{row['topic']}/{row['partition']}/{row['record_offset']}" for row in done))
+    return _Tables(
+        facts,
+        frozenset(f"{row['topic']}/{row['partition']}/{row['record_offset']}" for row in done),
+        await _traces(connection, facts, versions, floor),
+        results_topics(versions),
+    )
+
+
+async def _traces(connection: Connection, facts: Facts, versions: Sequence[Version], floor: UUID) -> Traces:
+    """What receipts and callbacks left, and what of it is missing."""
+    told = subscriptions(versions)
+    columns = ([each.tenant for each in told], [each.endpoint for each in told], [each.since for each in told])
+    since = max(floor, floor_of(facts.live.at - TOLD_WITHIN))
+    untold: dict[UUID, tuple[str, ...]] = {}
+    async for row in rows(connection, _SQL["untold"], since, *columns, VerificationEnded.NAME):
+        untold[row["verification_id"]] = (*untold.get(row["verification_id"], ()), row["endpoint"])
+    return Traces(
+        parked=frozenset(each.id.rpartition("/")[0] for each in facts.parked),
+        in_parts=frozenset([row["id"] async for row in rows(connection, _SQL["in_parts"], floor)]),
+        counting=frozenset(row["id"] for row in await connection.fetch(_SQL["counting_parts"])),
+        untold=untold,
+    )
 
 
 def _bounds(row: asyncpg.Record) -> Bounds:
     rules = msgspec.json.decode(row["rules"])
     return Bounds(row["checks_max"], int(rules.get("sends_max", _SENDS_MAX)))
+
+
+def _version(row: asyncpg.Record) -> Version:
+    document = msgspec.json.decode(row["document"])
+    return Version(row["kind"], row["id"], document, row["since"], row["until"], row["retired"])
+
+
+def _hold(row: asyncpg.Record) -> Hold:
+    return Hold(row["verification_id"], row["send_no"], row["price_micros"], tuple(row["counters"]))
 
 
 def _outbox(row: asyncpg.Record) -> OutboxEvent:
@@ -132,12 +191,6 @@ async def _read(
     return horizon.at
 
 
-def _worker_of(group: str) -> str:
-    """The worker whose group it is: named like it, perhaps with a suffix; "" for groups of others."""
-    name = group.partition("-")[0]
-    return name if name in flow.BY_NAME else ""
-
-
 def _positions(committed: Mapping[str, Mapping[tuple[str, int], int]], slices: Sequence[Slice]) -> tuple[Position, ...]:
     """Where each worker's groups stand in each topic that it reads; at the beginning where it never committed."""
     found = []
@@ -145,7 +198,7 @@ def _positions(committed: Mapping[str, Mapping[tuple[str, int], int]], slices: S
         for topic in sorted({*worker.reads} - _WITHOUT_GROUP):
             groups = [
                 group for group, offsets in committed.items()
-                if _worker_of(group) == worker.name and any(name == topic for name, _ in offsets)
+                if worker_of(group) == worker.name and any(name == topic for name, _ in offsets)
             ]  # fmt: skip
             for group in groups or [worker.name]:
                 offsets = committed.get(group, {})

@@ -8,16 +8,23 @@ from hashlib import blake2b
 import msgspec
 
 from watchword.audit.facts import Position, Submitted, Untouched
-from watchword.audit.passing import Passing
+from watchword.audit.passing import Passing, Traces
 from watchword.audit.sightings import Canaries, sightings
 from watchword.dead.letters import UNTOLD, Letter, place_text
 from watchword.events import topics
+from watchword.events.catalog import is_up_to_the_reader
+from watchword.events.verification import VerificationEvent
 from watchword.events.verification_refused import VerificationRefused
 from watchword.replay.entry import Entry
 from watchword.replay.fold import FOLDED_TOPICS, Fold
 from watchword.replay.live import Live
 
 SIGHTINGS_MAX = 10_000
+WITHHELD = "wwd_withheld"
+# Reasons as workers word them, and what dispatch and the judge say of events that they read and cannot take.
+UNREADABLE = "unreadable"
+UNKNOWN_VERIFICATION = "unknown_verification"
+READ_AND_REFUSED = ("a count is out of bounds", " has no place on this topic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Reading:
     fold: Fold
     canaries: Canaries
     positions: Sequence[Position]
+    traces: Traces = field(default_factory=Traces)
     _passing: Passing = field(init=False)
     _submitted: list[Submitted] = field(default_factory=list)
     _answered: set[str] = field(default_factory=set)
@@ -56,11 +64,12 @@ class Reading:
         for each in self.positions:
             self._by_place.setdefault((each.topic, each.partition), []).append(each)
         self._committed = {place: min(each.committed for each in those) for place, those in self._by_place.items()}
-        self._passing = Passing(self.live, self._committed)
+        self._passing = Passing(self.live, self.positions, self.traces)
 
     def saw_letter(self, letter: Letter) -> None:
         """One dead letter, before the record it was made of."""
         self._look(letter.entry, letter.key)
+        self._passing.saw_letter(letter.entry.event)
         digest = _digest(letter.key, letter.entry.value)
         self._letters.append(
             (replace(letter, entry=replace(letter.entry, value=b"" if letter.entry.value else None)), digest)
@@ -114,7 +123,7 @@ class Reading:
 
     def _letter(self, letter: Letter, digest: bytes, done: frozenset[str]) -> Untouched:
         met = self._origins.get(_origin(letter))
-        withheld = letter.entry.value is None
+        withheld = letter.entry.value is None or any(name == WITHHELD for name, _ in letter.entry.headers)
         place = place_text(letter.place)
         return Untouched(
             place=place,
@@ -123,7 +132,20 @@ class Reading:
             intact=None if met is None or withheld else met == digest,
             handled=place in done,
             readable=letter.entry.event is not None,
+            good=self._good(letter),
         )
+
+    def _good(self, letter: Letter) -> str:
+        """Why it was no poison when it was buried, "" if it may have been. What another reader can read was buried
+        rightly, and so was what could be read and not be taken: both say so. Else nothing becomes readable."""
+        event = letter.entry.event
+        if event is None:
+            return ""
+        was_read = letter.detail.endswith(READ_AND_REFUSED)
+        if letter.reason == UNREADABLE and not was_read and not is_up_to_the_reader(letter.detail):
+            return "can be read, and could be then"
+        known = isinstance(event, VerificationEvent) and event.verification_id in self.live.verifications
+        return "is about a verification that is there" if letter.reason == UNKNOWN_VERIFICATION and known else ""
 
 
 class _Structured(msgspec.Struct):

@@ -98,8 +98,8 @@ def _of_workload(workload: Workload) -> Iterable[Rule]:
 
 def _of_operators() -> Iterable[Rule]:
     """`topics` creates them. `operator` deals with dead letters, looks at what fraud says and lifts it. `audit` reads
-    all but clear numbers, of which it does not even see that they are there: readers pass over what they do not see.
-    `platform` is the pattern for a platform's own user."""
+    all but clear numbers, of which it does not even see that they are there: replay passes over what it does not see,
+    the audit says so. `platform` is the pattern for a platform's own user."""
     letters = {spec.name for spec in topics() if spec.name.endswith(".dead")}
     clear = {names.INBOX, names.dead(names.INBOX)}
     every = {spec.name for spec in topics()}

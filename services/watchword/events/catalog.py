@@ -53,6 +53,9 @@ UPCASTERS: Mapping[type[Event], Mapping[int, Upcaster]] = {
 _BY_NAME = {event.NAME: event for event in EVENTS}
 _TYPE = re.compile(r"otp\.([a-z][a-z-]{0,60})\.v[1-9][0-9]{0,2}")
 _MAJOR = re.compile(r"[1-9][0-9]{0,2}")
+_UNKNOWN = "unknown event type"
+_TOO_DEEP = "nested too deeply"
+_NEWER = re.compile(r"version [0-9]+ of [a-z-]+ is not known to this reader")
 _DECODERS = {event: msgspec.json.Decoder(event) for event in EVENTS}
 
 
@@ -79,11 +82,18 @@ def event_class(wire_type: str) -> tuple[type[Event], int]:
     name, _, major_text = wire_type.removeprefix("otp.").rpartition(".v")
     known = _BY_NAME.get(name)
     if known is None or not wire_type.startswith("otp.") or not _MAJOR.fullmatch(major_text):
-        raise UnreadableEvent("unknown event type")
+        raise UnreadableEvent(_UNKNOWN)
     major = int(major_text)
     if major > known.MAJOR:
         raise UnreadableEvent(f"version {major} of {name} is not known to this reader")
     return known, major
+
+
+def is_up_to_the_reader(problem: str) -> bool:
+    """Whether an event was unreadable, by the words of UnreadableEvent, for this reader and may not be for another: one
+    that is newer, or has more of its stack left. What else cannot be read never can: within a major that never changes.
+    """
+    return problem in (_UNKNOWN, _TOO_DEEP) or _NEWER.fullmatch(problem) is not None
 
 
 def decode(wire_type: str, value: bytes | None) -> Event:
@@ -93,7 +103,9 @@ def decode(wire_type: str, value: bytes | None) -> Event:
         if major == known.MAJOR:
             return _DECODERS[known].decode(value or b"")
         return upcast(known, major, msgspec.json.decode(value or b"", type=dict[str, Any]))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise UnreadableEvent(_TOO_DEEP) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnreadableEvent(_without_values(error)) from error
 
 

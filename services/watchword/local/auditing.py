@@ -44,9 +44,10 @@ def broken(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def in_words(findings: Sequence[Finding]) -> str:
-    """`clean`, or which promises are not kept, how often, and the first that shows each."""
+    """`clean`, or which promises are not kept, how often, and the first that shows each; and what was not looked at."""
     told = [
         f"{each.check} ({len(each.breaches)}): {each.breaches[0].id} {each.breaches[0].told}"
         for each in broken(findings)
     ]
+    told += [f"{each.check} did not look at {', '.join(each.unseen)}" for each in findings if each.unseen]
     return "; ".join(told) or CLEAN

@@ -22,6 +22,7 @@ from watchword.replay.where import Predicate, WhereError, where
 from watchword.runtime.clock import WallClock
 from watchword.runtime.kafka import Cluster, cluster_of
 
+NARROWER = "narrow it with --from, --as-of or --tenant"
 app = typer.Typer(
     help="Read the topics back.", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
 )
@@ -143,8 +144,10 @@ def fold(
         return
     try:
         outcome = terminal.run(carry_out(order, WallClock().now()))
-    except (SinkError, TooMany, TooLongAgo) as error:
+    except (SinkError, TooLongAgo) as error:
         raise terminal.failed(str(error)) from None
+    except TooMany as error:
+        raise terminal.failed(f"{error}: {NARROWER}") from None
     saying.say_fold(outcome, as_json=as_json)
     if outcome.comparison is not None and outcome.comparison.differences:
         raise typer.Exit(1)

@@ -58,7 +58,7 @@ _STEPS: Mapping[State, Step] = {
 
 
 class TooMany(Exception):
-    """More verifications than one fold holds; the message says how to narrow it."""
+    """More verifications than one fold holds. How to narrow it is for the command to say, whose options they are."""
 
 
 @dataclass(slots=True)
@@ -139,7 +139,7 @@ class Fold:
         life = self.lives.get(event.verification_id)
         if life is None:
             if len(self.lives) >= VERIFICATIONS_MAX:
-                raise TooMany(f"more than {VERIFICATIONS_MAX} verifications: narrow with --from, --to or --tenant")
+                raise TooMany(f"more than {VERIFICATIONS_MAX:,} verifications")
             life = self.lives[event.verification_id] = Life(Facts(**shared(event)), at, (sequence, told_at))
         life.add(at, event, told_at)
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
 
 from watchword.kernel.instant import to_us
 from watchword.runtime.kafka import Cluster, stop_quietly
@@ -106,6 +106,13 @@ class Log:
             Slice(self._plain(each.topic), each.partition, max(starts[each], first[each]), ends[each], first[each])
             for each in wanted
         )
+
+    async def unseen(self, topics: Iterable[str]) -> dict[str, str]:
+        """Those of `topics` of which nothing can be read, which `slices` leaves out, and in words why. Raises
+        KafkaError."""
+        names = [self._cluster.topic_prefix + topic for topic in topics]
+        told = await self._admin.describe_topics(names)
+        return {self._plain(each["topic"]): _why(each["error_code"]) for each in told if each["error_code"]}
 
     async def read(
         self, slices: Iterable[Slice], *, told: Callable[[int], None] = lambda count: None
@@ -200,6 +207,12 @@ class Log:
         asked = {each: max(to_us(moment) // 1_000, 0) for each in partitions}
         told = await self._consumer.offsets_for_times(asked)
         return {each: last[each] if one is None else one.offset for each, one in told.items()}
+
+
+def _why(error_code: int) -> str:
+    error = for_code(error_code)
+    known = {TopicAuthorizationFailedError: "may not be read", UnknownTopicOrPartitionError: "is not there"}
+    return known.get(error, f"cannot be read: {error.__name__}")
 
 
 def _of_key(key: str, numbers: Sequence[int]) -> int:

@@ -111,7 +111,9 @@ class Lane:
         for post in batch:
             _settle(post)
             post.attempts += 1
-            if not taken:
+            if taken:
+                self._carrier.ledger.report(post.report.client_ref, post.report.state)
+            else:
                 self._again(post)
         self._counts.posted += len(batch) if taken else 0
 

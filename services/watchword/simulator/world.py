@@ -37,7 +37,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
 class Sent(msgspec.Struct, gc=False):
     """What a carrier made of one client_ref: how often it was called with it, how many SMS it sent, and how many
-    of those a phone got. `id` is of the first."""
+    of those a phone got. `id` is of the first; `reported` are the states of the receipts that were taken over HTTP."""
 
     client_ref: str
     id: str
@@ -45,6 +45,7 @@ class Sent(msgspec.Struct, gc=False):
     calls: int = 1
     sms: int = 1
     delivered: int = 0
+    reported: tuple[str, ...] = ()
 
 
 class Phones:
@@ -116,6 +117,12 @@ class Ledger:
         if len(self.sent) > self._sent_max:
             self.sent.popitem(last=False)
             self.dropped_sent += 1
+
+    def report(self, client_ref: str, state: str) -> None:
+        """Remember that a receipt of this state was taken, once however often it was."""
+        sent = self.sent.get(client_ref)
+        if sent is not None and state not in sent.reported:
+            sent.reported = (*sent.reported, state)
 
     @property
     def dropped_calls(self) -> int:

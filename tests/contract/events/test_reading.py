@@ -96,6 +96,25 @@ def test_bytes_without_sense_are_unreadable_and_nothing_worse(wire_type: str, va
         catalog.decode(wire_type, value)
 
 
+@pytest.mark.parametrize(
+    ("wire_type", "value", "up_to_the_reader"),
+    [
+        ("otp.attempt-made.v99", b"{}", True),
+        ("otp.event-of-tomorrow.v1", b"{}", True),
+        ("otp.code-issued.v1", b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", True),
+        ("otp.code-issued.v1", b"{", False),
+        ("otp.code-issued.v1", b"[]", False),
+        ("otp.code-issued.v1", b'{"verification_id": 7}', False),
+    ],
+)
+def test_only_another_reader_may_read_what_this_one_cannot(
+    wire_type: str, value: bytes, up_to_the_reader: bool
+) -> None:
+    with pytest.raises(UnreadableEvent) as refused:
+        catalog.decode(wire_type, value)
+    assert catalog.is_up_to_the_reader(str(refused.value)) is up_to_the_reader
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

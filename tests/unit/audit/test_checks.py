@@ -38,6 +38,7 @@ def kept(*histories: History, **changes: Any) -> Facts:
     histories = histories or (LIFE,)
     live = live_of(*histories, at=LOOKED_AT)
     facts = Facts(
+        carrier={},
         live=live,
         fold=fold_of(told for history in histories for told in history.told),
         bounds={identity: Bounds(5, 5) for identity in live.verifications},
@@ -154,11 +155,6 @@ def test_a2_attempt_that_is_open_after_its_verifications_life() -> None:
 def test_a2_phone_that_got_more_than_the_tables_tell(count: int, changes: dict[str, Any], is_broken: bool) -> None:
     facts = with_attempt(kept(carrier={str(ATTEMPT): count}), **changes)
     assert bool(broken(facts, "A2")) == is_broken
-
-
-def test_a2_says_that_no_ledger_was_asked() -> None:
-    [finding] = audit(kept(), ["A2"])
-    assert finding.notes == ("no carrier's ledger was asked",)
 
 
 # A3 --------------------------------------------------------------------------------------------------------------
@@ -318,9 +314,21 @@ def test_a9_group_that_falls_behind(waits_s: float | None, at_rest: bool, is_bro
 # A10, A11 --------------------------------------------------------------------------------------------------------
 
 
+def test_a6_says_how_many_are_older_than_the_topics() -> None:
+    facts = kept(horizon=born(IDENTITY) + timedelta(hours=1))
+    assert audit(facts, ["A6"])[0].notes == ("1 are older than the topics",)
+
+
 @pytest.mark.parametrize(
     ("changes", "is_broken"),
-    [({}, False), ({"intact": True}, False), ({"intact": False}, True), ({"reason": ""}, True)],
+    [
+        ({}, False),
+        ({"intact": True}, False),
+        ({"intact": False}, True),
+        ({"reason": ""}, True),
+        ({"good": "can be read, and could be then"}, True),
+        ({"good": "can be read, and could be then", "handled": True}, False),
+    ],
 )
 def test_a10_letter_that_is_not_what_was_poison(changes: dict[str, Any], is_broken: bool) -> None:
     facts = kept()

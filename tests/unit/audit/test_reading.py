@@ -1,7 +1,9 @@
 """What is noticed while the topics go by."""
 
+import inspect
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -10,15 +12,20 @@ from tests.support.history import History
 from tests.unit.dead.test_letters import WHY, Record
 from tests.unit.replay.test_compare import live_of
 from watchword.audit.facts import Position
-from watchword.audit.reading import Noticed, Reading
+from watchword.audit.reading import READ_AND_REFUSED, UNKNOWN_VERIFICATION, UNREADABLE, Noticed, Reading
 from watchword.audit.sightings import Canaries
+from watchword.callbacks.decide import tell
+from watchword.codes import decide as codes
 from watchword.dead.letters import letter_of
+from watchword.dispatch import feed
 from watchword.events import topics
 from watchword.events.verification_refused import VerificationRefused
+from watchword.fraud import judge
+from watchword.fraud.decide import assess
 from watchword.kernel.event import Emit
 from watchword.replay.entry import Entry, entry_of
 from watchword.replay.fold import Fold
-from watchword.runtime import outbox
+from watchword.runtime import loop, outbox
 from watchword.runtime.outbox import Origin
 
 
@@ -114,8 +121,53 @@ def test_letter_is_held_against_the_record_it_was_made_of(origin: bytes | None, 
 
 def test_withheld_value_and_missing_reason_are_told_as_such() -> None:
     assert letters(b"{}", value=None).letters[0].intact is None
+    assert letters(b"{}", key=b"", headers=[*WHY, ("wwd_withheld", b"key of 5000 bytes")]).letters[0].intact is None
     assert letters(b"{}", headers=()).letters[0].reason == ""
     assert letters(b"{}", offset=6).letters[0].handled
+
+
+@pytest.mark.parametrize(
+    ("why", "good"),
+    [
+        (("unreadable", "Expected `object`, got `array`"), "can be read, and could be then"),
+        (("unreadable", "missing header ce_id"), "can be read, and could be then"),
+        (("unreadable", "version 2 of verification-assessed is not known to this reader"), ""),
+        (("unreadable", "unknown event type"), ""),
+        (("unreadable", "nested too deeply"), ""),
+        (("unreadable", "a count is out of bounds"), ""),
+        (("unreadable", "verification-assessed has no place on this topic"), ""),
+        (("unknown_verification", ""), "is about a verification that is there"),
+        (("bug", "KeyError"), ""),
+    ],
+)
+def test_good_event_in_a_dead_topic_is_known_by_what_was_said_of_it(why: tuple[str, str], good: str) -> None:
+    history = life()
+    row = history.told[1].row
+    because = [("wwd_reason", why[0].encode()), ("wwd_detail", why[1].encode())]
+    reading = Reading(live_of(history), Fold(), Canaries(), ())
+    reading.saw_letter(letter_of(Record(value=row.value, headers=[*row.headers, *because]), row.topic + ".dead"))
+    reading.saw_letter(letter_of(Record(value=b"{", headers=[*row.headers, *because]), row.topic + ".dead"))
+    assert [each.good for each in reading.told(frozenset()).letters] == [good, ""]
+
+
+@pytest.mark.parametrize(
+    ("word", "module"),
+    [
+        *zip(READ_AND_REFUSED, (feed, judge), strict=True),
+        *((UNREADABLE, each) for each in (loop, feed, judge)),
+        *((UNKNOWN_VERIFICATION, each) for each in (assess, codes, tell)),
+    ],
+)
+def test_words_that_letters_are_known_by_are_those_of_the_workers(word: str, module: ModuleType) -> None:
+    assert f'{word}"' in inspect.getsource(module)
+
+
+def test_event_about_a_verification_that_nobody_has_was_buried_rightly() -> None:
+    row = life().told[1].row
+    reading = Reading(live_of(life()), Fold(), Canaries(), ())
+    headers = [*row.headers, ("wwd_reason", b"unknown_verification")]
+    reading.saw_letter(letter_of(Record(value=row.value, headers=headers), row.topic + ".dead"))
+    assert reading.told(frozenset()).letters[0].good == ""
 
 
 def inbox_record(identity: bytes, offset: int) -> Entry:

@@ -1,13 +1,18 @@
 """Which part of a topic is read, and how far a reading is."""
 
 import io
+import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
+from typer.main import get_command
 from uuid_utils import uuid7
 
+from watchword.audit import commands as audit
+from watchword.replay import commands as replay
 from watchword.replay.progress import Progress
 from watchword.replay.reading import Slice, _of_key
 
@@ -47,6 +52,19 @@ def test_long_reading_says_how_far_it_is(out: io.StringIO) -> None:
     progress.done()
     assert "read 50 of 200 records (25 %)" in out.getvalue()
     assert "read 200 of 200 records (100 %)" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (get_command(audit.app), audit.NARROWER),
+        (get_command(replay.app).commands["fold"], replay.NARROWER),  # type: ignore[attr-defined]  # a group
+    ],
+    ids=["audit", "fold"],
+)
+def test_who_asks_for_too_much_is_told_of_options_that_there_are(command: Any, words: str) -> None:
+    there = {name for parameter in command.params for name in parameter.opts}
+    assert set(re.findall("--[a-z-]+", words)) <= there
 
 
 @pytest.mark.parametrize("module", ["watchword.replay.commands", "watchword.audit.commands"])

@@ -41,6 +41,14 @@ def test_ledger_forgets_the_oldest_and_counts_it() -> None:
     assert (ledger.calls_total, ledger.dropped_calls, ledger.dropped_sent) == (3, 1, 1)
 
 
+def test_ledger_knows_which_receipts_were_taken() -> None:
+    ledger = Ledger()
+    ledger.add(Sent("a", "id-a", NOW))
+    for ref, state in (("a", "enroute"), ("a", "delivered"), ("a", "enroute"), ("forgotten", "delivered")):
+        ledger.report(ref, state)
+    assert ledger.sent["a"].reported == ("enroute", "delivered")
+
+
 def test_reader_of_all_phones_gets_each_message_once() -> None:
     phones = Phones()
     for text in ("a", "b", "c"):
