@@ -89,6 +89,17 @@ async def test_a_life_that_is_over_expires_once(stand: Pipeline, means: Means) -
     assert await told(stand) == [("otp.verification-ended.v1", "otp.lifecycle.v1", 4)]
 
 
+async def test_one_row_that_cannot_be_read_does_not_stop_the_expiry_of_others(stand: Pipeline, means: Means) -> None:
+    for n in range(3):
+        await issued(stand, number=f"+919876543{n:03d}", created_at=PAST, expires_at=JUST_NOW, due_at=JUST_NOW)
+    await stand.connection.execute(
+        'UPDATE verifications SET rules = rules || \'{"resend": "by_letter"}\' '
+        "WHERE id = (SELECT id FROM verifications ORDER BY id LIMIT 1)"
+    )
+    await due(means).turn()
+    assert await stand.connection.fetchval("SELECT count(*) FROM verifications WHERE state = 'expired'") == 3
+
+
 async def test_what_is_not_due_is_left_alone(stand: Pipeline, means: Means) -> None:
     await issued(stand)
     await due(means).turn()
