@@ -139,8 +139,6 @@ async def test_another_tenants_id_and_one_that_never_was_look_the_same(stand: Pi
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({"state": "requested", "seq": 1, "code_version": 0}, Answer(Result.WRONG, 5)),
-        ({"state": "blocked", "ended_at": datetime.now(UTC)}, Answer(Result.WRONG, 5)),
         ({"state": "cancelled", "ended_at": datetime.now(UTC)}, Answer(Result.EXPIRED, 0)),
         ({"state": "approved", "ended_at": datetime.now(UTC)}, Answer(Result.USED, 0)),
         ({"expires_at": datetime.now(UTC) - timedelta(seconds=1)}, Answer(Result.EXPIRED, 0)),
@@ -153,6 +151,39 @@ async def test_a_code_that_cannot_be_right_is_answered_without_being_counted(
     assert await ask(desks, [check(about)]) == [expected]
     assert (await stand.row("SELECT checks_used FROM verifications"))["checks_used"] == 0
     assert await told(stand) == []
+
+
+WITHOUT_A_CODE: list[dict[str, Any]] = [
+    {"state": "blocked", "ended_at": datetime.now(UTC), "due_at": None},
+    {"state": "requested", "due_at": None},
+]
+
+
+@pytest.mark.parametrize("columns", WITHOUT_A_CODE)
+async def test_a_blocked_user_hears_what_others_hear_until_he_is_locked_out(
+    stand: Pipeline, desks: list[Desk], columns: dict[str, Any]
+) -> None:
+    """He was told "4 left" again and again, and so that he was blocked. The right code is none."""
+    blocked = await issued(stand, **columns)
+    other = await issued(stand, purpose="pay")
+    heard = {
+        about.purpose: [await desks[0].check(check(about, code), deadline_s=10) for code in codes]
+        for about, codes in ((blocked, [CODE] * 6), (other, ["000000"] * 6))
+    }
+    assert heard["login"] == heard["pay"]
+    assert results(heard["login"]) == {"wrong": 4, "locked": 2}
+    where = "FROM verifications WHERE purpose = 'login'"
+    row = await stand.row(f"SELECT state, checks_used, checks_told, seq, due_at {where}")
+    assert tuple(row) == (columns["state"], 5, 0b11111, 8, None)
+
+
+async def test_checks_of_a_blocked_user_whose_process_died_are_told_by_timers(stand: Pipeline) -> None:
+    about = await issued(stand, **WITHOUT_A_CODE[0])
+    async with pool_of("checks", stand.dsn) as pool, pool.acquire() as connection:
+        counted = await store.count(connection, [about.verification_id])
+    assert counted[about.verification_id] == store.Tally(1, None)
+    due_at = await stand.connection.fetchval("SELECT due_at FROM verifications")
+    assert datetime.now(UTC) < due_at < datetime.now(UTC) + timedelta(seconds=31)
 
 
 async def unreadable(stand: Pipeline, about: Facts) -> None:

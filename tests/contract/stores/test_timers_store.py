@@ -243,14 +243,18 @@ async def test_a_check_that_was_counted_and_never_concluded_is_told_once_after_t
 
 
 ENDINGS = {
-    "cancel": ("intake", ["by"]), "expire": ("timers", ["late"]), "fail": ("dispatch", ["no_route"]),
+    "cancel": ("intake", ["by"], "issued"), "expire": ("timers", ["late"], "issued"),
+    "fail": ("dispatch", ["no_route"], "issued"), "block": ("codes", ["range_level"], "requested"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("statement", ENDINGS)
 async def test_whoever_ends_it_leaves_word_that_a_check_is_not_told_yet(stand: Pipeline, statement: str) -> None:
-    worker, row = ENDINGS[statement]
-    ends = [await issued(stand, checks_used=1, checks_told=told, number=f"+91987654321{told}") for told in (0, 1)]
+    worker, row, state = ENDINGS[statement]
+    ends = [
+        await issued(stand, checks_used=1, checks_told=told, number=f"+91987654321{told}", state=state)
+        for told in (0, 1)
+    ]
     for about in ends:
         await attempt(stand, about, state="rejected")
     ids = [about.verification_id for about in ends]
