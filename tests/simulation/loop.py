@@ -269,12 +269,13 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._running = True
         outer = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
-        ours, monotonic = threading.get_ident(), time.monotonic
+        ours, monotonic, gettime = threading.get_ident(), time.monotonic, time.clock_gettime
         time.monotonic = lambda: self.time() if threading.get_ident() == ours else monotonic()
+        time.clock_gettime = lambda clock: self.time() if threading.get_ident() == ours else gettime(clock)
         try:
             yield
         finally:
-            time.monotonic = monotonic
+            time.monotonic, time.clock_gettime = monotonic, gettime
             asyncio._set_running_loop(outer)
             self._running = False
 

@@ -155,17 +155,19 @@ class Pipeline:
         await eventually(empty, within_s=PATIENCE_S, what="an empty outbox")
 
     async def verification(self, *, number: str = "+919876543210", **columns: Any) -> Facts:
-        """A verification as intake would have written it; `columns` replace what it would say."""
+        """A verification as intake would have written it, one of a newer version: its rules have a field that nobody
+        here knows. `columns` replace what it would say."""
         identity = columns.pop("id", None) or UUID(str(uuid_utils.uuid7()))
         number_token = token(self.keys.tenant_key(Purpose.NUMBER_TOKEN, "shop"), number)
         data_key = new_data_key()
         now = datetime.now(UTC)
         rules = Policy(id="default", tenant="shop", template="default", **columns.pop("rules", {}))
+        newer = {**msgspec.to_builtins(rules), "of_a_newer_version": True}
         values: dict[str, Any] = {
             "id": identity, "tenant": "shop", "number_token": number_token,
             "number_sealed": seal(data_key, Phone(number).reveal().encode(), aad.number("shop", number_token)),
             "country": "IN", "range": number[:-4], "number_type": "mobile", "purpose": "login", "channel": "sms",
-            "policy": "default", "policy_version": 1, "rules": msgspec.json.encode(rules).decode(), "locale": "en",
+            "policy": "default", "policy_version": 1, "rules": msgspec.json.encode(newer).decode(), "locale": "en",
             "template": "", "reference": "", "binding": "{}", "binding_hash": "", "signals": "{}", "seq": 1,
             "checks_max": 5, "created_at": now, "expires_at": now + timedelta(seconds=300),
             "next_send_at": now, "due_at": now + timedelta(seconds=300),

@@ -68,23 +68,21 @@ _ENDED = {
     State.FAILED: Answer(Result.EXPIRED, 0),
 }
 NOTHING_THERE = Answer(Result.EXPIRED, 0)
+_NEVER_CHECKED_RIGHT = frozenset({State.REQUESTED, State.ISSUED, State.BLOCKED, State.EXPIRED})
 
 
 def uncounted(facts: CheckFacts) -> Answer | None:
     """The answer to a check that cannot succeed and so is not counted; None for one that must be counted.
 
-    A verification that was blocked, or has no code yet, answers as one whose code was not typed right: whoever is
-    refused by the fraud rules does not learn it here (ASVS 6.3.8).
+    A verification that was blocked, or has no code yet, is checked like one whose code is not typed right, and
+    answers as that does until its checks are used up and for ever after: whoever is refused by the fraud rules does
+    not learn it here (ASVS 6.3.8).
     """
+    if facts.checks_used >= facts.checks_max and facts.state in _NEVER_CHECKED_RIGHT:
+        return Answer(Result.LOCKED, 0)
     if facts.state in _ENDED:
         return _ENDED[facts.state]
-    if not facts.in_time:
-        return Answer(Result.EXPIRED, 0)
-    if facts.state is not State.ISSUED:
-        return Answer(Result.WRONG, facts.checks_max - facts.checks_used)
-    if facts.checks_used >= facts.checks_max:
-        return Answer(Result.LOCKED, 0)
-    return None
+    return None if facts.in_time else Answer(Result.EXPIRED, 0)
 
 
 def answer(facts: CheckFacts, guess: Guess) -> Answer:
@@ -97,10 +95,13 @@ def answer(facts: CheckFacts, guess: Guess) -> Answer:
 
 
 def conclude(facts: CheckFacts, guess: Guess) -> Done:
-    """What a counted check changes and tells. The ending is guarded: whoever loses the race finds `note` instead."""
+    """What a counted check changes and tells. The ending is guarded: whoever loses the race finds `note` instead.
+    Without a code there is nothing to lock: the count alone does it."""
     told = answer(facts, guess)
     subject = str(facts.about.verification_id)
     checked = _checked(facts, guess, CheckResult(told.result))
+    if facts.state is not State.ISSUED:
+        return Done((Write("note", subject, (guess.check_no,), (checked,)),))
     match told.result:
         case Result.APPROVED:
             ended = _ended(facts, guess, Ending.APPROVED, RIGHT_CODE)
@@ -113,11 +114,12 @@ def conclude(facts: CheckFacts, guess: Guess) -> Done:
 
 def conclude_late(facts: CheckFacts, guess: Guess, state: State) -> tuple[Answer, Done]:
     """The same for a check whose ending changed nothing, because the verification ended as `state` between the
-    count and the comparison. A right code is told as `unknown`: it was neither wrong nor did it approve."""
+    count and the comparison. A right code is told as `unknown`: it was neither wrong nor did it approve. One that was
+    blocked answers as ever."""
     result = CheckResult.UNKNOWN if guess.right and guess.bound else CheckResult.WRONG
     subject = str(facts.about.verification_id)
     told = Done((Write("note", subject, (guess.check_no,), (_checked(facts, guess, result),)),))
-    return _ENDED.get(state, NOTHING_THERE), told
+    return (answer(facts, guess) if state is State.BLOCKED else _ENDED.get(state, NOTHING_THERE)), told
 
 
 def _checked(facts: CheckFacts, guess: Guess, result: CheckResult) -> Emit:

@@ -12,7 +12,7 @@ from watchword.checks import charging, store
 from watchword.checks.budgets import Charge, Excess
 from watchword.checks.decide import Answer, CheckFacts, Guess, Result, answer, conclude, conclude_late, uncounted
 from watchword.checks.metrics import ChecksMetrics
-from watchword.checks.store import Conclusion, Found, Tally
+from watchword.checks.store import Conclusion, Found, Seen, Tally, Unreadable
 from watchword.kernel.secret import Code
 from watchword.kernel.verification import State
 from watchword.runtime import acting, outbox
@@ -66,7 +66,7 @@ class _Counted:
     seq: int | None
 
 
-Answered = Answer | Unknown | Exhausted
+Answered = Answer | Unknown | Exhausted | Unreadable
 Number = tuple[str, str, str]  # tenant, number token, purpose
 _Count = tuple[Mapping[UUID, Found], dict[UUID, Answered], dict[UUID, Tally]]
 
@@ -148,13 +148,15 @@ class Desk:
         wanted = [(each, check.tenant, check.excess.per_hour) for each, check in sorted(asked.items())]
         try:
             seen = await store.count_at_once(connection, wanted)
-        except asyncpg.DivisionByZeroError:  # somebody came in between
+        except asyncpg.DataError:  # somebody came in between, or one of them cannot be read
             return None
-        if any(one.countable and one.tally is None for one in seen.values()):
+        read = {each: one for each, one in seen.items() if isinstance(one, Seen)}
+        if any(one.countable and one.tally is None for one in read.values()):
             return None
-        found = {each: one.found for each, one in seen.items()}
-        tallies = {each: one.tally for each, one in seen.items() if one.tally is not None}
-        answers: dict[UUID, Answered] = {
+        found = {each: one.found for each, one in read.items()}
+        tallies = {each: one.tally for each, one in read.items() if one.tally is not None}
+        answers: dict[UUID, Answered] = {each: one for each, one in seen.items() if isinstance(one, Unreadable)}
+        answers |= {
             each: uncounted(one.facts) or _PASSED_MEANWHILE for each, one in found.items() if each not in tallies
         }
         return found, answers, tallies
@@ -162,9 +164,10 @@ class Desk:
     async def _count(self, connection: Connection, asked: Mapping[UUID, Check]) -> _Count:
         """The first transaction: answers for what is not to be counted, tallies for what was."""
         async with connection.transaction():
-            found = await store.find(connection, [(each, check.tenant) for each, check in asked.items()])
+            rows = await store.find(connection, [(each, check.tenant) for each, check in asked.items()])
+            found = {each: one for each, one in rows.items() if isinstance(one, Found)}
             answers, tallies = await self._charge_and_count(connection, asked, found)
-        return found, answers, tallies
+        return found, answers | {each: one for each, one in rows.items() if isinstance(one, Unreadable)}, tallies
 
     async def _charge_and_count(
         self, connection: Connection, asked: Mapping[UUID, Check], found: Mapping[UUID, Found]

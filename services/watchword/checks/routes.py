@@ -9,6 +9,7 @@ from watchword.checks.budgets import Excess
 from watchword.checks.decide import NOTHING_THERE, Result
 from watchword.checks.decide import Answer as Decided
 from watchword.checks.desk import Answered, Check, Desk, Exhausted
+from watchword.checks.store import Unreadable
 from watchword.kernel.binding import binding_hash
 from watchword.kernel.phone import Refusal, parse
 from watchword.kernel.secret import Code
@@ -121,4 +122,6 @@ def _uuid(text: str) -> UUID | None:
 def _decided(answered: Answered) -> Decided | None:
     if isinstance(answered, Exhausted):
         raise Problem("number_limited", retry_after_s=answered.retry_after_s)
+    if isinstance(answered, Unreadable):  # not for long: whoever wrote it is at the door as well, or soon again
+        raise Problem("unavailable", retry_after_s=1)
     return answered if isinstance(answered, Decided) else None

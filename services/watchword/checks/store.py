@@ -7,11 +7,12 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+import structlog
 
 from watchword.checks.budgets import Charge, charges, summed
 from watchword.checks.decide import CheckFacts
 from watchword.events.verification import Facts, Signals
-from watchword.kernel.policy import Policy
+from watchword.kernel.document import Count
 from watchword.kernel.verdict import Done, Write
 from watchword.kernel.verification import State
 from watchword.runtime import acting, outbox
@@ -19,6 +20,7 @@ from watchword.runtime.acting import Told
 from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import Connection, columns, statements
 
+log = structlog.get_logger()
 _SQL = statements("watchword.checks")
 _WRITES_IN_LOCK_ORDER = ("approve", "lock", "note")
 _WRITES = {name: _SQL[name] for name in _WRITES_IN_LOCK_ORDER}
@@ -32,6 +34,18 @@ class Found:
 
     facts: CheckFacts
     charged: tuple[Charge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A verification of which a newer version wrote what this one cannot read."""
+
+
+class Borne(msgspec.Struct, frozen=True):
+    """Of a verification's rules what a check needs; the others are not looked at."""
+
+    wrong_per_hour: Count
+    wrong_per_day: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +78,10 @@ class Conclusion:
     events: tuple[OutboxRow, ...]
 
 
-async def find(connection: Connection, asked: Sequence[tuple[UUID, str]]) -> dict[UUID, Found]:
+async def find(connection: Connection, asked: Sequence[tuple[UUID, str]]) -> dict[UUID, Found | Unreadable]:
     """The verifications of (id, tenant), locked until the caller's transaction ends; others' are not there."""
     rows = await connection.fetch(_SQL["find"], *columns(asked, 2))
-    return {row["verification_id"]: Found(_facts_of(row), _charges_of(row)) for row in rows}
+    return {row["verification_id"]: _found(row) for row in rows}
 
 
 async def latest(connection: Connection, numbers: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], UUID]:
@@ -95,10 +109,12 @@ async def buckets(connection: Connection, keys: Sequence[str]) -> dict[str, date
     return {row["key"]: row["tat"] for row in await connection.fetch(_SQL["buckets"], keys)}
 
 
-async def count_at_once(connection: Connection, asked: Sequence[tuple[UUID, str, int]]) -> dict[UUID, Seen]:
+async def count_at_once(
+    connection: Connection, asked: Sequence[tuple[UUID, str, int]]
+) -> dict[UUID, Seen | Unreadable]:
     """The verifications of (id, tenant, wrong codes the tenant bears an hour); others' are not there. Every check that
-    can be is counted and charged, or none is. A transaction of its own. Raises DivisionByZeroError if somebody came in
-    between, or what Postgres raises."""
+    can be is counted and charged, or none is. A transaction of its own. Raises asyncpg.DataError if somebody came in
+    between or one cannot be read, or what else Postgres raises."""
     rows = await connection.fetch(_SQL["count_at_once"], *columns(asked, 3))
     return {row["verification_id"]: _seen(row) for row in rows}
 
@@ -146,10 +162,21 @@ async def states(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, S
     return {row["id"]: State(row["state"]) for row in await connection.fetch(_SQL["states"], ids)}
 
 
-def _seen(row: asyncpg.Record) -> Seen:
+def _found(row: asyncpg.Record) -> Found | Unreadable:
+    """Never raises: others' checks were counted in the same batch."""
+    try:
+        return Found(_facts_of(row), _charges_of(row))
+    except ValueError as error:
+        log.error("checks.row_unreadable", verification=str(row["verification_id"]), error=str(error))
+        return Unreadable()
+
+
+def _seen(row: asyncpg.Record) -> Seen | Unreadable:
+    found = _found(row)
+    if isinstance(found, Unreadable):
+        return found
     counted = row["check_no"] is not None
-    tally = Tally(row["check_no"], row["mac"], row["seq"]) if counted else None
-    return Seen(Found(_facts_of(row), _charges_of(row)), row["countable"], tally)
+    return Seen(found, row["countable"], Tally(row["check_no"], row["mac"], row["seq"]) if counted else None)
 
 
 def _reason(write: Write) -> str | None:
@@ -171,5 +198,5 @@ def _facts_of(row: asyncpg.Record) -> CheckFacts:
 
 
 def _charges_of(row: asyncpg.Record) -> tuple[Charge, ...]:
-    rules = msgspec.convert(row["rules"], Policy)
-    return charges(row["tenant"], row["number_token"], per_hour=rules.wrong_per_hour, per_day=rules.wrong_per_day)
+    borne = msgspec.convert(row["rules"], Borne)
+    return charges(row["tenant"], row["number_token"], per_hour=borne.wrong_per_hour, per_day=borne.wrong_per_day)

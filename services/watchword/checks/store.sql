@@ -44,13 +44,17 @@ WHERE l.key = t.key
 SELECT key, tat FROM limits WHERE key = ANY($1::text[])
 
 -- name: count
--- The count is committed before anything is compared, and nothing takes it back.
+-- The count is committed before anything is compared, and nothing takes it back. What was blocked or has no code yet is
+-- counted like any other, and compared with nothing; of what has ended timers tell the count if nobody else does.
 UPDATE verifications AS v
-SET checks_used = v.checks_used + 1
+SET checks_used = v.checks_used + 1,
+    due_at = CASE WHEN v.ended_at IS NULL THEN v.due_at ELSE due_once_ended(v.checks_used + 1, v.checks_told) END
 FROM unnest($1::uuid[]) AS t (id)
-WHERE v.id = t.id AND v.state IN ('issued') AND v.expires_at > clock_timestamp() AND v.checks_used < v.checks_max
+WHERE v.id = t.id AND v.state IN ('requested', 'issued', 'blocked') AND v.expires_at > clock_timestamp()
+  AND v.checks_used < v.checks_max
 RETURNING v.id, v.checks_used,
-          (SELECT c.mac FROM codes AS c WHERE c.verification_id = v.id AND c.version = v.code_version) AS mac
+          (SELECT c.mac FROM codes AS c
+           WHERE c.verification_id = v.id AND c.version = v.code_version AND v.state = 'issued') AS mac
 
 -- name: count_at_once
 -- Every check of a batch counted and charged by one statement that is a transaction of its own, if every budget has
@@ -61,7 +65,8 @@ WITH seen AS MATERIALIZED (
     SELECT v.id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel, v.policy,
            v.policy_version, v.reference, v.expires_at, v.state, v.created_at, v.binding_hash, v.signals,
            v.sends_issued, v.checks_used, v.checks_max, v.rules, v.expires_at > clock_timestamp() AS in_time,
-           v.state = 'issued' AND v.expires_at > clock_timestamp() AND v.checks_used < v.checks_max AS countable,
+           v.state IN ('requested', 'issued', 'blocked') AND v.expires_at > clock_timestamp()
+               AND v.checks_used < v.checks_max AS countable,
            t.tenant_per_hour
     FROM verifications AS v
     JOIN unnest($1::uuid[], $2::text[], $3::int[]) AS t (id, tenant, tenant_per_hour)
@@ -85,11 +90,14 @@ WITH seen AS MATERIALIZED (
     LEFT JOIN limits AS l ON l.key = w.key
 ), counted AS (
     UPDATE verifications AS v
-    SET checks_used = v.checks_used + 1
+    SET checks_used = v.checks_used + 1,
+        due_at = CASE WHEN v.ended_at IS NULL THEN v.due_at ELSE due_once_ended(v.checks_used + 1, v.checks_told) END
     FROM (SELECT id FROM seen, room WHERE countable AND enough ORDER BY id) AS t
-    WHERE v.id = t.id AND v.state = 'issued' AND v.expires_at > clock_timestamp() AND v.checks_used < v.checks_max
+    WHERE v.id = t.id AND v.state IN ('requested', 'issued', 'blocked') AND v.expires_at > clock_timestamp()
+      AND v.checks_used < v.checks_max
     RETURNING v.id, v.checks_used, v.seq,
-              (SELECT c.mac FROM codes AS c WHERE c.verification_id = v.id AND c.version = v.code_version) AS mac
+              (SELECT c.mac FROM codes AS c
+               WHERE c.verification_id = v.id AND c.version = v.code_version AND v.state = 'issued') AS mac
 ), charged AS (
     INSERT INTO limits AS l (key, tat)
     SELECT w.key, statement_timestamp() + w.cost
@@ -126,13 +134,14 @@ WITH concluded AS (
     UPDATE verifications AS v
     SET state = coalesce(t.state, v.state), end_reason = coalesce(t.reason, v.end_reason),
         ended_at = CASE WHEN t.state IS NULL THEN v.ended_at ELSE clock_timestamp() END,
-        due_at = CASE WHEN t.state IS NULL THEN v.due_at
+        due_at = CASE WHEN t.state IS NULL AND v.ended_at IS NULL THEN v.due_at
                       ELSE due_once_ended(v.checks_used, v.checks_told | (1 << t.check_no - 1)) END,
         own_code = CASE WHEN t.state IS NULL THEN v.own_code END,
         checks_told = v.checks_told | (1 << t.check_no - 1), seq = v.seq + t.counted
     FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::text[], $5::text[], $6::int[])
         AS t (id, counted, check_no, state, reason, seq)
-    WHERE v.id = t.id AND v.state = 'issued' AND v.seq = t.seq AND (v.checks_told & (1 << t.check_no - 1)) = 0
+    WHERE v.id = t.id AND v.seq = t.seq AND (v.checks_told & (1 << t.check_no - 1)) = 0
+      AND v.state IN ('requested', 'issued', 'blocked') AND (t.state IS NULL OR v.state = 'issued')
       AND (t.state IS DISTINCT FROM 'locked' OR v.checks_used >= v.checks_max)
     RETURNING v.id
 ), given_back AS (
@@ -179,10 +188,12 @@ WHERE v.id = t.id AND v.state = 'issued' AND v.checks_used >= v.checks_max
 RETURNING v.id AS key, v.seq
 
 -- name: note
--- A counted check that ends nothing, or came when the verification had just ended: it is told all the same, unless
--- timers have done so because it took too long.
+-- A counted check that ends nothing, or came when the verification had ended: it is told all the same, unless timers
+-- have done so because it took too long.
 UPDATE verifications AS v
-SET checks_told = v.checks_told | (1 << t.check_no - 1), seq = v.seq + t.counted
+SET checks_told = v.checks_told | (1 << t.check_no - 1), seq = v.seq + t.counted,
+    due_at = CASE WHEN v.ended_at IS NULL THEN v.due_at
+                  ELSE due_once_ended(v.checks_used, v.checks_told | (1 << t.check_no - 1)) END
 FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS t (id, counted, check_no)
 WHERE v.id = t.id AND (v.checks_told & (1 << t.check_no - 1)) = 0
 RETURNING v.id AS key, v.seq

@@ -31,7 +31,8 @@ RETURNING v.id AS key, v.seq
 -- name: block
 -- moves: requested -> blocked
 UPDATE verifications AS v
-SET state = 'blocked', end_reason = t.reason, ended_at = clock_timestamp(), due_at = NULL, own_code = NULL,
+SET state = 'blocked', end_reason = t.reason, ended_at = clock_timestamp(),
+    due_at = due_once_ended(v.checks_used, v.checks_told), own_code = NULL,
     seq = v.seq + t.counted
 FROM unnest($1::uuid[], $2::int[], $3::text[]) AS t (id, counted, reason)
 WHERE v.id = t.id AND v.state = 'requested'

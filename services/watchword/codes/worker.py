@@ -13,6 +13,7 @@ from watchword.events.send_requested import SendRequested
 from watchword.events.verification import Facts, Signals
 from watchword.events.verification_assessed import VerificationAssessed
 from watchword.events.verification_ended import VerificationEnded
+from watchword.kernel.document import read_stored
 from watchword.kernel.policy import Policy, Resend
 from watchword.kernel.secret import Code
 from watchword.kernel.template import Wording, render, wording_for
@@ -75,7 +76,7 @@ async def build(context: Context) -> list[Service]:
 def facts_of(row: asyncpg.Record, incoming: Incoming, minter: "Minter") -> CodeFacts:
     """A verification's row as `decide` sees it, with a code made ready if this event may need one."""
     about = Facts(**{name: row[name] for name in Facts.__struct_fields__})
-    rules = msgspec.convert(row["rules"], Policy)
+    rules = read_stored(row["rules"], Policy)
     state = State(row["state"])
     event = incoming.event
     assert isinstance(event, VerificationAssessed)

@@ -20,6 +20,7 @@ from watchword.events.risk_level_set import Reason, RiskLevel, RiskLevelSet
 from watchword.events.signal_observed import Observation, SignalKind, SignalObserved
 from watchword.events.verification import Facts, Signals
 from watchword.fraud.decide.redispatch import RefusedSend, again
+from watchword.kernel.document import read_stored
 from watchword.kernel.event import Emit
 from watchword.kernel.feature import lift_key, shard_of
 from watchword.kernel.policy import Policy
@@ -192,6 +193,6 @@ def _refused_send(row: asyncpg.Record) -> RefusedSend:
     return RefusedSend(
         about=Facts(**{name: row[name] for name in Facts.__struct_fields__}),
         signals=msgspec.convert(row["signals"], Signals),
-        rules=msgspec.convert(row["rules"], Policy),
+        rules=read_stored(row["rules"], Policy),
         sends_requested=row["sends_requested"],
     )

@@ -6,7 +6,7 @@ Whatever else it is, the desk decides under locks.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -27,8 +27,8 @@ from watchword.runtime.acting import Cause, Told
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.failpoints import reach
 from watchword.runtime.outbox import OutboxRow
-from watchword.runtime.postgres import Connection, Pool
-from watchword.runtime.sealing import Key
+from watchword.runtime.postgres import Connection, Pool, is_away
+from watchword.runtime.sealing import Key, SealBroken
 from watchword.runtime.telling import Teller
 
 TRIES = 2  # a number that is known already is sealed once more, under the key that it has
@@ -78,10 +78,14 @@ class _DataKeys:
         return self.known[subject]
 
     def learn(self, subject: Subject, wrapped: bytes | None) -> bool:
-        """Whether the number has another data key than the one that was used, and may be sealed anew."""
+        """Whether the number has another data key than the one that was used, and may be sealed anew. One that does
+        not open is for the desk to say."""
         if wrapped is None or wrapped == self.known[subject][1]:
             return False
-        self.known[subject] = self.subjects.data_key(wrapped, subject), wrapped
+        try:
+            self.known[subject] = self.subjects.data_key(wrapped, subject), wrapped
+        except SealBroken:
+            return False
         return True
 
 
@@ -138,25 +142,43 @@ class AtOnce:
         self._teller = teller
         self._metrics = metrics
 
-    async def begin(self, requests: Sequence[Start]) -> list[Accepted | None]:
+    async def begin(self, requests: Sequence[Start]) -> list[Accepted | Exception | None]:
         """The answer to each start that was begun, committed; None for one that was left as it was, for the desk to
-        decide: of several that share a number and purpose, or a key, all but the first. Raises one of `postgres.AWAY`.
+        decide: of several that share a number and purpose, or a key, all but the first. What one try committed stays
+        said whatever comes of the next: then one of `postgres.AWAY` for each start of which nobody knows what became.
+        Raises one of those, or what it was, if nothing was committed before.
         """
         await self._clock.refresh()
         now = self._clock.now()
         guesses = [supposed(request, now) if is_first else None for request, is_first in _firsts(requests)]
         left = {each.write.key: each for each in guesses if each is not None}
-        answers: dict[str, Accepted] = {}
+        answers: dict[str, Accepted | Exception] = {}
         keys = _DataKeys(self._subjects)
         async with self._pool.acquire(timeout=5) as connection:
             for _ in range(TRIES):
-                told = await self._begin(connection, list(left.values()), keys, now) if left else {}
-                begun = [(left.pop(key), told[key]) for key in tuple(left) if told[key].begun]
-                answers |= zip((each.write.key for each, _ in begun), with_room(begun, now), strict=True)
-                self._teller.tell_soon([each.row for each, _ in begun])
-                left = {key: each for key, each in left.items() if keys.learn(each.subject, told[key].known_key)}
-        self._metrics.tell(answers.values())
+                try:
+                    begun, left = await self._try(connection, left, keys, now)
+                except Exception as error:
+                    if not answers:
+                        raise
+                    answers |= dict.fromkeys(left, error) if is_away(error) else {}
+                    break
+                answers |= begun
+        self._metrics.tell(each for each in answers.values() if isinstance(each, Accepted))
         return [answers.get(each.write.key) if each is not None else None for each in guesses]
+
+    async def _try(
+        self, connection: Connection, wanted: Mapping[str, Supposed], keys: _DataKeys, now: datetime
+    ) -> tuple[dict[str, Accepted], dict[str, Supposed]]:
+        """The answers to those that were begun, and what is worth another try."""
+        if not wanted:
+            return {}, {}
+        told = await self._begin(connection, list(wanted.values()), keys, now)
+        begun = [(each, told[key]) for key, each in wanted.items() if told[key].begun]
+        left = {key: each for key, each in wanted.items() if not told[key].begun}
+        self._teller.tell_soon([each.row for each, _ in begun])
+        answers = dict(zip((each.write.key for each, _ in begun), with_room(begun, now), strict=True))
+        return answers, {key: each for key, each in left.items() if keys.learn(each.subject, told[key].known_key)}
 
     async def _begin(
         self, connection: Connection, wanted: Sequence[Supposed], keys: _DataKeys, now: datetime

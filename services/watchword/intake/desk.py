@@ -79,7 +79,7 @@ class Desk:
             observe=metrics.batch_size.observe,
         )
         self._beginning = AtOnce(pool=pool, clock=clock, subjects=self._subjects, teller=teller, metrics=metrics)
-        self._at_once: Coalescer[Start, Accepted | None] = Coalescer(
+        self._at_once: Coalescer[Start, Accepted | Exception | None] = Coalescer(
             self._begin_at_once,
             keys=lambda start: (),  # of two that share something the second is left to the desk
             batch_max=settings.batch_max,
@@ -122,11 +122,13 @@ class Desk:
         until_s = monotonic_s() + self._settings.deadline_s
         if isinstance(request, Start):
             begun = await self._at_once.submit(request, deadline_s=self._settings.deadline_s)
+            if isinstance(begun, Exception):
+                raise begun
             if begun is not None:
                 return begun
         return await self._coalescer.submit(request, deadline_s=until_s - monotonic_s())
 
-    async def _begin_at_once(self, starts: Sequence[Start]) -> Sequence[Accepted | None]:
+    async def _begin_at_once(self, starts: Sequence[Start]) -> Sequence[Accepted | Exception | None]:
         try:
             return await self._beginning.begin(starts)
         except Exception as error:

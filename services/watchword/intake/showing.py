@@ -11,6 +11,7 @@ from watchword.events.verification import Facts
 from watchword.events.verification_ended import Ending, VerificationEnded, result_of
 from watchword.intake.answers import counted
 from watchword.intake.bodies import AttemptTold, VerificationListed, VerificationTold
+from watchword.kernel.document import read_stored
 from watchword.kernel.policy import Policy
 from watchword.kernel.verification import State
 
@@ -29,7 +30,7 @@ def listed(row: asyncpg.Record, shown_number: str) -> VerificationListed:
     about = counted(
         row["verification_id"],
         State(row["state"]),
-        msgspec.convert(row["rules"], Policy),
+        read_stored(row["rules"], Policy),
         shown_number=shown_number,
         expires_at=row["expires_at"],
         next_send_at=row["next_send_at"],

@@ -16,6 +16,7 @@ from watchword.intake.decide import Found, Standing, Stored
 from watchword.intake.limits import Limit
 from watchword.intake.request import Request, Start
 from watchword.intake.subjects import Subject
+from watchword.kernel.document import read_stored
 from watchword.kernel.ids import attempt_span
 from watchword.kernel.instant import from_us, to_us
 from watchword.kernel.policy import Policy
@@ -232,7 +233,7 @@ def _standing(row: asyncpg.Record, request: Request, shown: Shown) -> Standing:
     return Standing(
         about=Facts(**{name: row[name] for name in Facts.__struct_fields__}),
         state=State(row["state"]),
-        rules=msgspec.convert(row["rules"], Policy),
+        rules=read_stored(row["rules"], Policy),
         binding_hash=row["binding_hash"],
         signals=msgspec.convert(row["signals"], Signals),
         sends_requested=row["sends_requested"],

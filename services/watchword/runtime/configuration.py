@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from watchword.gateways.contract import Account
+from watchword.kernel.document import read_stored
 from watchword.kernel.policy import Policy
 from watchword.kernel.spending import Cap, Price
 from watchword.kernel.template import Template
@@ -134,9 +135,8 @@ def _read(rows: Iterable[Row], kind: str, struct: type[T]) -> list[tuple[T, int]
     found = []
     for row in rows:
         if row.kind == kind:
-            known = {name: value for name, value in row.document.items() if name in struct.__struct_fields__}
             try:
-                found.append((msgspec.convert(known, struct), row.version))
+                found.append((read_stored(row.document, struct), row.version))
             except msgspec.ValidationError as error:
                 log.error("configuration.document_refused", kind=kind, document=row.id, error=str(error))
     return found

@@ -1,7 +1,7 @@
 """What an overdue row is owed. Pure: one function a kind, total for every row the store can find."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watchword.events import topics
 from watchword.events.attempt_made import AttemptMade, AttemptResult
@@ -24,17 +24,18 @@ ASSESSMENT_LATE = "assessment_late"
 TIME_OVER = "time_over"
 NO_RECEIPT = "no_receipt"
 RIGHT_CODE = "right_code"
+LOOK_AGAIN = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
 class DueVerification:
     """A verification whose `due_at` has come. `checks_told` has a bit for each check that was told, the lowest for
-    the first."""
+    the first; `rules` is None where a newer version wrote what this one cannot read."""
 
     about: Facts
     state: State
     created_at: datetime
-    rules: Policy
+    rules: Policy | None
     signals: Signals
     sends_requested: int
     sends_assessed: int
@@ -84,15 +85,17 @@ class UnreportedAttempt:
 def decide_due(facts: DueVerification, now: datetime) -> Done:
     """Past its life a verification expires. Before, an assessment that did not come is replaced by the policy's
     choice; a verification that owes nothing is looked at again when its life ends. One that has ended owes the checks
-    that were counted and not told."""
+    that were counted and not told. Where that choice cannot be read it is left for a while to those who can."""
     if facts.state in ENDED:
         return tell_interrupted(facts)
     if now >= facts.about.expires_at:
         return expire(facts)
+    look_at = facts.about.expires_at
     if facts.sends_assessed < facts.sends_requested:
-        return assume_assessed(facts, now)
-    subject = str(facts.about.verification_id)
-    return Done((Write("look_again", subject, (facts.about.expires_at,)),))
+        if facts.rules is not None:
+            return assume_assessed(facts, facts.rules, now)
+        look_at = min(look_at, now + LOOK_AGAIN)
+    return Done((Write("look_again", str(facts.about.verification_id), (look_at,)),))
 
 
 def expire(facts: DueVerification) -> Done:
@@ -122,12 +125,12 @@ def tell_interrupted(facts: DueVerification) -> Done:
     return Done((Write("tell_interrupted", subject, (facts.checks_told,), told),))
 
 
-def assume_assessed(facts: DueVerification, now: datetime) -> Done:
+def assume_assessed(facts: DueVerification, rules: Policy, now: datetime) -> Done:
     """The assessment that stands in for the one that did not come, for every send that waits. It has the id that
     fraud's own would have had, so that whoever is second tells nothing."""
     subject = str(facts.about.verification_id)
     told = tuple(
-        Emit(_assumed(facts, send_no, now), subject, send_no, topic=topics.ASSESSMENTS)
+        Emit(_assumed(facts, rules, send_no, now), subject, send_no, topic=topics.ASSESSMENTS)
         for send_no in range(facts.sends_assessed + 1, facts.sends_requested + 1)
     )
     row = (facts.sends_assessed, facts.sends_requested, facts.about.expires_at)
@@ -218,12 +221,10 @@ def _interrupted(facts: DueVerification, check_no: int) -> CodeChecked:
     return CodeChecked(**shared(facts.about), result=CheckResult.UNKNOWN, check_no=check_no, checks_left=left)
 
 
-def _assumed(facts: DueVerification, send_no: int, now: datetime) -> VerificationAssessed:
-    is_open = facts.rules.on_assess_timeout is OnTimeout.OPEN
+def _assumed(facts: DueVerification, rules: Policy, send_no: int, now: datetime) -> VerificationAssessed:
+    is_open = rules.on_assess_timeout is OnTimeout.OPEN
     late_ms = max((now - facts.overdue_since).total_seconds() * 1_000, 0.0)
-    reason = Reason(
-        code=ASSESSMENT_LATE, value=facts.rules.assess_timeout_ms + late_ms, threshold=facts.rules.assess_timeout_ms
-    )
+    reason = Reason(code=ASSESSMENT_LATE, value=rules.assess_timeout_ms + late_ms, threshold=rules.assess_timeout_ms)
     return VerificationAssessed(
         **shared(facts.about),
         send_no=send_no,

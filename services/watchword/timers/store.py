@@ -1,14 +1,21 @@
 """The rows of timers as values."""
 
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
 import asyncpg
 import msgspec
+import structlog
 
 from watchword.events.verification import Facts, Signals
+from watchword.kernel.document import read_stored
 from watchword.kernel.policy import Policy
 from watchword.kernel.verification import AttemptState, State
 from watchword.runtime.postgres import statements
 from watchword.timers.decide import DueVerification, OverdueAttempt, UnreportedAttempt
 
+log = structlog.get_logger()
 SQL = statements("watchword.timers")
 _WRITE_NAMES = (
     "expire", "assume_assessed", "look_again", "tell_interrupted", "requeue", "give_up", "assume_receipt",
@@ -23,7 +30,7 @@ def due_of(row: asyncpg.Record) -> DueVerification:
         about=_about(row),
         state=State(row["state"]),
         created_at=row["created_at"],
-        rules=msgspec.convert(row["rules"], Policy),
+        rules=_rules(row["verification_id"], row["rules"]),
         signals=msgspec.convert(row["signals"], Signals),
         sends_requested=row["sends_requested"],
         sends_assessed=row["sends_assessed"],
@@ -72,6 +79,14 @@ _PLAIN = (
     "attempt_id", "send_no", "try_no", "code_version", "send_deadline", "recovery", "account", "gateway",
     "overdue_since",
 )  # fmt: skip
+
+
+def _rules(verification: UUID, rules: Mapping[str, Any]) -> Policy | None:
+    try:
+        return read_stored(rules, Policy)
+    except msgspec.ValidationError as error:
+        log.error("timers.rules_unreadable", verification=str(verification), error=str(error))
+        return None
 
 
 def _about(row: asyncpg.Record) -> Facts:

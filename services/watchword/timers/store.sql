@@ -272,4 +272,5 @@ WHERE s.tenant = t.tenant AND s.number_token = t.number_token
 SELECT ensure_partitions(clock_timestamp() + $1::interval) AS made
 
 -- name: drop_partitions
+-- One at a time, the oldest; 0 if there is none left.
 SELECT drop_partitions(clock_timestamp() - $1::interval) AS dropped

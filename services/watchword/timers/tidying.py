@@ -3,16 +3,22 @@ and numbers of which nothing is kept any more."""
 
 from datetime import timedelta
 
+import asyncpg
+import structlog
+
 from watchword.runtime.postgres import Pool, columns
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.settings import TimersSettings
 from watchword.timers.store import SQL
+
+log = structlog.get_logger()
 
 PARTITIONS_AHEAD = timedelta(days=21)
 # A bucket in the past is as good as none; an hour more, and nobody is at it while it is deleted.
 LIMITS_IDLE = timedelta(hours=1)
 # After a week nobody asks any more what a report meant; the report itself is still on otp.receipts.
 UNMAPPED_KEPT = timedelta(days=7)
+PARTITIONS_A_TURN_MAX = 100
 ROWS_A_BATCH_MAX = 1_000
 BATCHES_A_TURN_MAX = 200
 NUMBER_BATCHES_A_TURN_MAX = 20
@@ -42,12 +48,24 @@ class Tidying:
         """One round. Raises what Postgres raises."""
         await self._pool.fetchval(SQL["ensure_partitions"], PARTITIONS_AHEAD, timeout=10)
         retention = timedelta(days=self._settings.retention_d)
-        dropped = await self._pool.fetchval(SQL["drop_partitions"], retention, timeout=10)
-        self._metrics.forgotten.add(dropped, stage="partitions")
+        await self._drop_partitions(retention)
         await self._forget("forget_idempotency", timedelta(hours=self._settings.idempotency_h))
         await self._forget("forget_limits", LIMITS_IDLE)
         await self._forget_numbers(retention)
         await self._forget("forget_unmapped", UNMAPPED_KEPT)
+
+    async def _drop_partitions(self, retention: timedelta) -> None:
+        """Each by itself, and none that somebody reads, a backup say: whoever came meanwhile would have to wait as
+        well. The next round asks again, and nothing but space waits for it."""
+        for _ in range(PARTITIONS_A_TURN_MAX):
+            try:
+                dropped = await self._pool.fetchval(SQL["drop_partitions"], retention, timeout=10)
+            except asyncpg.LockNotAvailableError:
+                log.info("timers.partition_in_use")
+                break
+            self._metrics.forgotten.add(dropped, stage="partitions")
+            if not dropped:
+                break
 
     async def _forget(self, statement: str, age: timedelta) -> None:
         for _ in range(BATCHES_A_TURN_MAX):

@@ -139,8 +139,6 @@ async def test_another_tenants_id_and_one_that_never_was_look_the_same(stand: Pi
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({"state": "requested", "seq": 1, "code_version": 0}, Answer(Result.WRONG, 5)),
-        ({"state": "blocked", "ended_at": datetime.now(UTC)}, Answer(Result.WRONG, 5)),
         ({"state": "cancelled", "ended_at": datetime.now(UTC)}, Answer(Result.EXPIRED, 0)),
         ({"state": "approved", "ended_at": datetime.now(UTC)}, Answer(Result.USED, 0)),
         ({"expires_at": datetime.now(UTC) - timedelta(seconds=1)}, Answer(Result.EXPIRED, 0)),
@@ -153,6 +151,65 @@ async def test_a_code_that_cannot_be_right_is_answered_without_being_counted(
     assert await ask(desks, [check(about)]) == [expected]
     assert (await stand.row("SELECT checks_used FROM verifications"))["checks_used"] == 0
     assert await told(stand) == []
+
+
+WITHOUT_A_CODE: list[dict[str, Any]] = [
+    {"state": "blocked", "ended_at": datetime.now(UTC), "due_at": None},
+    {"state": "requested", "due_at": None},
+]
+
+
+@pytest.mark.parametrize("columns", WITHOUT_A_CODE)
+async def test_a_blocked_user_hears_what_others_hear_until_he_is_locked_out(
+    stand: Pipeline, desks: list[Desk], columns: dict[str, Any]
+) -> None:
+    """He was told "4 left" again and again, and so that he was blocked. The right code is none."""
+    blocked = await issued(stand, **columns)
+    other = await issued(stand, purpose="pay")
+    heard = {
+        about.purpose: [await desks[0].check(check(about, code), deadline_s=10) for code in codes]
+        for about, codes in ((blocked, [CODE] * 6), (other, ["000000"] * 6))
+    }
+    assert heard["login"] == heard["pay"]
+    assert results(heard["login"]) == {"wrong": 4, "locked": 2}
+    where = "FROM verifications WHERE purpose = 'login'"
+    row = await stand.row(f"SELECT state, checks_used, checks_told, seq, due_at {where}")
+    assert tuple(row) == (columns["state"], 5, 0b11111, 8, None)
+
+
+async def test_checks_of_a_blocked_user_whose_process_died_are_told_by_timers(stand: Pipeline) -> None:
+    about = await issued(stand, **WITHOUT_A_CODE[0])
+    async with pool_of("checks", stand.dsn) as pool, pool.acquire() as connection:
+        counted = await store.count(connection, [about.verification_id])
+    assert counted[about.verification_id] == store.Tally(1, None)
+    due_at = await stand.connection.fetchval("SELECT due_at FROM verifications")
+    assert datetime.now(UTC) < due_at < datetime.now(UTC) + timedelta(seconds=31)
+
+
+async def unreadable(stand: Pipeline, about: Facts) -> None:
+    """Its rules are of a version that counts guesses in another way."""
+    await stand.connection.execute(
+        'UPDATE verifications SET rules = rules || \'{"wrong_per_hour": "as usual"}\' WHERE id = $1',
+        about.verification_id,
+    )
+
+
+async def test_one_row_that_cannot_be_read_costs_nobody_else_his_check(stand: Pipeline, desks: list[Desk]) -> None:
+    """It cost all of its batch a check each, counted and never compared."""
+    abouts = [await issued(stand, number=f"+9198765{n:05d}") for n in range(5)]
+    await unreadable(stand, abouts[2])
+    answers = await ask(desks[:1], [check(about) for about in abouts])
+    assert [isinstance(each, store.Unreadable) for each in answers] == [n == 2 for n in range(5)]
+    assert results(answers) == {"approved": 4, "Unreadable": 1}
+    assert await stand.connection.fetchval("SELECT sum(checks_used) FROM verifications") == 4
+
+
+async def test_of_what_a_check_does_not_need_a_newer_version_may_say_anything(
+    stand: Pipeline, desks: list[Desk]
+) -> None:
+    about = await issued(stand)
+    await stand.connection.execute('UPDATE verifications SET rules = rules || \'{"resend": "by_letter"}\'')
+    assert results(await ask(desks, [check(about)])) == {"approved": 1}
 
 
 async def test_a_number_out_of_guesses_is_refused_even_with_the_right_code_and_not_counted(
@@ -297,7 +354,12 @@ async def test_a_verification_that_ends_between_count_and_comparison_is_not_appr
 
 
 @pytest.mark.parametrize(
-    "columns", [{"checks_used": 5}, {"state": "requested"}, {"expires_at": datetime.now(UTC) - timedelta(seconds=1)}]
+    "columns",
+    [
+        {"checks_used": 5},
+        {"state": "cancelled", "ended_at": datetime.now(UTC)},
+        {"expires_at": datetime.now(UTC) - timedelta(seconds=1)},
+    ],
 )
 async def test_the_count_itself_refuses_what_may_not_be_checked(stand: Pipeline, columns: dict[str, Any]) -> None:
     """The guard of the statement, whatever was read before it."""
@@ -319,11 +381,11 @@ async def test_a_check_of_which_somebody_told_meanwhile_is_concluded_under_the_n
     about = await issued(stand)
     async with pool_of("checks", stand.dsn) as pool, pool.acquire() as connection:
         seen = await store.count_at_once(connection, [(about.verification_id, about.tenant, USUAL.per_hour)])
-        tally = seen[about.verification_id].tally
-        assert tally is not None and tally.seq == 3
+        one = seen[about.verification_id]
+        assert isinstance(one, store.Seen) and one.tally is not None and one.tally.seq == 3
         await stand.connection.execute("UPDATE verifications SET seq = seq + 1")
         write = Write("approve", str(about.verification_id), (1, "right_code"))
-        assert not await store.conclude_at_once(connection, [store.Conclusion(write, tally.seq, (), ())], [])
+        assert not await store.conclude_at_once(connection, [store.Conclusion(write, 3, (), ())], [])
     assert await stand.connection.fetchval("SELECT state FROM verifications") == "issued"
     assert results(await ask(desks, [check(about)])) == {"approved": 1}
     assert [number for _, number in await told(stand)] == [5, 6]

@@ -1,7 +1,7 @@
 """Every statement of fraud on real Postgres, under fraud's own role."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -41,6 +41,18 @@ async def test_a_send_is_assessed_only_after_the_one_before_it(stand: Pipeline, 
     assert await assess(pool, (about.verification_id, 1, 2)) == {}
     await assess(pool, (about.verification_id, 1, 1))
     assert await assess(pool, (about.verification_id, 1, 2)) == {str(about.verification_id): 3}
+
+
+async def test_an_assessment_leaves_the_next_look_to_the_send_that_still_waits_for_its_own(
+    stand: Pipeline, pool: Pool
+) -> None:
+    """The first send's took the second one's time-out away: where fraud was silent then, nothing was sent any more."""
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    about = await stand.verification(sends_requested=2, due_at=soon)
+    await assess(pool, (about.verification_id, 1, 1))
+    assert await stand.connection.fetchval("SELECT due_at FROM verifications") == soon
+    await assess(pool, (about.verification_id, 1, 2))
+    assert await stand.connection.fetchval("SELECT due_at = expires_at FROM verifications")
 
 
 @pytest.mark.parametrize("state", sorted(State))

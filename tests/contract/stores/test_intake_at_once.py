@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ from tests.support.rows import pool_of, silent_teller, tables
 from watchword.intake import store
 from watchword.intake.answers import Accepted, Refused
 from watchword.intake.at_once import AtOnce
-from watchword.intake.desk import Desk
+from watchword.intake.desk import Desk, Faulty
 from watchword.intake.limits import limits_of
 from watchword.intake.metrics import IntakeMetrics
 from watchword.intake.request import Asker, Repeat, Start
@@ -105,7 +106,8 @@ async def test_a_start_is_begun_with_everything_that_belongs_to_it(stand: Pipeli
 async def test_an_answer_says_what_its_tenants_bucket_held_after_it(begins: AtOnce) -> None:
     asker = Asker(replace(SHOP, requests_per_second=1, requests_burst=20))
     answers = await begins.begin([start(f"+91987654321{last}", asker=asker) for last in range(4)])
-    assert [each.room.remaining for each in answers if each is not None and each.room is not None] == [19, 18, 17, 16]
+    rooms = [each.room for each in answers if isinstance(each, Accepted)]
+    assert [room.remaining for room in rooms if room is not None] == [19, 18, 17, 16]
 
 
 async def test_what_cannot_be_begun_is_left_as_it_was_beside_what_can(stand: Pipeline, begins: AtOnce) -> None:
@@ -146,6 +148,50 @@ async def test_a_number_that_comes_back_is_sealed_under_the_key_it_has(
     assert found.standing is not None and row is not None
     assert Subjects(stand.keys).shown(row) == "+91••••••3210"
     assert await count(stand, "subjects") == 1
+
+
+async def known(stand: Pipeline, request: Start, wrapped_key: bytes) -> None:
+    """A number that was asked about before, and how its data key was wrapped then."""
+    await stand.connection.execute(
+        "INSERT INTO subjects (tenant, number_token, wrapped_key) VALUES ('shop', $1, $2)",
+        request.number_token, wrapped_key,
+    )  # fmt: skip
+
+
+async def test_a_number_whose_key_does_not_open_costs_nobody_else_his_answer(
+    stand: Pipeline, desks: list[Desk]
+) -> None:
+    """The others were begun, and heard "cooldown" of the code that was on its way to them."""
+    broken, others = start("+919876543210"), [start(f"+91987654321{n}") for n in range(1, 4)]
+    await known(stand, broken, b"under a key that is lost")
+    replies = await asyncio.gather(
+        *(desks[0].ask(each) for each in (others[0], broken, *others[1:])), return_exceptions=True
+    )
+    assert [type(each) for each in replies] == [Accepted, Faulty, Accepted, Accepted]
+    assert await count(stand, "verifications") == 3
+
+
+AWAY_FOR_ONE = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'shutting down' USING ERRCODE = 'cannot_connect_now';
+END $$;
+CREATE TRIGGER refuses BEFORE INSERT ON verifications FOR EACH ROW WHEN (NEW.number_token = '%s')
+    EXECUTE FUNCTION refuse();
+"""
+
+
+async def test_what_one_try_committed_stays_said_if_the_server_goes_away_in_the_next(
+    stand: Pipeline, begins: AtOnce
+) -> None:
+    fresh, back = start("+919876543211"), start("+919876543210")
+    _, wrapped = Subjects(stand.keys).fresh(("shop", back.number_token))
+    await known(stand, back, wrapped)
+    await stand.connection.execute(AWAY_FOR_ONE % back.number_token)
+    answered, unknown = await begins.begin([fresh, back])
+    assert isinstance(answered, Accepted)
+    assert isinstance(unknown, asyncpg.CannotConnectNowError)
+    assert await count(stand, "verifications") == 1
 
 
 @pytest.mark.parametrize("shared", ["number", "key"])

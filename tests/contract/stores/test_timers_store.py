@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import orjson
 import pytest
 
@@ -13,7 +12,6 @@ from tests.support.pipeline import Pipeline
 from tests.support.rows import attempt, issued, pool_of, silent_teller
 from watchword.events.envelope import encode
 from watchword.events.receipt_received import ReceiptReceived
-from watchword.intake import store as intake_store
 from watchword.runtime import outbox
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.metrics import Metrics
@@ -23,9 +21,7 @@ from watchword.timers.decide import decide_abandoned, decide_due, decide_late, d
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.overdue import Kind, Means, Overdue
 from watchword.timers.parked import ParkedTooLong
-from watchword.timers.settings import TimersSettings
 from watchword.timers.store import SQL, due_of, late_of, stale_of
-from watchword.timers.tidying import Tidying
 
 ROLE = "timers"
 
@@ -91,6 +87,17 @@ async def test_a_life_that_is_over_expires_once(stand: Pipeline, means: Means) -
     row = await stand.row("SELECT state, seq, due_at, end_reason, ended_at FROM verifications")
     assert (row["state"], row["seq"], row["due_at"], row["end_reason"]) == ("expired", 4, None, "time_over")
     assert await told(stand) == [("otp.verification-ended.v1", "otp.lifecycle.v1", 4)]
+
+
+async def test_one_row_that_cannot_be_read_does_not_stop_the_expiry_of_others(stand: Pipeline, means: Means) -> None:
+    for n in range(3):
+        await issued(stand, number=f"+919876543{n:03d}", created_at=PAST, expires_at=JUST_NOW, due_at=JUST_NOW)
+    await stand.connection.execute(
+        'UPDATE verifications SET rules = rules || \'{"resend": "by_letter"}\' '
+        "WHERE id = (SELECT id FROM verifications ORDER BY id LIMIT 1)"
+    )
+    await due(means).turn()
+    assert await stand.connection.fetchval("SELECT count(*) FROM verifications WHERE state = 'expired'") == 3
 
 
 async def test_what_is_not_due_is_left_alone(stand: Pipeline, means: Means) -> None:
@@ -236,14 +243,18 @@ async def test_a_check_that_was_counted_and_never_concluded_is_told_once_after_t
 
 
 ENDINGS = {
-    "cancel": ("intake", ["by"]), "expire": ("timers", ["late"]), "fail": ("dispatch", ["no_route"]),
+    "cancel": ("intake", ["by"], "issued"), "expire": ("timers", ["late"], "issued"),
+    "fail": ("dispatch", ["no_route"], "issued"), "block": ("codes", ["range_level"], "requested"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("statement", ENDINGS)
 async def test_whoever_ends_it_leaves_word_that_a_check_is_not_told_yet(stand: Pipeline, statement: str) -> None:
-    worker, row = ENDINGS[statement]
-    ends = [await issued(stand, checks_used=1, checks_told=told, number=f"+91987654321{told}") for told in (0, 1)]
+    worker, row, state = ENDINGS[statement]
+    ends = [
+        await issued(stand, checks_used=1, checks_told=told, number=f"+91987654321{told}", state=state)
+        for told in (0, 1)
+    ]
     for about in ends:
         await attempt(stand, about, state="rejected")
     ids = [about.verification_id for about in ends]
@@ -267,96 +278,6 @@ async def test_a_parked_receipt_past_its_time_becomes_a_dead_letter(stand: Pipel
     assert (letter["topic"], letter["value"]) == ("otp.receipts.v1.dead", encode(event))
     assert (headers["wwd_reason"], headers["ce_type"]) == ("unmatched_receipt", "otp.receipt-received.v1")
     assert [row["id"] for row in await stand.connection.fetch("SELECT id FROM receipts_parked")] == ["r1/1"]
-
-
-async def test_what_has_had_its_time_is_forgotten_and_the_rest_is_kept(stand: Pipeline, pool: Pool) -> None:
-    now = datetime.now(UTC)
-    minute = timedelta(minutes=1)
-    for key, age, limit_age in (
-        ("old", timedelta(hours=24) + minute, timedelta(hours=1) + minute),
-        ("new", timedelta(hours=24) - minute, timedelta(hours=1) - minute),
-    ):
-        await stand.connection.execute(
-            "INSERT INTO idempotency (tenant, key, fingerprint, status, answer, created_at) "
-            "VALUES ('shop', $1, '', 202, '', $2)", key, now - age,
-        )  # fmt: skip
-        await stand.connection.execute("INSERT INTO limits VALUES ($1, $2)", key, now - limit_age)
-        await stand.connection.execute(
-            "INSERT INTO receipts_unmapped VALUES ($1, 'a', 'g', 'w', '', $2)", key, now - age - timedelta(days=6)
-        )
-    metrics = TimersMetrics(Metrics())
-    await Tidying(TimersSettings.load(), pool=pool, metrics=metrics).turn()
-    for table in ("idempotency", "limits"):
-        assert [row["key"] for row in await stand.connection.fetch(f"SELECT key FROM {table}")] == ["new"]
-    assert [row["id"] for row in await stand.connection.fetch("SELECT id FROM receipts_unmapped")] == ["new"]
-
-
-async def numbered(stand: Pipeline, token: str, **pointers: datetime | None) -> None:
-    """A number with its key and, by purpose, the time of its newest verification."""
-    await stand.connection.execute(
-        "INSERT INTO subjects (tenant, number_token, wrapped_key) VALUES ('shop', $1, 'old')", token
-    )
-    for purpose, at in pointers.items():
-        await stand.connection.execute(
-            "INSERT INTO latest_verifications VALUES ('shop', $1, $2, uuid_floor($3))", token, purpose, at
-        )
-
-
-async def tokens(stand: Pipeline, table: str) -> list[str]:
-    return [row["number_token"] for row in await stand.connection.fetch(f"SELECT number_token FROM {table} ORDER BY 1")]
-
-
-async def test_numbers_of_which_nothing_is_kept_are_forgotten_round_by_round(stand: Pipeline, pool: Pool) -> None:
-    now, old = datetime.now(UTC), datetime.now(UTC) - timedelta(days=60)
-    await numbered(stand, "a-fresh", login=now)
-    await numbered(stand, "b-old", login=old, pay=old)
-    await numbered(stand, "c-both", login=old, pay=now)
-    await numbered(stand, "d-none")
-    await numbered(stand, "e-never", login=None)
-    metrics = TimersMetrics(Metrics())
-    rounds = Tidying(TimersSettings.load(), pool=pool, metrics=metrics, numbers_a_batch=2, number_batches=1)
-    await rounds.turn()
-    assert await tokens(stand, "subjects") == ["a-fresh", "c-both", "d-none", "e-never"]
-    for _ in range(2):
-        await rounds.turn()
-    assert await tokens(stand, "subjects") == ["a-fresh", "c-both"]
-    assert await tokens(stand, "latest_verifications") == ["a-fresh", "c-both", "c-both"]
-
-
-async def test_a_number_that_comes_back_while_it_is_forgotten_has_a_key_in_the_end(stand: Pipeline, pool: Pool) -> None:
-    """Whoever uses it is passed by; whoever comes while it is being deleted waits, and makes a new key."""
-    old = datetime.now(UTC) - timedelta(days=60)
-    await numbered(stand, "a", login=old)
-    subject, timers = ("shop", "a"), Tidying(TimersSettings.load(), pool=pool, metrics=TimersMetrics(Metrics()))
-    async with pool_of("intake", stand.dsn) as own, own.acquire() as starting:
-        async with starting.transaction():
-            assert await intake_store.subjects(starting, {subject: b"new"}) == {subject: b"old"}
-            await timers.turn()
-        assert await tokens(stand, "subjects") == ["a"]
-        async with stand.connection.transaction():
-            await stand.connection.execute("DELETE FROM subjects")
-            waiting = asyncio.ensure_future(intake_store.subjects(starting, {subject: b"new"}))
-            await asyncio.wait({waiting}, timeout=0.2)
-            assert not waiting.done()
-        assert await waiting == {subject: b"new"}
-
-
-async def test_timers_delete_data_keys_and_cannot_read_one(pool: Pool) -> None:
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await pool.execute("SELECT wrapped_key FROM subjects")
-
-
-async def test_weeks_past_retention_are_dropped_and_weeks_to_come_are_there(stand: Pipeline, pool: Pool) -> None:
-    old = datetime.now(UTC) - timedelta(days=60)
-    name = f"verifications_{old:%G_%V}"
-    await stand.connection.execute(
-        f"CREATE TABLE {name} PARTITION OF verifications FOR VALUES FROM ('f0000000-0000-0000-0000-000000000000') TO "
-        "('ffffffff-0000-0000-0000-000000000000')"
-    )
-    await Tidying(TimersSettings.load(), pool=pool, metrics=TimersMetrics(Metrics())).turn()
-    assert await stand.connection.fetchval("SELECT to_regclass($1)", name) is None
-    ahead = datetime.now(UTC) + timedelta(days=14)
-    assert await stand.connection.fetchval("SELECT to_regclass($1)", f"verifications_{ahead:%G_%V}") is not None
 
 
 async def test_the_sweep_takes_only_what_is_late_and_passes_by_what_is_set_aside(stand: Pipeline, pool: Pool) -> None:

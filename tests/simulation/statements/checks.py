@@ -4,13 +4,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.simulation.statements import outboxes
-from tests.simulation.statements.columns import ended, facts_of, moved, picked, unnest, uuid
+from tests.simulation.statements.columns import due_once_ended, ended, facts_of, moved, picked, unnest, uuid
 from tests.simulation.tables import Row, Rows
 
 _FOUND = (
     "state", "created_at", "binding_hash", "signals", "sends_issued", "checks_used", "checks_max", "rules",
 )  # fmt: skip
 
+_CHECKED = ("requested", "issued", "blocked")
 _UNCOUNTED = {"check_no": None, "mac": None, "seq": None}
 
 
@@ -53,12 +54,14 @@ def conclude_at_once(
     done: list[Any] = []
     for key, count_, check_no, state, reason, seq in unnest(ids, counted, check_nos, ends, reasons, seqs):
         row = rows.get("verifications", uuid(key))
-        if row is None or row["state"] != "issued" or row["seq"] != seq or row["checks_told"] & 1 << check_no - 1:
+        if row is None or row["state"] not in _CHECKED or row["seq"] != seq or row["checks_told"] & 1 << check_no - 1:
+            continue
+        if state is not None and row["state"] != "issued":
             continue
         if state == "locked" and row["checks_used"] < row["checks_max"]:
             continue
         told = row["checks_told"] | 1 << check_no - 1
-        columns = ended(rows, row, str(state), reason, told) if state is not None else {"checks_told": told}
+        columns = ended(rows, row, str(state), reason, told) if state is not None else _noted(rows, row, told)
         rows.change("verifications", row["id"], **columns, seq=seq + count_)
         done.append(row["id"])
     mine = [(key, cost) for identity, key, cost in unnest(*back) if uuid(identity) in done]
@@ -77,7 +80,14 @@ def _is_theirs(rows: Rows, identity: Any, tenant: str) -> bool:
 
 def _is_countable(rows: Rows, row: Row) -> bool:
     """As it was before this statement counted: `row` is the row it saw."""
-    return bool(row["state"] == "issued" and row["expires_at"] > rows.now and row["checks_used"] < row["checks_max"])
+    return bool(row["state"] in _CHECKED and row["expires_at"] > rows.now and row["checks_used"] < row["checks_max"])
+
+
+def _noted(rows: Rows, row: Row, checks_told: int, counted: int = 0) -> dict[str, Any]:
+    """The columns of a check that ends nothing."""
+    ended_at, used = row["ended_at"], row["checks_used"] + counted
+    due_at = row["due_at"] if ended_at is None else due_once_ended(rows.now, used, checks_told)
+    return {"checks_used": used, "checks_told": checks_told, "due_at": due_at}
 
 
 def _charges(row: Row, tenant_per_hour: int) -> list[tuple[str, timedelta]]:
@@ -127,13 +137,11 @@ def count(rows: Rows, ids: Any) -> list[Row]:
     found: list[Row] = []
     for identity in ids:
         row = rows.get("verifications", identity)
-        if row is None or row["state"] != "issued" or row["expires_at"] <= rows.now:
-            continue
-        if row["checks_used"] >= row["checks_max"]:
+        if row is None or not _is_countable(rows, row):
             continue
         used = row["checks_used"] + 1
-        rows.change("verifications", identity, checks_used=used)
-        code = rows.get("codes", (identity, row["code_version"]))
+        rows.change("verifications", identity, **_noted(rows, row, row["checks_told"], counted=1))
+        code = rows.get("codes", (identity, row["code_version"])) if row["state"] == "issued" else None
         found.append({"id": identity, "checks_used": used, "mac": code["mac"] if code is not None else None})
     return found
 
@@ -159,7 +167,7 @@ def lock(rows: Rows, keys: Any, counted: Any, check_nos: Any, reasons: Any) -> l
 def note(rows: Rows, keys: Any, counted: Any, check_nos: Any) -> list[Row]:
     def columns(row: Row, index: int) -> dict[str, Any] | None:
         bit = 1 << check_nos[index] - 1
-        return None if row["checks_told"] & bit else {"checks_told": row["checks_told"] | bit}
+        return None if row["checks_told"] & bit else _noted(rows, row, row["checks_told"] | bit)
 
     return moved(rows, keys, counted, columns)
 

@@ -45,8 +45,7 @@ def block(rows: Rows, keys: Any, counted: Any, reasons: Any) -> list[Row]:
     def columns(row: Row, index: int) -> dict[str, Any] | None:
         if row["state"] != "requested":
             return None
-        over = {"ended_at": rows.now, "due_at": None, "own_code": None}
-        return {"state": "blocked", "end_reason": reasons[index], **over}
+        return ended(rows, row, "blocked", reasons[index], row["checks_told"])
 
     return moved(rows, keys, counted, columns)
 

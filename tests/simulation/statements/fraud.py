@@ -14,6 +14,7 @@ def assess(rows: Rows, keys: Any, counted: Any, send_nos: Any) -> list[Row]:
     def columns(row: Row, index: int) -> dict[str, Any] | None:
         if row["state"] not in LIVE or row["sends_assessed"] != send_nos[index] - 1:
             return None
-        return {"sends_assessed": send_nos[index], "due_at": row["expires_at"]}
+        due_at = row["expires_at"] if send_nos[index] == row["sends_requested"] else row["due_at"]
+        return {"sends_assessed": send_nos[index], "due_at": due_at}
 
     return moved(rows, keys, counted, columns)

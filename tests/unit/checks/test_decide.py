@@ -65,24 +65,48 @@ def told(done: Done) -> list[Event]:
         (State.FAILED, True, Answer(Result.EXPIRED, 0)),
         (State.ISSUED, False, Answer(Result.EXPIRED, 0)),
         (State.REQUESTED, False, Answer(Result.EXPIRED, 0)),
-        (State.REQUESTED, True, Answer(Result.WRONG, 4)),
-        (State.BLOCKED, True, Answer(Result.WRONG, 4)),
         (State.BLOCKED, False, Answer(Result.EXPIRED, 0)),
+        (State.REQUESTED, True, None),
+        (State.BLOCKED, True, None),
         (State.ISSUED, True, None),
     ],
 )
-def test_only_a_live_code_is_counted_and_the_rest_is_answered(
+def test_what_may_hold_a_code_is_counted_and_the_rest_is_answered(
     state: State, in_time: bool, expected: Answer | None
 ) -> None:
     assert uncounted(replace(FACTS, state=state, in_time=in_time)) == expected
 
 
-def test_a_blocked_verification_answers_as_one_whose_code_is_not_there_yet() -> None:
-    assert uncounted(replace(FACTS, state=State.BLOCKED)) == uncounted(replace(FACTS, state=State.REQUESTED))
+@pytest.mark.parametrize("in_time", [True, False])
+@pytest.mark.parametrize("state", [State.REQUESTED, State.ISSUED, State.BLOCKED, State.EXPIRED])
+def test_a_verification_without_checks_left_is_locked_whatever_is_typed_and_stays_so(
+    state: State, in_time: bool
+) -> None:
+    assert uncounted(replace(FACTS, state=state, in_time=in_time, checks_used=5)) == Answer(Result.LOCKED, 0)
 
 
-def test_a_verification_without_checks_left_is_locked_whatever_is_typed() -> None:
-    assert uncounted(replace(FACTS, checks_used=5)) == Answer(Result.LOCKED, 0)
+@pytest.mark.parametrize("state", [State.REQUESTED, State.BLOCKED])
+def test_whoever_was_blocked_hears_what_others_hear_check_by_check(state: State) -> None:
+    """He heard "4 left" of every wrong code, and so that he was blocked."""
+    heard = {where: [answer(replace(FACTS, state=where), replace(WRONG, check_no=n)) for n in range(1, 6)]
+             for where in (state, State.ISSUED)}  # fmt: skip
+    assert heard[state] == heard[State.ISSUED]
+    assert [each.checks_left for each in heard[state]] == [4, 3, 2, 1, 0]
+    assert heard[state][-1].result is Result.LOCKED
+
+
+@pytest.mark.parametrize("state", [State.REQUESTED, State.BLOCKED])
+def test_without_a_code_the_last_wrong_one_is_told_and_moves_nothing(state: State) -> None:
+    done = conclude(replace(FACTS, state=state), LAST_WRONG)
+    [checked] = told(done)
+    assert [write.statement for write in done.writes] == ["note"]
+    assert isinstance(checked, CodeChecked)
+    assert (checked.result, checked.check_no, checked.checks_left) == (CheckResult.LOCKED, 5, 0)
+
+
+def test_a_blocked_ones_check_that_timers_told_of_is_answered_like_any_other() -> None:
+    facts = replace(FACTS, state=State.BLOCKED)
+    assert conclude_late(facts, WRONG, State.BLOCKED)[0] == Answer(Result.WRONG, 3)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from watchword.kernel.policy import OnTimeout, Policy
 from watchword.kernel.verdict import Done
 from watchword.kernel.verification import ENDED, LIVE, RECEIPT_RANK, AttemptState, ReceiptState, State
 from watchword.timers.decide import (
+    LOOK_AGAIN,
     DueVerification,
     OverdueAttempt,
     UnreportedAttempt,
@@ -119,6 +120,20 @@ def test_a_life_that_is_over_ends_as_expired_even_if_an_assessment_is_owed(state
     assert (statement, row) == ("expire", ("time_over",))
     assert (event.state, event.sends_used, event.checks_used) == (Ending.EXPIRED, 1, 2)
     assert event.signals.device_token == "device"
+
+
+def test_one_whose_rules_cannot_be_read_expires_like_any_other() -> None:
+    """It stopped the expiry of all."""
+    statement, _, [event] = only(decide_due(replace(DUE, rules=None), ABOUT.expires_at))
+    assert isinstance(event, VerificationEnded)
+    assert statement == "expire"
+
+
+def test_one_whose_rules_cannot_be_read_is_left_for_a_while_to_those_who_can() -> None:
+    unreadable = replace(DUE, rules=None)
+    assert only(decide_due(unreadable, NOW)) == ("look_again", (NOW + LOOK_AGAIN,), [])
+    just_before = ABOUT.expires_at - timedelta(seconds=1)
+    assert only(decide_due(unreadable, just_before)) == ("look_again", (ABOUT.expires_at,), [])
 
 
 def test_a_claim_whose_worker_is_gone_is_queued_again_with_all_that_dispatch_needs() -> None:
