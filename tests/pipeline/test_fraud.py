@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
+from tests.support.commands import watchword
 from tests.support.pipeline import Pipeline, Read
 from tests.support.waiting import eventually
 from watchword.events import topics
@@ -200,6 +201,8 @@ async def test_sends_beyond_a_cap_are_refused_and_money_that_left_nothing_is_fre
         assert [(each.reasons[0].code, each.mode) for each in refused] == [("cost_cap", Mode.MONITOR)] * 2
         sums = "SELECT held_micros, spent_micros, refused FROM spending"
         assert tuple(await stand.row(sums)) == (1_000, 0, 2)
+        [books] = (await watchword(stand, "audit", "--json", "--only", "A11")).json["checks"]
+        assert (books["breaches"], books["notes"]) == ([], ["1 counters of caps compared"])
         for each in about:
             await stand.publish(ended(each, Ending.CANCELLED), subject=str(each.verification_id))
 
