@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from watchword.events.verification_ended import VerificationEnded
+from watchword.kernel.document import read_stored
 from watchword.kernel.spending import Cap
 
 # Workers look for new documents once a second; one that stood still for so long has left its group.
@@ -56,9 +57,8 @@ def limits(versions: Iterable[Version]) -> tuple[Limit, ...]:
 
 def _limits(versions: Iterable[Version]) -> Iterator[Limit]:
     for each in versions:
-        known = {name: value for name, value in each.document.items() if name in Cap.__struct_fields__}
         try:
-            yield Limit(msgspec.convert(known, Cap), each.since, each.until)
+            yield Limit(read_stored(each.document, Cap), each.since, each.until)
         except msgspec.ValidationError:
             continue
 
