@@ -22,7 +22,7 @@ LEASE_S: Final = 15.0
 
 SQL = statements("watchword.dispatch")
 _RESULTS = {name: SQL[name] for name in ("conclude", "requeue", "queue_next", "fail")}
-_CLAIM_NEXT_WIDTH = 10
+_CLAIM_NEXT_WIDTH = 11
 
 SendKey = tuple[UUID, int]
 
@@ -148,6 +148,6 @@ def _following(conclusion: Conclusion) -> tuple[object, ...]:
     attempt, follow = conclusion.attempt, conclusion.follow
     assert follow is not None
     account = follow.choice.account
-    identity = (follow.id, attempt.id, attempt.about.verification_id)
+    identity = (follow.id, attempt.id, attempt.owner, attempt.recovery, attempt.about.verification_id)
     counters = (attempt.send_no, attempt.try_no + 1, attempt.code_version)
-    return (*identity, *counters, attempt.send_deadline, attempt.owner, account.id, account.gateway)
+    return (*identity, *counters, attempt.send_deadline, account.id, account.gateway)

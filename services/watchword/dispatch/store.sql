@@ -180,14 +180,16 @@ WHERE v.id = requeued.verification_id
 RETURNING requeued.id AS key, v.seq
 
 -- name: queue_next
--- The next try of a send, after `previous` was concluded; none for a verification that has ended meanwhile.
+-- The next try of a send, after `previous` was concluded by us; none for a verification that has ended meanwhile, and
+-- none from whoever lost the lease: how its successor ended the try says what follows.
 WITH queued AS (
     INSERT INTO attempts (id, verification_id, send_no, try_no, code_version, send_deadline)
     SELECT t.id, t.verification_id, t.send_no, t.try_no, t.code_version, t.send_deadline
-    FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::uuid[], $5::smallint[], $6::smallint[], $7::smallint[],
-                $8::timestamptz[])
-        AS t (id, counted, previous, verification_id, send_no, try_no, code_version, send_deadline)
+    FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::smallint[], $6::uuid[], $7::smallint[],
+                $8::smallint[], $9::smallint[], $10::timestamptz[])
+        AS t (id, counted, previous, owner, recovery, verification_id, send_no, try_no, code_version, send_deadline)
     JOIN attempts AS p ON p.id = t.previous AND p.state IN ('deferred', 'unknown')
+         AND p.owner = t.owner AND p.recovery = t.recovery
     JOIN verifications AS v ON v.id = t.verification_id AND v.state = 'issued'
     ON CONFLICT DO NOTHING
     RETURNING id, verification_id
@@ -204,11 +206,12 @@ RETURNING queued.id AS key, v.seq
 INSERT INTO attempts (id, verification_id, send_no, try_no, code_version, send_deadline, state, owner, account,
                       gateway, claimed_at, lease_until)
 SELECT t.id, t.verification_id, t.send_no, t.try_no, t.code_version, t.send_deadline, 'sending', t.owner, t.account,
-       t.gateway, clock_timestamp(), clock_timestamp() + make_interval(secs => $11)
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[], $5::smallint[], $6::smallint[], $7::timestamptz[],
-            $8::text[], $9::text[], $10::text[])
-    AS t (id, previous, verification_id, send_no, try_no, code_version, send_deadline, owner, account, gateway)
-JOIN attempts AS p ON p.id = t.previous AND p.state = 'deferred' AND p.owner = t.owner
+       t.gateway, clock_timestamp(), clock_timestamp() + make_interval(secs => $12)
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::uuid[], $6::smallint[], $7::smallint[],
+            $8::smallint[], $9::timestamptz[], $10::text[], $11::text[])
+    AS t (id, previous, owner, recovery, verification_id, send_no, try_no, code_version, send_deadline, account,
+          gateway)
+JOIN attempts AS p ON p.id = t.previous AND p.state = 'deferred' AND p.owner = t.owner AND p.recovery = t.recovery
 JOIN verifications AS v ON v.id = t.verification_id AND v.state = 'issued'
 WHERE t.send_deadline > clock_timestamp()
 ON CONFLICT DO NOTHING

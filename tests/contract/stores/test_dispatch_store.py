@@ -209,6 +209,25 @@ async def test_whoever_lost_the_lease_changes_nothing(rows: Rows, change: str, c
     assert await rows.stand.connection.fetchval("SELECT count(*) FROM attempts") == 1
 
 
+@pytest.mark.parametrize(
+    ("ended", "came", "route"),
+    [
+        ("state = 'unknown', owner = 'other'", BUSY, routing(NORTH)),
+        ("state = 'unknown', recovery = 1", called(Kind.AMBIGUOUS), BOTH),
+        ("state = 'deferred', recovery = 1", BUSY, BOTH),
+    ],
+)
+async def test_a_user_gets_no_third_message_from_a_process_that_froze_in_the_call_of_the_second(
+    rows: Rows, ended: str, came: Came, route: Routing
+) -> None:
+    """Its successor has ended the try and queued nothing: two may have left, or the account holds what is unknown."""
+    case = await rows.ours(await issued(rows.stand), try_no=2)
+    await rows.stand.connection.execute(f"UPDATE attempts SET {ended}")
+    assert await rows.conclude(case, came, route) == ([], 0)
+    assert await rows.verification() == ("issued", "", 3)
+    assert await rows.stand.connection.fetchval("SELECT count(*) FROM attempts") == 1
+
+
 async def test_the_try_that_follows_at_once_is_claimed_with_the_result(rows: Rows) -> None:
     case = await rows.ours(await issued(rows.stand))
     assert await rows.conclude(case, BUSY) == ([("attempt-made", 4)], 1)

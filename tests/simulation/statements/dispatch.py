@@ -127,26 +127,27 @@ def requeue(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any) -
 
 
 def queue_next(
-    rows: Rows, keys: Any, counted: Any, previous: Any, verifications: Any, send_nos: Any, try_nos: Any, versions: Any,
-    deadlines: Any,
-) -> list[Row]:  # fmt: skip
+    rows: Rows, keys: Any, counted: Any, previous: Any, owners: Any, recoveries: Any, verifications: Any, *columns: Any
+) -> list[Row]:
     found: list[Row] = []
-    asked = unnest(keys, counted, previous, verifications, send_nos, try_nos, versions, deadlines)
-    for key, count, before, verification, send_no, try_no, version, deadline in asked:
+    asked = unnest(keys, counted, previous, owners, recoveries, verifications, *columns)
+    for key, count, before, owner, recovery, verification, *numbers, deadline in asked:
+        if not _is_ended_by(rows, before, owner, recovery):
+            continue
         if not _may_follow(rows, before, verification, ("deferred", "unknown")):
             continue
+        send_no, try_no, version = numbers
         if begin_attempt(rows, uuid(key), uuid(verification), (send_no, try_no, version), deadline):
             found.append({"key": uuid(key), "seq": told(rows, uuid(verification), count)})
     return found
 
 
-def claim_next(rows: Rows, ids: Any, previous: Any, verifications: Any, *columns: Any) -> list[Row]:
+def claim_next(rows: Rows, ids: Any, previous: Any, owners: Any, recoveries: Any, *columns: Any) -> list[Row]:
     *arrays, lease_s = columns
     found: list[Row] = []
-    for identity, before, verification, *values in unnest(ids, previous, verifications, *arrays):
-        send_no, try_no, version, deadline, owner, account, gateway = values
-        earlier = rows.get("attempts", before)
-        mine = earlier is not None and earlier["owner"] == owner
+    for identity, before, owner, recovery, verification, *values in unnest(ids, previous, owners, recoveries, *arrays):
+        send_no, try_no, version, deadline, account, gateway = values
+        mine = _is_ended_by(rows, before, owner, recovery)
         if not mine or not _may_follow(rows, before, verification, ("deferred",)) or deadline <= rows.now:
             continue
         claimed = {"state": "sending", "owner": owner, "account": account, "gateway": gateway}
@@ -154,6 +155,11 @@ def claim_next(rows: Rows, ids: Any, previous: Any, verifications: Any, *columns
         if begin_attempt(rows, identity, verification, (send_no, try_no, version), deadline, **claimed):
             found.append({"id": identity})
     return found
+
+
+def _is_ended_by(rows: Rows, attempt: Any, owner: str, recovery: int) -> bool:
+    row = rows.get("attempts", uuid(attempt))
+    return bool(row and row["owner"] == owner and row["recovery"] == recovery)
 
 
 def _may_follow(rows: Rows, before: Any, verification: Any, states: tuple[str, ...]) -> bool:

@@ -189,6 +189,12 @@ def test_a_retry_names_the_next_attempt_and_what_was_tried() -> None:
     assert conclusion.done.writes[-1].key == str(following)
 
 
+def test_a_retry_is_queued_by_whoever_ended_the_try_before_it_and_nobody_else() -> None:
+    again = attempt(recovery=2, called_before=True, owner="me")
+    queue = end_of(again, called(Kind.AMBIGUOUS)).done.writes[-1]
+    assert (queue.statement, queue.row[:3]) == ("queue_next", (again.id, "me", 2))
+
+
 def test_a_throttling_gateway_is_given_the_time_it_asks_for() -> None:
     request = event(end_of(attempt(), called(Kind.THROTTLED, retry_after_ms=6_200), ONE), SendRequested)
     assert request.not_before == LATER + timedelta(seconds=7)

@@ -75,9 +75,10 @@ def queued(attempt: Attempt, state: AttemptState, came: Came, due: datetime, now
     tries = (*attempt.tries, attempt.as_try(state))
     try_no = attempt.try_no + 1
     following = attempt_id(attempt.about.verification_id, attempt.send_no, try_no)
-    row = (attempt.id, attempt.about.verification_id, attempt.send_no, try_no, attempt.code_version)
+    previous = (attempt.id, attempt.owner, attempt.recovery)
+    row = (attempt.about.verification_id, attempt.send_no, try_no, attempt.code_version, attempt.send_deadline)
     emit = _request(attempt, following, try_no, tries, due, now)
-    queue = Write("queue_next", str(following), (*row, attempt.send_deadline), (emit,))
+    queue = Write("queue_next", str(following), (*previous, *row), (emit,))
     return _conclusion(attempt, state, told, (write, queue))
 
 
