@@ -33,7 +33,7 @@ from watchword.intake.settings import IntakeSettings
 from watchword.receipts import worker as receipts
 from watchword.receipts.metrics import ReceiptsMetrics
 from watchword.receipts.parked import ParkedReports
-from watchword.runtime.clock import DatabaseClock
+from watchword.runtime.clock import DatabaseClock, monotonic_s
 from watchword.runtime.health import Health
 from watchword.runtime.kafka import Cluster, Reader
 from watchword.runtime.keeping import Keeper
@@ -90,6 +90,7 @@ class Running:
     intake: IntakeDesk | None = None
     checks: ChecksDesk | None = None
     reports: Keeper | None = None
+    health: Health | None = None
 
     def __post_init__(self) -> None:
         self._may_fail: list[Any] = [each for each in self.services if hasattr(each, "failed")]
@@ -114,7 +115,7 @@ def _context(ports: Ports, worker: str, ordinal: int) -> Context:
         reader=partial(Reader, _CLUSTER, member=member, consumer=ports.broker.consumer),
         keyring=KEYS,
         configuration=cast(Any, Applied()),
-        health=Health(),
+        health=Health(monotonic_s),
         metrics=_METRICS,
         runtime_metrics=_RUNTIME_METRICS,
         door=cast(Any, None),
@@ -181,7 +182,7 @@ async def _dispatch(ports: Ports, ordinal: int) -> Running:
     built = dispatch.services(context, _DISPATCH, metrics, reports, speaking, sharing)
     lines = next(each for each in built if isinstance(each, Turning) and each.name == "dispatch.lines")
     built.remove(lines)  # no connection is kept
-    return Running([context.publisher, *built])
+    return Running([context.publisher, *built], health=context.health)
 
 
 async def _receipts(ports: Ports, ordinal: int) -> Running:

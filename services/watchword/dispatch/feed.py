@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from watchword.dispatch.decide.postpone import held_until, onward
+from watchword.dispatch.decide.postpone import held_s, onward
 from watchword.dispatch.inflight import Watermark
 from watchword.dispatch.ledger import Ledger
 from watchword.dispatch.sending import Sender, Work
@@ -94,6 +95,8 @@ class Feed:
         self._committed_at_s = 0.0
         self._held: dict[TopicPartition, float] = {}
         self._waiting: dict[TopicPartition, Unfinished] = {}
+        self._first_read_s: dict[tuple[TopicPartition, int], float] = {}
+        self._database_away = False
         self._inflight: dict[asyncio.Task[None], Unfinished] = {}
         self._epoch = -1
         self._bugs_in_a_row = 0
@@ -174,7 +177,7 @@ class Feed:
                 self._renew(epoch)
                 await self._take(records)
                 self._pace.end()
-            elif not self._held:
+            elif not (self._held and self._database_away):
                 self._check.ok()
 
     def _renew(self, epoch: int) -> None:
@@ -185,11 +188,13 @@ class Feed:
             self._committed.clear()
             self._held.clear()
             self._waiting.clear()
+            self._first_read_s.clear()
 
     async def _take(self, records: Sequence[Any]) -> None:
         """Begin with every record that is due; a partition whose next one is not waits for it."""
         self._metrics.batch_size.observe(len(records), stage="dispatch")
         taken = [_read(self._reader, record) for record in records]
+        self._note_when_read(taken)
         try:
             await self._clock.refresh()
             works = await self._works(taken)
@@ -197,31 +202,49 @@ class Feed:
             if not is_away(error):
                 raise
             log.warning("dispatch.database_away", error=repr(error))
+            self._database_away = True
             self._check.failing("the database does not answer")
             for each in taken:
                 self._hold(each, AWAY_PAUSE_S)
             return
+        self._database_away = False
         self._check.ok()
-        now_s = self._clock.now().timestamp()
+        now = self._clock.now()
         for each, work in zip(taken, works, strict=True):
             if each.partition not in self._held:
-                self._begin(each, work, now_s)
+                self._begin(each, work, now)
 
-    def _begin(self, taken: Taken, work: Work | None, now_s: float) -> None:
+    def _note_when_read(self, taken: Sequence[Taken]) -> None:
+        """Since when this process knows records of retry topics, until it begins with them: the most that a topic may
+        hold them is counted from then, on a clock that nobody sets."""
+        read_s = time.monotonic()
+        for each in taken:
+            if each.tier_s:
+                self._first_read_s.setdefault((each.partition, each.record.offset), read_s)
+
+    def _begin(self, taken: Taken, work: Work | None, now: datetime) -> None:
         mark = self._marks.setdefault(taken.partition, Watermark())
-        wait_s = _wait_s(taken, now_s)
-        if wait_s > 0:
-            self._hold(taken, wait_s)
+        if (delay_s := self._delay_s(taken, now)) > 0:
+            self._hold(taken, delay_s)
             return
         if mark.spread >= self._settings.spread_max:
             self._hold(taken, FULL_PAUSE_S)
             return
         if taken.tier_s == 0:
-            self._metrics.age_seconds.observe(max(now_s - taken.record.timestamp / 1000, 0.0), stage="dispatch")
+            age_s = now.timestamp() - taken.record.timestamp / 1000
+            self._metrics.age_seconds.observe(max(age_s, 0.0), stage="dispatch")
         mark.take(taken.record.offset)
+        self._first_read_s.pop((taken.partition, taken.record.offset), None)
         task = asyncio.create_task(self._carry_out(taken, work, mark), name="dispatch-send")
         self._inflight[task] = _unfinished(taken)
         task.add_done_callback(self._inflight.pop)
+
+    def _delay_s(self, taken: Taken, now: datetime) -> float:
+        """How long its topic still holds a record, 0.0 or less where it does not."""
+        if taken.event is None or taken.envelope is None or taken.tier_s == 0:
+            return 0.0
+        known_s = time.monotonic() - self._first_read_s[taken.partition, taken.record.offset]
+        return held_s(taken.event, taken.envelope.time, taken.tier_s, now, known_s)
 
     async def _works(self, taken: Sequence[Taken]) -> list[Work | None]:
         """The work of each record; what earlier tries came to is read for retries and recoveries, in one query."""
@@ -255,10 +278,12 @@ class Feed:
     async def _handle(self, taken: Taken, work: Work | None) -> bool:
         if work is None:
             return await self._bury(taken, "unreadable", taken.fault) if taken.fault else True
-        emit = onward(work.event, self._clock.now())
+        assert taken.envelope is not None
+        now = self._clock.now()
+        emit = onward(work.event, taken.envelope.time, taken.tier_s, now)
         if emit is None:
             return await self._sender.handle(work)
-        row = acting.outbox_row(Told(emit, 0, work.cause), "dispatch", self._clock.now())
+        row = acting.outbox_row(Told(emit, 0, work.cause), "dispatch", now)
         return await self._tell(row)
 
     async def _bury(self, taken: Taken, word: str, detail: str) -> bool:
@@ -342,10 +367,3 @@ def _cause(taken: Taken) -> Cause:
     told = taken.envelope
     assert told is not None
     return Cause(told.id, told.correlation_id, told.traceparent)
-
-
-def _wait_s(taken: Taken, now_s: float) -> float:
-    """How long its topic still holds a record."""
-    if taken.event is None or taken.envelope is None:
-        return 0.0
-    return held_until(taken.event, taken.envelope.time, taken.tier_s).timestamp() - now_s
