@@ -113,9 +113,11 @@ class Carrier:
     def give_back(self, leave: Leave, outcome: Outcome | None) -> None:
         """The calls are over; `outcome` is what the last one said of the account, None if there was none."""
         now_s = time.monotonic()
+        word = _WORDS.get(outcome.kind, Word.SILENT) if outcome is not None else Word.SILENT
         if outcome is not None and outcome.kind is OutcomeClass.THROTTLED:
             self._pace.throttled(now_s, outcome.retry_after_ms / 1000)
-        word = _WORDS.get(outcome.kind, Word.SILENT) if outcome is not None else Word.SILENT
+        elif outcome is not None and word is not Word.FAILED:
+            self._pace.answered(now_s)
         self._tell(self._breaker, "", word, now_s)
         # Being refused is about us, not about a country.
         self._tell(self._country(leave.country), leave.country, Word.SILENT if word is Word.REFUSED else word, now_s)

@@ -6,6 +6,8 @@ from typing import Final
 GIVES_WAY: Final = 0.7
 COMES_BACK: Final = 0.05
 COMES_BACK_EVERY_S: Final = 5.0
+PAUSE_MAX_S: Final = 30.0
+PROBE_EVERY_S: Final = 10.0  # longer than a call may take
 _LOWEST: Final = 0.02
 _BURST_S: Final = 0.2
 _NEVER_S: Final = float("inf")
@@ -14,7 +16,11 @@ _NEVER_S: Final = float("inf")
 class Pace:
     """Hands out moments to call at, `full` a second of them at most, which is this process's share of what the account
     takes, and none once that share is over. A throttled call cuts the rate to 0.7 of itself, once a second at most, and
-    every 5 s without one give back 5 % of the full rate (delivery.md, section 6.5)."""
+    every 5 s without one give back 5 % of the full rate (delivery.md, section 6.5).
+
+    Whoever asks for a longer pause than `PAUSE_MAX_S` (a firewall's hour for one address, say) gets that much; then one
+    call goes to see, and no other until it was answered: an account is never stopped for long by a single word.
+    """
 
     def __init__(self, full: float = 0.0) -> None:
         self.full = full
@@ -23,6 +29,8 @@ class Pace:
         self._next_s = 0.0
         self._cut_s = -_NEVER_S
         self._raised_s = -_NEVER_S
+        self._paused_until_s = -_NEVER_S
+        self._probing = False
 
     @property
     def rate(self) -> float:
@@ -48,14 +56,26 @@ class Pace:
         # Unused moments are kept for a fifth of a second (one at least), so that calls may come together.
         burst_s = max(_BURST_S - 1 / self.rate, 0.0)
         self._next_s = max(self._next_s, now_s - burst_s) + 1 / self.rate
+        if self._probing:
+            self._next_s = max(self._next_s, now_s + PROBE_EVERY_S)
         return delay_s
 
     def throttled(self, now_s: float, pause_s: float = 0.0) -> None:
-        """The gateway says that this is too fast; `pause_s` is how long it asked us to wait."""
+        """The gateway says that this is too fast; `pause_s` is how long it asked the message that it refused to wait.
+        Only so much of it as is bearable is asked of all others."""
         if now_s - self._cut_s >= 1.0:
             self._part = max(self._part * GIVES_WAY, _LOWEST)
             self._cut_s = self._raised_s = now_s
-        self._next_s = max(self._next_s, now_s + pause_s)
+        self._probing = self._probing or pause_s > PAUSE_MAX_S
+        self._paused_until_s = max(self._paused_until_s, now_s + min(pause_s, PAUSE_MAX_S))
+        self._next_s = max(self._next_s, self._paused_until_s)
+
+    def answered(self, now_s: float) -> None:
+        """The gateway answered something else: whoever looked whether it takes calls again was not told to wait. What
+        was called before the pause says nothing of it."""
+        if self._probing and now_s >= self._paused_until_s:
+            self._probing = False
+            self._next_s = now_s
 
     def _come_back(self, now_s: float) -> None:
         steps = int((now_s - self._raised_s) // COMES_BACK_EVERY_S) if self._part < 1 else 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from watchword.dispatch.pacing import Pace
+from watchword.dispatch.pacing import PAUSE_MAX_S, PROBE_EVERY_S, Pace
 
 
 def test_calls_come_no_faster_than_agreed() -> None:
@@ -58,3 +58,34 @@ def test_a_gateway_that_asks_for_a_pause_gets_it() -> None:
     pace.throttled(0.0, pause_s=2.0)
     assert pace.delay_s(0.0) == 2.0
     assert pace.delay_s(2.0) == 0.0
+
+
+def test_an_account_is_not_stopped_for_an_hour_because_one_answer_asked_for_it() -> None:
+    """A firewall's 429 with `Retry-After: 3600`."""
+    pace = Pace(100)
+    pace.throttled(0.0, pause_s=3_600.0)
+    assert pace.delay_s(0.0) == PAUSE_MAX_S
+    assert pace.delay_s(PAUSE_MAX_S) == 0.0
+
+
+def test_after_a_pause_that_was_cut_short_one_call_looks_and_the_others_wait_for_its_answer() -> None:
+    pace = Pace(100)
+    pace.throttled(0.0, pause_s=3_600.0)
+    pace.answered(5.0)  # a call from before
+    assert pace.delay_s(5.0) == PAUSE_MAX_S - 5.0
+    assert pace.take(31.0) == 0.0
+    assert pace.delay_s(31.0) == PROBE_EVERY_S, "and another one looks where that one is never answered"
+    pace.answered(31.2)
+    assert pace.delay_s(31.2) == 0.0
+    pace.take(31.2)
+    assert pace.delay_s(31.3) == 0.0
+
+
+def test_whoever_looks_and_is_told_to_wait_again_waits_again() -> None:
+    pace = Pace(100)
+    pace.throttled(0.0, pause_s=3_600.0)
+    pace.take(30.0)
+    pace.throttled(30.2, pause_s=3_600.0)
+    assert pace.delay_s(30.2) == pytest.approx(PAUSE_MAX_S)
+    assert pace.take(61.0) == 0.0
+    assert pace.delay_s(61.0) == PROBE_EVERY_S
