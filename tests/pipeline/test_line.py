@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from watchword.dispatch.metrics import DispatchMetrics
 from watchword.dispatch.reports import Reports, Settle
 from watchword.gateways.contract import Account, Message
 from watchword.gateways.outcome import Outcome
+from watchword.gateways.smpp.pdu import RESPONSE, Command, Frames, Pdu, decode, encode
 from watchword.local.ports import free_ports
 from watchword.runtime import keyring
 from watchword.runtime.clock import WallClock
@@ -134,6 +135,55 @@ async def test_nothing_is_written_where_nobody_is_bound() -> None:
     [port] = free_ports(1)
     async with esme(account_at(f"smpp://127.0.0.1:{port}")) as it:
         assert await it.send() == Silence(False, "not_connected")
+
+
+@asynccontextmanager
+async def smsc(refused: Command, *, then_unbinds: bool = False) -> AsyncIterator[str]:
+    """An SMSC that refuses one way of binding and answers no message; to the first one it says goodbye, if so told."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        frames = Frames()
+        with suppress(OSError):
+            while data := await reader.read(4_096):
+                for unit in map(decode, frames.feed(data)):
+                    binds = unit.command in (Command.BIND_RECEIVER, Command.BIND_TRANSMITTER, Command.BIND_TRANSCEIVER)
+                    if binds:
+                        status = 0x0E if unit.command == refused else 0
+                        writer.write(encode(Pdu(unit.command | RESPONSE, status, unit.sequence)))
+                    if unit.command == Command.UNBIND:
+                        writer.write(encode(Pdu(Command.UNBIND | RESPONSE, sequence=unit.sequence)))
+                    if unit.command == Command.SUBMIT_SM and then_unbinds:
+                        writer.write(encode(Pdu(Command.UNBIND, sequence=1)))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"smpp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def test_a_refused_password_is_told_at_once_although_the_connection_for_receipts_is_let_in() -> None:
+    async with smsc(Command.BIND_TRANSMITTER) as url, esme(account_at(url, options={"bind": "tx+rx"})) as it:
+        await it.ready()
+        await it.ended("bind_refused_0x0e")
+        assert it.line.ready, "whoever is refused is told so, and nobody waits"
+        assert kinds([await it.send()]) == ["account"]
+
+
+async def test_a_carrier_that_has_said_goodbye_is_offered_nothing_more_while_it_owes_an_answer() -> None:
+    async with smsc(Command.BIND_RECEIVER, then_unbinds=True) as url, esme(account_at(url)) as it:
+        await it.ready()
+        assert it.line.ready
+        unanswered = asyncio.create_task(_settled(it.send()))
+
+        async def is_left() -> bool:
+            return not it.line.ready
+
+        await eventually(is_left, within_s=1.5, what="a line that is not ready")
+        assert it.metrics.value("watchword_dispatch_connections_size", account="peer") == 1, "the answer is waited for"
+        await it.line.close()
+        assert kinds([await unanswered]) == ["unbound_by_carrier"]
 
 
 async def test_a_gate_that_closes_while_a_message_waits_for_room_keeps_it_from_being_written() -> None:

@@ -83,6 +83,15 @@ class Esme:
 
         await eventually(there, within_s=15, what=f"{connections} bound connections")
 
+    async def ended(self, reason: str) -> None:
+        """Wait until a connection has ended for that reason."""
+
+        async def told() -> bool:
+            name = "watchword_dispatch_connections_ended_total"
+            return (self.metrics.value(name, account=self.account.id, reason=reason) or 0) >= 1
+
+        await eventually(told, within_s=15, what=f"a connection that ended: {reason}")
+
 
 @asynccontextmanager
 async def esme(account: Account, kind: type[Esme] = Esme, take: TakeReport | None = None) -> AsyncIterator[Esme]:

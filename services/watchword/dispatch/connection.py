@@ -26,6 +26,11 @@ class Connection(asyncio.Protocol):
         self.ended: asyncio.Future[Ended] = self._loop.create_future()
 
     @property
+    def takes(self) -> bool:
+        """Whether messages are taken, as soon as there is room."""
+        return self._session.takes
+
+    @property
     def room(self) -> int:
         """How many units may be submitted now; none while the carrier does not read."""
         return 0 if self._paused else self._session.room

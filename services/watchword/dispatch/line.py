@@ -41,13 +41,20 @@ CLOSE_WITHIN_S: Final = 8.0
 
 @dataclass(slots=True)
 class _Slot:
-    """One of the account's connections, or the place where it should be. `away` between two attempts to connect."""
+    """One of the account's connections, or the place where it should be. `sends` where its role carries messages;
+    `away` between two attempts to connect."""
 
     role: str
+    sends: bool
     connection: Connection | None = None
     ready: bool = False
     away: bool = False
     refusal: Outcome | None = None
+
+    @property
+    def takes(self) -> bool:
+        """Whether messages go over it now, if not for want of room: neither side is leaving."""
+        return self.ready and self.connection is not None and self.connection.takes
 
 
 class Line:
@@ -79,13 +86,13 @@ class Line:
         except ValueError as error:  # every call says the same; here it is told once
             log.error("dispatch.account_unusable", account=account.id, error=str(error))
             return
-        self._slots = [_Slot(role) for role in endpoint.roles]
+        self._slots = [_Slot(role, sends=role not in endpoint.only_receive) for role in endpoint.roles]
         self._tasks = {asyncio.create_task(self._hold(slot, endpoint), name="dispatch-line") for slot in self._slots}
 
     @property
     def ready(self) -> bool:
-        """Whether a connection is there, or none is being made."""
-        return any(slot.ready for slot in self._slots) or all(slot.away for slot in self._slots)
+        """Whether a connection that takes messages is there, or none is being made."""
+        return any(slot.takes for slot in self._slots) or self._all_away
 
     def message(self, message: Message) -> Call[Outcome]:
         """The call that sends `message`. Raises ValueError."""
@@ -136,8 +143,9 @@ class Line:
         comes first; what to answer where there is none."""
         until_s = asyncio.get_running_loop().time() + ROOM_WITHIN_S
         while (found := self._roomiest(units)) is None:
-            if self._closing.is_set() or all(slot.away for slot in self._slots):
-                return next((slot.refusal for slot in self._slots if slot.refusal), Silence(False, "not_connected"))
+            if self._closing.is_set() or self._all_away:
+                refusals = [slot.refusal for slot in self._slots if slot.sends and slot.refusal is not None]
+                return refusals[0] if refusals else Silence(False, "not_connected")
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             heappush(self._waiting, (over_s, next(self._came), turn))
             try:
@@ -149,8 +157,14 @@ class Line:
                 return Silence(False, "no_room")
         return found
 
+    @property
+    def _all_away(self) -> bool:
+        """Whether no connection that could carry a message is there or being made. One that only receives says nothing
+        of that: over it no message was ever taken, nor refused."""
+        return all(slot.away for slot in self._slots if slot.sends)
+
     def _roomiest(self, units: int) -> Connection | None:
-        open_ = [slot.connection for slot in self._slots if slot.connection is not None and slot.ready]
+        open_ = [slot.connection for slot in self._slots if slot.connection is not None and slot.takes]
         found = max(open_, key=lambda connection: connection.room, default=None)
         return found if found is not None and found.room >= units else None
 

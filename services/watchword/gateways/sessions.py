@@ -15,12 +15,14 @@ from watchword.gateways.outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to connect, and once for each of `roles`, words of the gateway's own. `tls_ca` is a file of roots to
-    trust in place of the system's, `tls_server_name` whose certificate is asked for; "" for neither."""
+    """Where to connect, and once for each of `roles`, words of the gateway's own; those that `only_receive` never carry
+    a message. `tls_ca` is a file of roots to trust in place of the system's, `tls_server_name` whose certificate is
+    asked for; "" for neither."""
 
     host: str
     port: int
     roles: tuple[str, ...]
+    only_receive: frozenset[str] = frozenset()
     tls: bool = False
     tls_ca: str = ""
     tls_server_name: str = ""
@@ -79,6 +81,11 @@ SessionEvent = Ready | Answered | Unanswered | Reported | Ended
 class Session(Protocol):
     """One conversation on one connection. Times are seconds of any clock that only goes forward. Total: whatever
     bytes come, it answers events and never raises."""
+
+    @property
+    def takes(self) -> bool:
+        """Whether messages are taken: the carrier has let us in, in a role that carries them, and nobody is leaving.
+        While it is so, room that is gone comes back."""
 
     @property
     def room(self) -> int:

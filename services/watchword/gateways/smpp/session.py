@@ -74,11 +74,14 @@ class SmppSession:
         }
 
     @property
+    def takes(self) -> bool:
+        """Whether messages are taken; not on a connection that only receives, or that somebody is leaving."""
+        return self.state is State.BOUND and self._bind is not Command.BIND_RECEIVER
+
+    @property
     def room(self) -> int:
-        """How many units may be submitted now; none on a connection that only receives."""
-        if self.state is not State.BOUND or self._bind is Command.BIND_RECEIVER:
-            return 0
-        return self._window.room
+        """How many units may be submitted now."""
+        return self._window.room if self.takes else 0
 
     def open(self, now_s: float) -> None:
         """Bind."""

@@ -131,6 +131,7 @@ def _endpoint(url: str, options: Mapping[str, str], bind: Bind) -> Endpoint:
         host=parts.hostname,
         port=port or (TLS_PORT if tls else PLAIN_PORT),
         roles=roles * _number(options, "binds", 1, 1, 32),
+        only_receive=frozenset({"rx"}),
         tls=tls,
         tls_ca=options.get("tls_ca", ""),
         tls_server_name=options.get("tls_server_name", ""),

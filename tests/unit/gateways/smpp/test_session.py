@@ -23,6 +23,7 @@ def test_a_bind_says_who_we_are_and_opens_the_window(role: str, command: int) ->
     assert bind.number("interface_version") == 0x34
     assert talk.hears(answer(bind.command, bind.sequence)) == [Ready()]
     assert talk.session.room == (0 if role == "rx" else 3)
+    assert talk.session.takes == (role != "rx")
 
 
 @pytest.mark.parametrize("status", [0x0D, 0x0E, 0x0F])
