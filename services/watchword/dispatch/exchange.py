@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from watchword.dispatch.calling import Gate, Silence
@@ -10,10 +10,12 @@ from watchword.dispatch.carriers import Carrier, Leave
 from watchword.dispatch.decide.approach import TOO_LATE, uncalled
 from watchword.dispatch.decide.facts import Attempt, Called, Came, Nobody, Skipped
 from watchword.dispatch.decide.plan import ACCOUNTS_AWAY
+from watchword.dispatch.decide.quoting import unquoted
 from watchword.dispatch.metrics import DispatchMetrics
 from watchword.dispatch.opening import Opener, Unregistered
 from watchword.dispatch.speaking import Call
 from watchword.dispatch.store import Sealed
+from watchword.gateways.contract import Message
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.kernel.gsm7 import Size, size
 from watchword.runtime.clock import Clock
@@ -75,7 +77,7 @@ class Exchange:
             call = self._carrier.speaker.message(message)
         except ValueError:
             return _CANNOT_ENCODE
-        return await self._post(call, size(message.text))
+        return _without_quotes(await self._post(call, size(message.text)), message)
 
     async def _post(self, call: Call[Outcome], text: Size) -> Came:
         left = self._attempt.send_deadline - self._clock.now()
@@ -103,3 +105,10 @@ class Exchange:
 
     def _lease_refusal(self) -> str:
         return "lease_over" if time.monotonic() + self._carrier.timeout_s > self._lease_ends_s else ""
+
+
+def _without_quotes(came: Came, message: Message) -> Came:
+    """Nothing of the message leaves with what its gateway said of it."""
+    if not isinstance(came, Called):
+        return came
+    return replace(came, outcome=replace(came.outcome, raw_code=unquoted(came.outcome.raw_code, message)))

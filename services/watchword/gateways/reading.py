@@ -1,7 +1,7 @@
 """Reading what providers send: every function takes anything and answers something, none raises.
 
 Whatever is kept from a provider's answer ends in events and reports, so it is bounded, printable and rid of digit
-runs that could be a phone number a provider echoed inside an error.
+runs that could be a phone number, or a code, that a provider quotes inside an error.
 """
 
 import re
@@ -17,7 +17,8 @@ REFERENCE_CHARS_MAX = 128
 RETRY_AFTER_MS_MAX = 3_600_000
 MICROS_MAX = 1_000_000_000_000
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]+")
-_NUMBER_LIKE = re.compile(r"[0-9]{7,}")
+_CODE = re.compile(r"[A-Za-z_-]*[0-9]{1,6}")
+_QUOTED = re.compile(r"[0-9]{4,}|[0-9](?:[^0-9A-Za-z]{0,2}[0-9]){5,}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -87,10 +88,12 @@ def scalar(value: Any) -> str:
 
 
 def word(value: Any) -> str:
-    """A provider's status or error code as it may be kept: printable, at most 64 characters, long digit runs
-    blotted out."""
-    kept = _UNPRINTABLE.sub("_", scalar(value)[: WORD_CHARS_MAX * 4]).strip("_")[:WORD_CHARS_MAX]
-    return _NUMBER_LIKE.sub("#", kept)
+    """A provider's status or error code as it may be kept: printable, at most 64 characters. Of anything but a code by
+    itself (30003, ERR1234) digits are blotted out that could be a number or a code of ours: four and more in a row, or
+    six and more with only punctuation between them."""
+    told = scalar(value)[: WORD_CHARS_MAX * 4].strip()
+    kept = _UNPRINTABLE.sub("_", told).strip("_")
+    return (kept if _CODE.fullmatch(told) else _QUOTED.sub("#", kept))[:WORD_CHARS_MAX]
 
 
 def reference(value: Any) -> str:

@@ -20,6 +20,7 @@ _TEXT_BYTES_MAX = 4_096
 _KEY = re.compile(
     r"(?:^|(?<=[\s;,]))(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)[ \t]{0,4}:", re.IGNORECASE
 )
+_WORDS = frozenset({"stat", "err"})  # what follows them may be the message itself, under a key that nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +67,6 @@ def keys_of(text: bytes) -> Mapping[str, str]:
             found.setdefault(name, told[key.end() :].strip())
             break
         end = places[place + 1].start() if place + 1 < len(places) else len(told)
-        found.setdefault(name, told[key.end() : end].strip(" \t\r\n\0;,"))
+        value = told[key.end() : end].strip(" \t\r\n\0;,")
+        found.setdefault(name, value.split(maxsplit=1)[0] if value and name in _WORDS else value)
     return found
