@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.support.dispatch import sending
+from tests.support.dispatch import CONFIGURATION, sending
 from tests.support.pipeline import Pipeline
+from tests.support.receiver import Reply, receiver
 from tests.support.waiting import eventually
 from watchword.events import topics
 from watchword.events.send_requested import SendRequested
@@ -110,6 +111,17 @@ async def test_a_wrong_number_fails_the_verification_at_once(stand: Pipeline) ->
         assert (await it.carriers.ledger_of("south")).calls == []
     assert isinstance(ended.event, VerificationEnded)
     assert ended.event.reason == "destination_rejected"
+
+
+async def test_a_carrier_that_answers_with_the_code_is_told_of_without_it(stand: Pipeline) -> None:
+    async with sending(stand) as it, receiver(Reply(400, body=b'{"error": "OTP493021"}')) as carrier:
+        await stand.configure(CONFIGURATION, url=carrier.url, timeout_ms="3000", on_unknown="hold", uzbekistan="form")
+        async with stand.running("dispatch"):
+            attempt = await it.request(await it.issued("+447700901000", code="493021"))
+            [made] = await it.made(1)
+        assert len(carrier.calls) == 1
+    row = await stand.row("SELECT raw_code FROM attempts WHERE id = $1", attempt)
+    assert (made.raw_code, row["raw_code"]) == ("OTP#", "OTP#")
 
 
 async def test_a_resend_that_is_refused_does_not_fail_a_verification_whose_first_code_left(stand: Pipeline) -> None:

@@ -53,7 +53,7 @@ SWEEP_AFTER_S = 3.0
 _CLUSTER = Cluster("simulated")
 _INTAKE, _DISPATCH = IntakeSettings.load(), DispatchSettings.load()
 _TIMERS = TimersSettings.load().model_copy(update={"pause_s": 3.0, "sweep_after_s": SWEEP_AFTER_S, "late_grace_s": 2.0})
-_PARKED_PAUSE_S, _PARKED_ROWS_MAX = 2.0, 200
+PARKED_PAUSE_S, PARKED_ROWS_MAX = 2.0, 200
 
 
 class _Unwatched(Metrics):
@@ -188,13 +188,13 @@ async def _dispatch(ports: Ports, ordinal: int) -> Running:
 async def _receipts(ports: Ports, ordinal: int) -> Running:
     context, metrics = _context(ports, "receipts", ordinal), _RECEIPTS_METRICS
     teller = Teller("receipts", publisher=context.publisher, pool=context.pool)
-    parked = ParkedReports(context, teller, _PARKED_ROWS_MAX, metrics)
+    parked = ParkedReports(context, teller, PARKED_ROWS_MAX, metrics)
     keeper = _keeper(context)
     services: list[Service] = [
         context.publisher,
         teller,
         Loop.of(receipts.matching(context, metrics), context),
-        Turning("receipts.parked", parked.turn, pause_s=_PARKED_PAUSE_S),
+        Turning("receipts.parked", parked.turn, pause_s=PARKED_PAUSE_S),
         keeper,
     ]
     return Running(services, reports=keeper)

@@ -12,6 +12,7 @@ import msgspec
 
 from watchword.dispatch.decide.facts import Try
 from watchword.dispatch.decide.tell import Conclusion
+from watchword.events.attempt_made import AttemptMade
 from watchword.events.verification import Facts, Signals
 from watchword.kernel.verification import AttemptState
 from watchword.runtime import acting
@@ -110,6 +111,8 @@ class Store:
         """
         await connection.fetch(SQL["hold"], sorted({each.attempt.about.verification_id for _, each in endings}))
         told = await acting.write(connection, [(cause, each.done) for cause, each in endings], _RESULTS)
+        if named := _named(told):
+            await connection.execute(SQL["wake_parked"], *columns(named, 2))
         rows = [_following(each) for _, each in endings if each.follow is not None]
         if not rows:
             return told, frozenset()
@@ -142,6 +145,12 @@ def _claim(row: asyncpg.Record, lease_ends_s: float) -> Claim:
         sealed=Sealed(row["number_sealed"], row["wrapped_key"], row["message_sealed"]),
         lease_ends_s=lease_ends_s,
     )
+
+
+def _named(told: Sequence[Told]) -> list[tuple[str, str]]:
+    """The accounts and provider's ids of the attempts that have one now."""
+    made = (each.emit.event for each in told)
+    return [(one.account, one.provider_id) for one in made if isinstance(one, AttemptMade) and one.provider_id]
 
 
 def _following(conclusion: Conclusion) -> tuple[object, ...]:

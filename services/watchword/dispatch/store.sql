@@ -82,6 +82,17 @@ FROM concluded
 WHERE v.id = concluded.verification_id
 RETURNING concluded.id AS key, v.seq
 
+-- name: wake_parked
+-- Reports that came before their message had the provider's id here are looked at now (receipts/parked.py). One that
+-- receipts looks at in this moment is not waited for: they lock it before its verification, we after.
+WITH early AS (
+    SELECT r.id
+    FROM unnest($1::text[], $2::text[]) AS t (account, provider_id)
+    JOIN receipts_parked AS r ON r.account = t.account AND r.provider_id = t.provider_id
+    FOR NO KEY UPDATE OF r SKIP LOCKED
+)
+UPDATE receipts_parked AS r SET look_at = clock_timestamp() FROM early WHERE r.id = early.id
+
 -- name: to_hedge
 -- Accepted attempts of which their route wanted to have heard by now, each taken once; committed before it is decided
 -- what becomes of them.

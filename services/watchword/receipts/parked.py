@@ -1,7 +1,8 @@
 """Reports that came before their attempt was known are looked at again until it is.
 
-Dispatch learns the provider's id when the gateway answers, and some carriers report before that. Nobody has to tell
-us: each parked report comes up again by itself, soon at first, then ever more seldom.
+Dispatch learns the provider's id when the gateway answers, and some carriers report before that. The transaction that
+stores the id makes what is parked under it due at once; beside that each parked report comes up again by itself, soon
+at first, then ever more seldom.
 """
 
 from dataclasses import replace
@@ -25,10 +26,11 @@ log = structlog.get_logger()
 
 _TYPE = envelope.type_of(ReceiptReceived)
 _NO_CAUSE = acting.Cause()
+BATCHES_A_TURN_MAX = 20
 
 
 class ParkedReports:
-    """Looks at parked reports again, one transaction a turn."""
+    """Looks at parked reports again, one transaction a batch."""
 
     def __init__(self, context: Context, teller: Teller, rows_max: int, metrics: ReceiptsMetrics) -> None:
         self._context = context
@@ -37,12 +39,19 @@ class ParkedReports:
         self._metrics = metrics
 
     async def turn(self) -> None:
-        """Deal with those that are due. Raises what Postgres raises."""
+        """Deal with those that are due, going on at once while a batch is full. Raises what Postgres raises."""
         await self._context.clock.refresh()
-        async with self._context.pool.acquire(timeout=5) as connection, connection.transaction():
-            rows = await connection.fetch(SQL["parked"], self._rows_max)
-            if not rows:
+        for _ in range(BATCHES_A_TURN_MAX):
+            if await self._batch() < self._rows_max:
                 return
+
+    async def _batch(self) -> int:
+        """Deal with some of those that are due; answers how many."""
+        accounts = sorted(self._context.configuration.current().accounts)
+        async with self._context.pool.acquire(timeout=5) as connection, connection.transaction():
+            rows = await connection.fetch(SQL["parked"], accounts, self._rows_max)
+            if not rows:
+                return 0
             read = [(row["id"], row["event"], *self._read(row["id"], row["event"])) for row in rows]
             known = await meant(connection, [(event.account, one.receipt) for *_, event, one in read if one])
             done = [
@@ -59,6 +68,7 @@ class ParkedReports:
         self._teller.forget(settled)
         self._teller.tell_soon(letters)
         self._metrics.unparked.add(sum(each.writes[-1].statement == "unpark" for each in done))
+        return len(rows)
 
     def _read(self, parked: str, value: bytes) -> tuple[ReceiptReceived, Report | None]:
         """The event of a parked row and the report it is about, None where it cannot be read now: its account may

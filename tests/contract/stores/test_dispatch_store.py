@@ -197,6 +197,21 @@ async def test_a_result_is_written_once(rows: Rows) -> None:
     assert row["lease_until"] is None and row["concluded_at"] is not None
 
 
+async def test_a_report_that_was_early_is_looked_at_once_its_message_has_the_providers_id(rows: Rows) -> None:
+    for provider_id in ("p1", "p2"):
+        await rows.stand.connection.execute(
+            "INSERT INTO receipts_parked (id, account, client_ref, provider_id, event, parked_until, look_at) "
+            "SELECT $1, 'north', '', $1, '', now() + interval '15 minutes', now() + interval '5 minutes'",
+            provider_id,
+        )
+    case = await rows.ours(await issued(rows.stand))
+    await rows.conclude(case, called(Kind.ACCEPTED, provider_id="p1"))
+    due = await rows.stand.connection.fetch(
+        "SELECT provider_id FROM receipts_parked WHERE look_at <= clock_timestamp()"
+    )
+    assert [row["provider_id"] for row in due] == ["p1"]
+
+
 @pytest.mark.parametrize("change", ["owner = 'other'", "recovery = 1", "state = 'queued'"])
 @pytest.mark.parametrize("came", [called(Kind.ACCEPTED), called(Kind.DESTINATION), called(Kind.AMBIGUOUS), BUSY])
 async def test_whoever_lost_the_lease_changes_nothing(rows: Rows, change: str, came: Came) -> None:

@@ -111,6 +111,14 @@ def conclude(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any, 
     return found
 
 
+def wake_parked(rows: Rows, accounts: Any, provider_ids: Any) -> list[Row]:
+    named = set(unnest(accounts, provider_ids))
+    for key, row in list(rows.all("receipts_parked")):
+        if (row["account"], row["provider_id"]) in named and rows.is_free("receipts_parked", key):
+            rows.change("receipts_parked", key, look_at=rows.now)
+    return []
+
+
 def is_ours(attempt: Row, owner: str, recovery: int) -> bool:
     """Whether whoever claimed it still has it."""
     return bool(attempt["state"] == "sending" and attempt["owner"] == owner and attempt["recovery"] == recovery)

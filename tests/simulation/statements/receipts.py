@@ -85,14 +85,18 @@ def park(
     return found
 
 
-def parked(rows: Rows, rows_max: int) -> list[Row]:
+def parked(rows: Rows, accounts: Any, rows_max: int) -> list[Row]:
     due = [row for _, row in rows.all("receipts_parked") if row["look_at"] <= rows.now]
-    found: list[Row] = []
-    for row in sorted(due, key=lambda each: (each["look_at"], each["id"])):
-        if len(found) < rows_max and rows.is_free("receipts_parked", row["id"]):
+    due.sort(key=lambda each: (each["look_at"], each["id"]))
+    placed: list[tuple[int, Row]] = []
+    for account in accounts:
+        own = [row for row in due if row["account"] == account and rows.is_free("receipts_parked", row["id"])]
+        for place, row in enumerate(own[:rows_max]):
             rows.lock("receipts_parked", row["id"])
-            found.append(picked(row, "id", "account", "client_ref", "provider_id", "event", "parked_at"))
-    return found
+            placed.append((place, row))
+    placed.sort(key=lambda each: (each[0], each[1]["look_at"]))
+    names = ("id", "account", "client_ref", "provider_id", "event", "parked_at")
+    return [picked(row, *names) for _, row in placed[:rows_max]]
 
 
 def unpark(rows: Rows, keys: Any, counted: Any) -> list[Row]:
@@ -107,7 +111,7 @@ def look_later(rows: Rows, keys: Any, counted: Any) -> list[Row]:
     for key in keys:
         row = rows.get("receipts_parked", key)
         if row is not None:
-            wait = min(max(rows.now - row["parked_at"], timedelta(seconds=1)), timedelta(minutes=1))
+            wait = min(max(rows.now - row["parked_at"], timedelta(seconds=1)), timedelta(minutes=5))
             rows.change("receipts_parked", key, look_at=rows.now + wait)
             found.append({"key": key, "seq": 0})
     return found
