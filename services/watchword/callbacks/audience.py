@@ -37,7 +37,7 @@ class Audiences:
             for each in batch
             if isinstance(each.event, TELLABLE) and self._may_be_told(each.event)
         }
-        standings = await _standings(connection, [event.verification_id for _, event, _ in wanted.values()])
+        standings = await standings_of(connection, [event.verification_id for _, event, _ in wanted.values()])
         gone = await _gone(connection, [one for _, _, endpoints in wanted.values() for one in endpoints])
         return {
             key: self._audience(incoming, event, standings, _subscribers(endpoints, gone))
@@ -98,7 +98,8 @@ def _name(kind: bytes) -> str:
         return ""
 
 
-async def _standings(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, Standing]:
+async def standings_of(connection: Connection, ids: Sequence[UUID]) -> Mapping[UUID, Standing]:
+    """The verifications of these ids that are there, by id. Raises what Postgres raises."""
     if not ids:
         return {}
     return {row["verification_id"]: standing_of(row) for row in await connection.fetch(SQL["standings"], ids)}

@@ -14,6 +14,7 @@ from watchword.runtime.postgres import statements
 
 SQL = statements("watchword.callbacks")
 OWE = {"owe": SQL["owe"]}
+WAITED_FOR = {"tell_result": SQL["tell_result"]}
 RESULTS = {name: SQL[name] for name in ("conclude", "again", "disable")}
 
 

@@ -30,6 +30,27 @@ ORDER BY t.verification_id, t.event_id, t.endpoint
 ON CONFLICT DO NOTHING
 RETURNING event_id || '/' || endpoint AS key, 0 AS seq
 
+-- name: waiting_results
+-- Results that wait for their tenants' own topics, which stand now; an index finds them as it does an endpoint's.
+SELECT d.verification_id, d.event_id, d.tenant
+FROM unnest($1::text[]) AS t (tenant)
+CROSS JOIN LATERAL (
+    SELECT c.verification_id, c.event_id, c.tenant
+    FROM callback_deliveries AS c
+    WHERE c.tenant = t.tenant AND c.endpoint = '' AND c.state = 'pending' AND c.next_at <= statement_timestamp()
+    ORDER BY c.next_at
+    LIMIT $2
+    FOR NO KEY UPDATE SKIP LOCKED
+) AS d
+LIMIT $2
+
+-- name: tell_result
+UPDATE callback_deliveries AS d
+SET state = 'delivered', concluded_at = clock_timestamp()
+FROM unnest($1::text[], $2::int[], $3::uuid[], $4::uuid[]) AS t (key, counted, verification_id, event_id)
+WHERE d.verification_id = t.verification_id AND d.event_id = t.event_id AND d.endpoint = '' AND d.state = 'pending'
+RETURNING t.key, 0 AS seq
+
 -- name: claim
 -- Up to `room` due deliveries of each endpoint, `$5` in all, nobody else's; theirs until the lease `$6` ends. An
 -- endpoint is asked for by itself, so that a thousand due rows of one never stand before the one of another.
@@ -120,10 +141,12 @@ FROM (
 WHERE d.verification_id = due.verification_id AND d.event_id = due.event_id AND d.endpoint = due.endpoint
 
 -- name: late
--- Deliveries past their schedule that nobody is at: their endpoint is left alone, or is no more.
+-- Deliveries past their schedule that nobody is at: their endpoint is left alone, or is no more. A result waits for its
+-- topic for as long as its row is kept.
 SELECT verification_id, event_id, tenant, endpoint, event, round, attempts, status, failure, begun_at, expires_at
 FROM callback_deliveries
 WHERE state = 'pending' AND gives_up_at < statement_timestamp() - $1::interval AND next_at <= statement_timestamp()
+  AND endpoint <> ''
 ORDER BY gives_up_at
 LIMIT $2
 

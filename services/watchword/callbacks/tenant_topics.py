@@ -1,15 +1,15 @@
 """The results topics that tenants have for themselves: made if they are not there, and known before they are used.
 
 A record for a topic that does not exist would hold up the producer and everybody behind it, so nothing is told on one
-before the broker has said that it stands.
+before the broker has said that it stands. What is to be told there waits (`results.py`).
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from watchword.callbacks.decide.tell import TopicState
 from watchword.contracts.topics import topics
@@ -21,6 +21,7 @@ log = structlog.get_logger()
 
 LOOK_EVERY_S = 1.0
 LOOK_AGAIN_S = 60.0
+ASK_AGAIN_S = 5.0
 DEADLINE_S = 10.0
 _MADE = frozenset({0, int(TopicAlreadyExistsError.errno)})
 
@@ -39,11 +40,18 @@ class TenantTopics:
         """Whether `topic` can be written to."""
         return self._states.get(topic, TopicState.UNKNOWN)
 
+    def standing(self) -> Mapping[str, str]:
+        """The topics that can be written to, by their tenants."""
+        tenants = self._current().tenants.values()
+        return {each.id: each.results_topic for each in tenants if self.state(each.results_topic) is TopicState.THERE}
+
     async def turn(self) -> None:
-        """Make what is missing: at once where a tenant has a new topic, else once a minute, lest one was deleted."""
+        """Make what is missing: at once where a tenant has a new topic, soon where the broker could not say, else once
+        a minute, lest one was deleted."""
         wanted = {tenant.results_topic for tenant in self._current().tenants.values() if tenant.results_topic}
         now_s = asyncio.get_running_loop().time()
-        if not wanted or (wanted <= self._states.keys() and now_s - self._looked_at < LOOK_AGAIN_S):
+        again_s = ASK_AGAIN_S if TopicState.UNKNOWN in self._states.values() else LOOK_AGAIN_S
+        if not wanted or (wanted <= self._states.keys() and now_s - self._looked_at < again_s):
             return
         try:
             async with asyncio.timeout(DEADLINE_S):
@@ -64,17 +72,14 @@ class TenantTopics:
             made = await self._make(admin, missing)
         finally:
             await admin.close()
-        return {
-            topic: TopicState.REFUSED if topic in missing and topic not in made else TopicState.THERE
-            for topic in wanted
-        }
+        return dict.fromkeys(wanted, TopicState.THERE) | dict.fromkeys(missing, TopicState.UNKNOWN) | made
 
-    async def _make(self, admin: AIOKafkaAdminClient, missing: list[str]) -> set[str]:
+    async def _make(self, admin: AIOKafkaAdminClient, missing: list[str]) -> dict[str, TopicState]:
         if not missing:
-            return set()
+            return {}
         prefix = self._cluster.topic_prefix
         answer = await admin.create_topics([self._new(prefix + topic) for topic in missing])
-        return {str(name).removeprefix(prefix) for name, code, *_ in answer.topic_errors if code in _MADE}
+        return {str(name).removeprefix(prefix): state_after(code) for name, code, *_ in answer.topic_errors}
 
     def _new(self, name: str) -> NewTopic:
         """A topic like otp.results."""
@@ -85,3 +90,11 @@ class TenantTopics:
             replication_factor=3 if self._production else 1,
             topic_configs={"cleanup.policy": like.cleanup, "retention.ms": str(like.retention_ms)},
         )
+
+
+def state_after(code: int) -> TopicState:
+    """What Kafka's error code to the making of a topic says of it: whatever may be answered otherwise a moment later
+    (a controller that moves, a broker that is slow) refuses nothing."""
+    if code in _MADE:
+        return TopicState.THERE
+    return TopicState.UNKNOWN if for_code(code).retriable else TopicState.REFUSED

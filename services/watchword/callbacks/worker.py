@@ -9,6 +9,7 @@ from watchword.callbacks.caller import Caller
 from watchword.callbacks.decide.tell import TELLABLE, decide
 from watchword.callbacks.ledger import Ledger
 from watchword.callbacks.metrics import CallbacksMetrics
+from watchword.callbacks.results import WaitingResults
 from watchword.callbacks.sender import Sender
 from watchword.callbacks.settings import CallbacksSettings
 from watchword.callbacks.sifting import SiftingConsumer
@@ -59,8 +60,10 @@ async def build(context: Context) -> list[Service]:
         every_s=OWE_EVERY_S,
     )
     look = Turning("callbacks.topics", own_topics.turn, pause_s=LOOK_EVERY_S)
+    waiting = WaitingResults(context.pool, context.clock, teller, own_topics.standing)
+    tell = Turning("callbacks.results", waiting.turn, pause_s=LOOK_EVERY_S)
     sifting = partial(context.reader, consumer=partial(SiftingConsumer, audiences.may_want))
-    return [teller, ledger, look, sender, Loop.of(step, replace(context, reader=sifting))]
+    return [teller, ledger, look, tell, sender, Loop.of(step, replace(context, reader=sifting))]
 
 
 def trust_of(settings: CallbacksSettings) -> ssl.SSLContext | None:

@@ -231,3 +231,18 @@ async def test_an_operator_finds_and_restarts_one_event_or_a_span(rows: Pipeline
 async def test_the_role_reads_no_number_and_no_code_and_moves_no_verification(pool: Pool, forbidden: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await pool.execute(forbidden)
+
+
+async def test_a_result_waits_for_its_topic_however_long_and_is_told_once(rows: Pipeline, pool: Pool) -> None:
+    about = await rows.verification(tenant="press")
+    past = now() - timedelta(days=5)
+    event = uuid4()
+    await owe(pool, owed(about, "", event=event, tenant="press", begun_at=past, gives_up_at=past))
+    assert await pool.fetch(SQL["late"], timedelta(minutes=1), 10) == []
+    assert await pool.fetch(SQL["waiting_results"], ["shop"], 10) == []
+    [row] = await pool.fetch(SQL["waiting_results"], ["shop", "press"], 10)
+    assert tuple(row) == (about.verification_id, event, "press")
+    told = [f"{event}/"], [0], [about.verification_id], [event]
+    assert [row["key"] for row in await pool.fetch(SQL["tell_result"], *told)] == [f"{event}/"]
+    assert await pool.fetch(SQL["tell_result"], *told) == []
+    assert await pool.fetch(SQL["waiting_results"], ["press"], 10) == []

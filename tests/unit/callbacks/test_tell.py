@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.unit.callbacks.stories import ABOUT, AUDIENCE, ENDED, EVENT_ID, MAIN, NOW, STANDING
-from watchword.callbacks.decide.tell import Audience, Subscriber, TopicState, decide, notice, outward
+from watchword.callbacks.decide.tell import Audience, Subscriber, TopicState, decide, notice, outward, waited_for
 from watchword.events import envelope, topics
 from watchword.events.attempt_made import AttemptMade, AttemptResult
 from watchword.events.callback_delivered import CallbackDelivered
@@ -16,7 +16,7 @@ from watchword.events.receipt_recorded import ReceiptRecorded, ReceiptWord
 from watchword.events.verification import shared
 from watchword.events.verification_ended import VerificationEnded
 from watchword.kernel.event import Event
-from watchword.kernel.verdict import Dead, Done, Later, Write
+from watchword.kernel.verdict import Dead, Done, Write
 
 MADE = AttemptMade(
     **shared(ABOUT),
@@ -102,13 +102,21 @@ def test_only_endings_are_results() -> None:
     assert [write.row[2] for write in writes(MADE, audience)] == ["main"]
 
 
-def test_nothing_is_told_on_a_topic_before_it_is_known_to_stand() -> None:
-    audience = replace(AUDIENCE, own_topic="shop.results", own_topic_state=TopicState.UNKNOWN)
-    assert decide(ENDED, audience, NOW) == Later(NOW + timedelta(seconds=1), "results_topic_unknown")
-    refused = decide(ENDED, replace(audience, own_topic_state=TopicState.REFUSED), NOW)
-    assert isinstance(refused, Dead)
-    assert refused.reason == "results_topic_missing"
-    assert isinstance(decide(MADE, audience, NOW), Done)
+@pytest.mark.parametrize("state", [TopicState.UNKNOWN, TopicState.REFUSED])
+def test_while_a_results_topic_does_not_stand_the_result_waits_and_no_webhook_does(state: TopicState) -> None:
+    audience = replace(AUDIENCE, own_topic="shop.results", own_topic_state=state)
+    webhook, result = writes(ENDED, audience)
+    assert (webhook.row[2], webhook.row[6]) == ("main", "pending")
+    assert (result.row[2], result.row[6], result.emits) == ("", "pending", ())
+    assert [write.row[2] for write in writes(MADE, audience)] == ["main"]
+
+
+def test_a_result_that_has_waited_is_the_one_that_would_have_been_told_at_once() -> None:
+    audience = replace(AUDIENCE, subscribers=(), standing=FROM_KAFKA, own_topic="shop.results")
+    [at_once] = writes(ENDED, audience)
+    [late] = waited_for(EVENT_ID, FROM_KAFKA, "shop.results").writes
+    assert late.emits == at_once.emits
+    assert (late.statement, late.key, late.row) == ("tell_result", at_once.key, (ABOUT.verification_id, EVENT_ID))
 
 
 @pytest.mark.parametrize(

@@ -17,17 +17,16 @@ from watchword.events.verification import Facts, VerificationEvent
 from watchword.events.verification_ended import Ending, VerificationEnded, result_of
 from watchword.kernel.event import Emit, Event
 from watchword.kernel.ids import born_ms
-from watchword.kernel.verdict import Dead, Done, Later, Verdict, Write
+from watchword.kernel.verdict import Dead, Done, Verdict, Write
 
 TELLABLE = (VerificationEnded, CodeIssued, AttemptMade, ReceiptRecorded, CodeChecked)
 OLDEST = timedelta(days=7)
-TOPIC_PAUSE = timedelta(seconds=1)
-RESULTS_TOPIC = ""  # the "endpoint" of a row that says that a result was told on a topic
+RESULTS_TOPIC = ""  # the "endpoint" of a row about a result on a topic: that it was told, or waits to be
 RESULT_ORDINAL = 1  # the event itself is 0: a copy on another topic is another event
 
 
 class TopicState(StrEnum):
-    """Whether a tenant's own topic can be written to; `unknown` until the broker has been asked."""
+    """Whether a tenant's own topic can be written to; `unknown` until the broker has said so or refused."""
 
     THERE = "there"
     REFUSED = "refused"
@@ -78,7 +77,9 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decide(event: Event, audience: Audience | None, now: datetime) -> Verdict:
-    """Who is told. Total: every well-formed event has a verdict, and the same one when it comes again."""
+    """Who is told. Total: every well-formed event has a verdict, and the same one when it comes again. Where the
+    tenant's own topic does not stand, or nobody knows whether it does, the result waits for it (`waited_for`), and
+    nothing and nobody else does."""
     if audience is None or not isinstance(event, TELLABLE):
         return Done.unchanged()
     if is_past(event, now):
@@ -90,13 +91,16 @@ def decide(event: Event, audience: Audience | None, now: datetime) -> Verdict:
     if standing.about.tenant != event.tenant:
         return Dead("tenant_differs")
     topic = results_topic(event, standing, audience)
-    if topic and topic == audience.own_topic and audience.own_topic_state is TopicState.UNKNOWN:
-        return Later(now + TOPIC_PAUSE, "results_topic_unknown")
-    if topic and topic == audience.own_topic and audience.own_topic_state is TopicState.REFUSED:
-        return Dead("results_topic_missing", "create the tenant's results topic, or let callbacks create it")
     told = outward(event, standing)
     deliveries = tuple(_owed(told, audience, each, now) for each in audience.subscribers)
     return Done(writes=(*deliveries, *_result(told, standing, audience, topic, now)))
+
+
+def waited_for(event_id: UUID, standing: Standing, topic: str) -> Done:
+    """A result that has waited for its tenant's own topic is told there now, if nobody else has."""
+    told = _ending(standing)
+    row = (told.verification_id, event_id)
+    return Done(writes=(Write("tell_result", f"{event_id}/{RESULTS_TOPIC}", row, (_on_topic(told, standing, topic),)),))
 
 
 def is_past(event: VerificationEvent, now: datetime) -> bool:
@@ -116,14 +120,7 @@ def outward(event: VerificationEvent, standing: Standing) -> VerificationEvent:
     between us and the carriers, or between fraud and itself."""
     match event:
         case VerificationEnded():
-            return result_of(
-                standing.about,
-                state=standing.ending,
-                reason=standing.reason,
-                requested_at=standing.created_at,
-                sends_used=standing.sends_issued,
-                checks_used=standing.checks_used,
-            )
+            return _ending(standing)
         case AttemptMade():
             return msgspec.structs.replace(
                 event,
@@ -159,21 +156,30 @@ def _owed(told: VerificationEvent, audience: Audience, subscriber: Subscriber, n
 def _result(
     told: VerificationEvent, standing: Standing, audience: Audience, topic: str, now: datetime
 ) -> tuple[Write, ...]:
-    """The result on a topic, told once: its row says that it was."""
+    """The result on a topic, told once: its row says that it was, or that it is owed."""
     if not topic:
         return ()
+    if topic == audience.own_topic and audience.own_topic_state is not TopicState.THERE:
+        return (_row(told, audience, (RESULTS_TOPIC, "pending", b""), now),)
+    return (_row(told, audience, (RESULTS_TOPIC, "delivered", b""), now, (_on_topic(told, standing, topic),)),)
+
+
+def _ending(standing: Standing) -> VerificationEnded:
+    return result_of(
+        standing.about,
+        state=standing.ending,
+        reason=standing.reason,
+        requested_at=standing.created_at,
+        sends_used=standing.sends_issued,
+        checks_used=standing.checks_used,
+    )
+
+
+def _on_topic(told: VerificationEvent, standing: Standing, topic: str) -> Emit:
     about = standing.about
     subject = str(about.verification_id)
-    emit = Emit(
-        told,
-        subject,
-        RESULT_ORDINAL,
-        topic,
-        key=about.reference or subject,
-        counted=False,
-        correlation=standing.request_id,
-    )
-    return (_row(told, audience, (RESULTS_TOPIC, "delivered", b""), now, (emit,)),)
+    key = about.reference or subject
+    return Emit(told, subject, RESULT_ORDINAL, topic, key=key, counted=False, correlation=standing.request_id)
 
 
 def _row(
