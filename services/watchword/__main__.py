@@ -71,6 +71,7 @@ def _told(error: Exception) -> tuple[int, str] | None:
     import asyncpg
     from aiokafka.errors import KafkaError
 
+    from watchword.operations import refusals
     from watchword.runtime.configuration_file import ConfigurationError
     from watchword.runtime.keyring import KeyringError
     from watchword.runtime.migrations import MigrationError
@@ -82,7 +83,10 @@ def _told(error: Exception) -> tuple[int, str] | None:
         return 1, str(error)
     if isinstance(error, asyncpg.UndefinedTableError):
         return 1, "the database has no schema yet: `watchword migrate`"
-    if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError | KafkaError):
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
+        wrong, mends = refusals.of_postgres(error)
+        return 1, f"Postgres {wrong}\nfix: {mends}"
+    if isinstance(error, OSError | KafkaError):
         return 1, f"{type(error).__name__}: {error}"
     return None
 

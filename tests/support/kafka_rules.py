@@ -16,7 +16,7 @@ RULES = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.txt"
 # Codes of the Kafka protocol guide: resource types, pattern types, operations, and Allow.
 _RESOURCES = {"topic": 2, "group": 3, "cluster": 4}
 _PATTERNS = {"literal": 3, "prefixed": 4}
-_OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8}
+_OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Delete": 6, "Describe": 8, "DescribeConfigs": 10}
 _ALLOW = 3
 _CLUSTER = "kafka-cluster"
 _ANY_HOST = "*"

@@ -2,14 +2,15 @@
 
 import asyncio
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 
 from watchword.contracts.topics import TopicSpec
 from watchword.operations.finding import Finding, ill, or_well, well
@@ -17,18 +18,34 @@ from watchword.runtime.clock import Clock
 from watchword.runtime.kafka import Cluster, stop_quietly
 
 ASKED_WITHIN_S = 15.0
+CONNECT_WITHIN_S = 2.0
 REQUEST_TIMEOUT_MS = 5_000
 CLOCK_TOPIC = "otp.doctor"
+FAULTS = (KafkaError, OSError, TimeoutError)
+"""What asking a broker can end with."""
 _CLEANUP = "cleanup.policy"
 _LOG_APPEND_TIME = 1
+_UNKNOWN = UnknownTopicOrPartitionError.errno
+_AS_OPERATOR = "run the doctor as watchword-operator, whose rules in deploy/kafka/acls.txt let it see them"
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A topic as the broker has it."""
+    """A topic as the broker has it, or tells it to us: `cleanup` is None where it tells its settings to others only."""
 
     partitions: int
-    cleanup: str
+    cleanup: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """A topic of which the broker tells nothing, whether it is there or not; `fault` is its word for why."""
+
+    fault: str
+
+
+Seen: TypeAlias = Shape | Unseen | None
+"""None: it is not there."""
 
 
 async def broker(cluster: Cluster, specs: Sequence[TopicSpec], *, production: bool) -> list[Finding]:
@@ -36,21 +53,55 @@ async def broker(cluster: Cluster, specs: Sequence[TopicSpec], *, production: bo
     try:
         async with asyncio.timeout(ASKED_WITHIN_S):
             shapes = await _shapes(cluster, [cluster.topic_prefix + spec.name for spec in specs])
-    except (KafkaError, OSError, TimeoutError) as error:
-        fix = "start the broker, or correct WATCHWORD_KAFKA and what belongs to it"
-        return [ill("broker", f"{cluster.bootstrap} does not answer: {type(error).__name__}", fix)]
+    except FAULTS as error:
+        return [await _without_answer(cluster, error)]
     named = {spec.name: shapes.get(cluster.topic_prefix + spec.name) for spec in specs}
     return [well("broker", f"{cluster.bootstrap} answers"), *topics(specs, named, production=production)]
 
 
-def topics(specs: Iterable[TopicSpec], shapes: Mapping[str, Shape | None], *, production: bool) -> list[Finding]:
-    """How the topics there are differ from those there should be. Pure."""
+async def _without_answer(cluster: Cluster, error: Exception) -> Finding:
+    """A broker that takes a connection and gives no answer over it refuses us, or is asked in another protocol; which,
+    the client does not tell."""
+    host, _, port = cluster.bootstrap.partition(",")[0].rpartition(":")
+    try:
+        async with asyncio.timeout(CONNECT_WITHIN_S):
+            _, writer = await asyncio.open_connection(host, int(port))
+        writer.close()
+    except (OSError, ValueError, TimeoutError):
+        fix = "start the broker, or correct WATCHWORD_KAFKA"
+        return ill("broker", f"{cluster.bootstrap} does not answer: {type(error).__name__}", fix)
+    told = f"{cluster.bootstrap} takes a connection and does not let us in: {type(error).__name__}"
+    fix = "correct WATCHWORD_KAFKA_SECURITY, _USERNAME, _PASSWORD or _CA; the broker's log tells which"
+    return ill("broker", told, fix)
+
+
+def topics(specs: Iterable[TopicSpec], shapes: Mapping[str, Seen], *, production: bool) -> list[Finding]:
+    """How the topics there are differ from those there should be, and what cannot be seen of them. Pure."""
     wanted = tuple(specs)
     found = [flaw for spec in wanted for flaw in _flaws(spec, shapes.get(spec.name), production=production)]
+    unseen: dict[str, list[str]] = defaultdict(list)
+    for spec in wanted:
+        if what := _unseen(shapes.get(spec.name)):
+            unseen[what].append(spec.name)
+    found += [
+        ill("topics", f"{len(names)} of {len(wanted)} {what}: {', '.join(names)}", _AS_OPERATOR)
+        for what, names in unseen.items()
+    ]
     return or_well(found, well("topics", f"{len(wanted)} topics, each with its partitions and its cleanup"))
 
 
-def _flaws(spec: TopicSpec, shape: Shape | None, *, production: bool) -> Iterable[Finding]:
+def _unseen(shape: Seen) -> str:
+    """What of a topic cannot be seen, and why; "" where all can."""
+    if isinstance(shape, Unseen):
+        return f"are not told of to this user ({shape.fault})"
+    if shape is not None and shape.cleanup is None:
+        return "have settings that this user may not see"
+    return ""
+
+
+def _flaws(spec: TopicSpec, shape: Seen, *, production: bool) -> Iterable[Finding]:
+    if isinstance(shape, Unseen):
+        return
     if shape is None:
         yield ill("topics", "is not there", "`watchword topics`", spec.name)
         return
@@ -59,7 +110,7 @@ def _flaws(spec: TopicSpec, shape: Shape | None, *, production: bool) -> Iterabl
         told = f"{shape.partitions} partitions instead of {partitions}"
         fix = "a partition count is fixed at birth: set WATCHWORD_PARTITIONS to what is meant, or make the topic anew"
         yield ill("topics", told, fix, spec.name)
-    if shape.cleanup != spec.cleanup:
+    if shape.cleanup not in (spec.cleanup, None):
         fix = f"kafka-configs --alter --topic {spec.name} --add-config {_CLEANUP}={spec.cleanup}"
         yield ill("topics", f"{_CLEANUP} is {shape.cleanup} instead of {spec.cleanup}", fix, spec.name)
 
@@ -102,23 +153,31 @@ async def _told_skew_s(cluster: Cluster, name: str, clock: Clock) -> float | Non
     return float(told.timestamp / 1000 - (before.timestamp() + after.timestamp()) / 2)
 
 
-async def _shapes(cluster: Cluster, names: Sequence[str]) -> dict[str, Shape]:
+async def _shapes(cluster: Cluster, names: Sequence[str]) -> dict[str, Seen]:
     admin = AIOKafkaAdminClient(**cluster.options(), request_timeout_ms=REQUEST_TIMEOUT_MS)
     await admin.start()
     try:
-        described = [told for told in await admin.describe_topics(list(names)) if not told["error_code"]]
-        there = {told["topic"]: len(told["partitions"]) for told in described}
+        described = {told["topic"]: told for told in await admin.describe_topics(list(names))}
+        there = {name: len(told["partitions"]) for name, told in described.items() if not told["error_code"]}
         resources = [ConfigResource(ConfigResourceType.TOPIC, name, configs={_CLEANUP: ""}) for name in there]
         cleanups = _cleanups(await admin.describe_configs(resources)) if resources else {}
-        return {name: Shape(count, cleanups.get(name, "unknown")) for name, count in there.items()}
     finally:
         await admin.close()
+    unseen: dict[str, Seen] = {
+        name: Unseen(for_code(told["error_code"]).__name__)
+        for name, told in described.items()
+        if told["error_code"] not in (0, _UNKNOWN)
+    }
+    return unseen | {name: Shape(count, cleanups.get(name)) for name, count in there.items()}
 
 
 def _cleanups(answers: Iterable[Any]) -> dict[str, str]:
-    """The cleanup policy per topic, out of DescribeConfigs answers: rows of error, message, type, name, entries."""
-    found = {}
-    for answer in answers:
-        for _error, _message, _kind, name, entries in answer.resources:
-            found[name] = next((str(entry[1]) for entry in entries if entry[0] == _CLEANUP), "unknown")
-    return found
+    """The cleanup policy of each topic that may be asked for it, out of DescribeConfigs answers: rows of error,
+    message, type, name, entries."""
+    return {
+        name: str(entry[1])
+        for answer in answers
+        for error, _message, _kind, name, entries in answer.resources
+        for entry in entries
+        if not error and entry[0] == _CLEANUP
+    }

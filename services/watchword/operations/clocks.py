@@ -1,15 +1,11 @@
 """Whether the clocks of this machine, the database and the broker agree."""
 
-import asyncpg
-from aiokafka.errors import KafkaError
-
-from watchword.operations import brokers, databases
+from watchword.operations import brokers, databases, refusals
 from watchword.operations.finding import Finding, ill, well
 from watchword.runtime.clock import Clock
 from watchword.runtime.kafka import Cluster
 
 SKEW_MAX_S = 1.0
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError, OSError, TimeoutError)
 
 
 async def clocks(cluster: Cluster, dsn: str, clock: Clock) -> list[Finding]:
@@ -17,12 +13,13 @@ async def clocks(cluster: Cluster, dsn: str, clock: Clock) -> list[Finding]:
     found: list[Finding] = []
     try:
         found.append(agreed("database", await databases.clock_skew_s(dsn, clock)))
-    except _AWAY as error:
-        found.append(ill("clocks", f"not to be had: {type(error).__name__}", "start Postgres", "database"))
+    except databases.FAULTS as error:
+        found.append(ill("clocks", *refusals.of_postgres(error), "database"))
     try:
         found.append(agreed("broker", await brokers.clock_skew_s(cluster, clock)))
-    except _AWAY as error:
-        found.append(ill("clocks", f"not to be had: {type(error).__name__}", "start the broker", "broker"))
+    except brokers.FAULTS as error:
+        told = f"not to be had: {type(error).__name__}"
+        found.append(ill("clocks", told, "mend what is said of the broker", "broker"))
     return found
 
 

@@ -9,6 +9,7 @@ import asyncpg
 from watchword.gateways.contract import Account, Message
 from watchword.gateways.sessions import AnyGateway, SessionGateway
 from watchword.kernel.tenancy import Route
+from watchword.operations import refusals
 from watchword.operations.finding import Finding, ill, or_well, well
 from watchword.runtime.clock import Clock
 from watchword.runtime.configuration import SQL, Configuration, Row, row_of, snapshot
@@ -26,7 +27,8 @@ SAMPLE = Message(
     life_s=300,
     at=datetime(2026, 1, 1, tzinfo=UTC),
 )
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""What asking a database can end with."""
 
 
 async def database(dsn: str, keyring_path: str, gateways: Mapping[str, AnyGateway]) -> list[Finding]:
@@ -35,9 +37,8 @@ async def database(dsn: str, keyring_path: str, gateways: Mapping[str, AnyGatewa
         async with asyncio.timeout(ASKED_WITHIN_S):
             found = [well("database", "answers"), _level(await level(dsn), expected_level())]
             return found + (await _configuration(dsn, keyring_path, gateways) if found[1].ok else [])
-    except _AWAY as error:
-        fix = "start Postgres, or correct WATCHWORD_POSTGRES"
-        return [ill("database", f"does not answer: {type(error).__name__}", fix)]
+    except FAULTS as error:
+        return [ill("database", *refusals.of_postgres(error))]
 
 
 async def clock_skew_s(dsn: str, clock: Clock) -> float:
@@ -66,7 +67,7 @@ async def _configuration(dsn: str, keyring_path: str, gateways: Mapping[str, Any
     finally:
         await connection.close(timeout=CONNECT_WITHIN_S)
     try:
-        keyring = Keyring.load(keyring_path, {Purpose.ACCOUNT, Purpose.ENDPOINT})
+        keyring = Keyring.load_some(keyring_path, {Purpose.ACCOUNT, Purpose.ENDPOINT})
     except KeyringError:
         return [ill("accounts", "their secrets cannot be opened", "mend the keyring first")]
     return configuration(rows, keyring, gateways)
@@ -80,13 +81,15 @@ def configuration(rows: Sequence[Row], keyring: Keyring, gateways: Mapping[str, 
         for row in rows
         if not row.retired and row.kind in ("account", "route") and not _has(taken, row)
     ]
-    accounts = [flaw for account in taken.accounts.values() for flaw in _account(account, gateways)]
+    opened = keyring.holds(Purpose.ACCOUNT)
+    accounts = [flaw for account in taken.accounts.values() for flaw in _account(account, gateways)] if opened else []
+    encoded = "can encode a message" if opened else "are there; the owner's keyring opens them, this one does not"
     routes = [flaw for route in taken.routes for flaw in _route(route, taken)]
     if not taken.routes:
         routes.append(ill("routes", "there are none: nothing can be sent", "add routes and `watchword apply`"))
     return [
         *unread,
-        *or_well(accounts, well("accounts", f"{len(taken.accounts)} can encode a message")),
+        *or_well(accounts, well("accounts", f"{len(taken.accounts)} {encoded}")),
         *or_well(routes, well("routes", f"{len(taken.routes)} lead to accounts that are there")),
     ]
 

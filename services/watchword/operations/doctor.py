@@ -1,11 +1,13 @@
 """`watchword doctor`: whether everything is in its place, and for what is not the line that mends it."""
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from watchword.contracts.folder import root
 from watchword.contracts.topics import topics
+from watchword.flow import WORKERS
 from watchword.gateways.catalog import ALL
 from watchword.operations.brokers import broker
 from watchword.operations.clocks import clocks
@@ -15,6 +17,7 @@ from watchword.operations.machine import doors, keyring, schemas
 from watchword.replay import terminal
 from watchword.runtime.clock import WallClock
 from watchword.runtime.kafka import cluster_of
+from watchword.runtime.keyring import OF_TOOLS, Purpose
 from watchword.runtime.settings import RuntimeSettings
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
@@ -39,12 +42,18 @@ async def _examine(settings: RuntimeSettings) -> list[Finding]:
     cluster, dsn = cluster_of(settings), settings.postgres.get_secret_value()
     return [
         *schemas(root()),
-        *keyring(settings.keyring),
+        *keyring(settings.keyring, _parts()),
         *doors(settings),
         *await broker(cluster, topics(), production=settings.partitions == "production"),
         *await database(dsn, settings.keyring, ALL),
         *await clocks(cluster, dsn, WallClock()),
     ]
+
+
+def _parts() -> dict[str, frozenset[Purpose]]:
+    """The purposes that each process's part of the keyring holds: workers name theirs themselves."""
+    workers = {worker.name: frozenset(import_module(worker.module).KEYS) for worker in WORKERS}
+    return {**OF_TOOLS, **workers}
 
 
 def _say(found: list[Finding]) -> None:

@@ -1,12 +1,13 @@
 """What this machine itself brings: schemas, keys, and doors that keep secrets."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from watchword.contracts import lock
 from watchword.operations.finding import Finding, ill, or_well, well
 from watchword.runtime.access import networks, refuse_open_plaintext
 from watchword.runtime.http_server import tls_context
-from watchword.runtime.keyring import Keyring, KeyringError, Purpose
+from watchword.runtime.keyring import KeyringError, Purpose, facts
 from watchword.runtime.settings import RuntimeSettings, SettingsError
 
 
@@ -25,25 +26,26 @@ def schemas(folder: Path) -> list[Finding]:
     return or_well(broken, well("schemas", f"{len(lock.locked(folder))} published files are as they were"))
 
 
-def keyring(path: str) -> list[Finding]:
-    """Whether the keyring can be read and has a key for every purpose."""
+def keyring(path: str, parts: Mapping[str, frozenset[Purpose]]) -> list[Finding]:
+    """Whether the keyring can be read, and is either a whole one or the part of one of `parts`: purposes by process.
+
+    Only what a whole keyring lacks wants a new key. A key made in a part would open nothing that others seal.
+    """
     try:
-        Keyring.load(path, ())
+        held = frozenset(key.purpose for key in facts(Path(path)))
     except KeyringError as error:
         told, _, fix = str(error).partition("; ")
         return [ill("keyring", told, fix or "see the message")]
-    return or_well(_missing_keys(path), well("keyring", f"a key for each of {len(Purpose)} purposes"))
-
-
-def _missing_keys(path: str) -> list[Finding]:
-    missing = []
-    for purpose in Purpose:
-        try:
-            Keyring.load(path, {purpose})
-        except KeyringError:
-            fix = f"`watchword keys rotate {path} --purpose {purpose}`"
-            missing.append(ill("keyring", "no key", fix, str(purpose)))
-    return missing
+    whole = frozenset(Purpose)
+    if held == whole:
+        return [well("keyring", f"a key for each of {len(whole)} purposes")]
+    if owners := sorted(name for name, purposes in parts.items() if purposes == held):
+        return [well("keyring", f"what {' or '.join(owners)} may hold: {', '.join(sorted(held)) or 'no key'}")]
+    fix = (
+        f"in the whole keyring `watchword keys rotate {path} --purpose {{}}`; a process's part of it is dealt again by "
+        "`watchword blueprint keyrings`"
+    )
+    return [ill("keyring", "no key", fix.format(purpose), str(purpose)) for purpose in sorted(whole - held)]
 
 
 def doors(settings: RuntimeSettings) -> list[Finding]:

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -15,6 +17,7 @@ from watchword.runtime.health import CheckState
 
 ANSWER_WITHIN_S = 2.0
 PAGE_BYTES_MAX = 4 * 1024 * 1024
+HTTP_PORT = 80
 PORTS_FILE = Path(".watchword") / "ports.json"
 
 
@@ -62,6 +65,32 @@ def known_ports(given: Sequence[str], file: Path = PORTS_FILE) -> tuple[str, ...
         raise PortsUnknown(
             f"no operations port is known: name them with --ops http://host:port, or start `watchword up` ({file})"
         ) from None
+
+
+def of_each_address(url: str, found: Sequence[str]) -> tuple[str, ...]:
+    """`url` once for each address that its host name has, or as it is where it has one or none. Pure."""
+    parts = urlsplit(url)
+    if parts.hostname is None or len(found) < 2:
+        return (url,)
+    hosts = [f"[{address}]" if ":" in address else address for address in sorted(set(found))]
+    return tuple(parts._replace(netloc=f"{host}:{parts.port or HTTP_PORT}").geturl() for host in hosts)
+
+
+async def every_copy(urls: Sequence[str]) -> tuple[str, ...]:
+    """The addresses behind `urls`: a name with several stands for every copy of a worker."""
+    found = await asyncio.gather(*(_addresses(url) for url in urls))
+    return tuple(one for url, some in zip(urls, found, strict=True) for one in of_each_address(url, some))
+
+
+async def _addresses(url: str) -> list[str]:
+    """What its host name resolves to, of one family: a machine may be told twice. [] for a name that nobody knows."""
+    host = urlsplit(url).hostname
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            told = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError):
+        return []
+    return [str(place[0]) for family, *_, place in told if family == told[0][0]]
 
 
 async def read_pages(urls: Sequence[str]) -> list[Page]:

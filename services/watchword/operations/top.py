@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from watchword.operations.drawing import draw
-from watchword.operations.pages import Page, PortsUnknown, known_ports, read_pages
+from watchword.operations.pages import Page, PortsUnknown, every_copy, known_ports, read_pages
 from watchword.operations.view import View, view
 from watchword.replay import terminal
 
@@ -22,7 +22,8 @@ NOBODY = "no process answers"
 @app.command()
 def run(
     ops: Annotated[
-        list[str] | None, typer.Option(help="An operations port, such as http://127.0.0.1:9100; may be repeated.")
+        list[str] | None,
+        typer.Option(help="An operations port, such as http://127.0.0.1:9100, or a name of several; may be repeated."),
     ] = None,
     every_s: Annotated[float, typer.Option("--every", min=0.2, max=60, help="Seconds between two looks.")] = 1.0,
     once: Annotated[bool, typer.Option("--once", help="Draw one view, of two looks, and end.")] = False,
@@ -46,17 +47,18 @@ def run(
 
 
 async def _once(urls: Sequence[str], every_s: float) -> View:
-    before = await read_pages(urls)
+    found = await every_copy(urls)
+    before = await read_pages(found)
     await asyncio.sleep(every_s)
-    return view(before, await read_pages(urls))
+    return view(before, await read_pages(found))
 
 
 async def _watch(urls: Sequence[str], every_s: float) -> None:
     """Draw until interrupted. A process that is away is drawn as such."""
-    before: list[Page] = await read_pages(urls)
+    before: list[Page] = await read_pages(await every_copy(urls))
     with Live(Text("looking …"), console=Console(), screen=True, auto_refresh=False) as live:
         while True:
             await asyncio.sleep(every_s)
-            now = await read_pages(urls)
+            now = await read_pages(await every_copy(urls))
             live.update(draw(view(before, now)), refresh=True)
             before = now

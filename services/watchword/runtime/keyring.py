@@ -44,6 +44,14 @@ class Purpose(StrEnum):
 # A new key would give every number and device a new name, and limits and levels would begin from nothing.
 NAMING = frozenset({Purpose.NUMBER_TOKEN, Purpose.SIGNAL_TOKEN})
 
+# What people's tools hold; each worker names its own (KEYS). An owner applies configurations and seals their secrets,
+# an operator finds the person who wants to be forgotten, an auditor opens nothing.
+OF_TOOLS: Mapping[str, frozenset[Purpose]] = {
+    "owner": frozenset({Purpose.ACCOUNT, Purpose.ENDPOINT}),
+    "operator": frozenset({Purpose.NUMBER_TOKEN}),
+    "audit": frozenset(),
+}
+
 
 class KeyringError(Exception):
     """The keyring cannot be used; the message names the file, the fault and the fix, and no key."""
@@ -90,6 +98,13 @@ class Keyring:
             if not keys[purpose]:
                 raise KeyringError(f"{path}: no key for {purpose}; `watchword keys rotate {path} --purpose {purpose}`")
         return cls(keys)
+
+    @classmethod
+    def load_some(cls, path: Path | str, purposes: Iterable[Purpose]) -> Self:
+        """The keys of those of `purposes` that the file has any of. Raises KeyringError."""
+        stored = _read(Path(path))
+        found = {purpose: _of_purpose(stored, purpose) for purpose in purposes}
+        return cls({purpose: keys for purpose, keys in found.items() if keys})
 
     def holds(self, purpose: Purpose) -> bool:
         """Whether keys of that purpose are in this keyring."""

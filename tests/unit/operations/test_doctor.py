@@ -1,6 +1,8 @@
 """Every flaw the doctor knows is found, and comes with the line that mends it."""
 
 import base64
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from watchword.contracts.folder import root
 from watchword.contracts.topics import TopicSpec
 from watchword.gateways.catalog import GATEWAYS
-from watchword.operations.brokers import Shape, topics
+from watchword.operations.brokers import Shape, Unseen, topics
 from watchword.operations.clocks import SKEW_MAX_S, agreed
 from watchword.operations.databases import configuration
 from watchword.operations.finding import Finding
@@ -44,6 +46,18 @@ def flaws(found: list[Finding]) -> list[tuple[str, str]]:
 def test_a_topic_that_is_not_as_it_was_meant_is_told(shape: Shape | None, told: str | None) -> None:
     found = flaws(topics([SPEC], {SPEC.name: shape}, production=False))
     assert found == ([] if told is None else [(SPEC.name, told)])
+
+
+def test_what_a_user_may_not_see_is_neither_missing_nor_wrong() -> None:
+    other = replace(SPEC, name="otp.other.v1")
+    [hidden, half] = topics(
+        [SPEC, other],
+        {SPEC.name: Unseen("TopicAuthorizationFailedError"), other.name: Shape(4, None)},
+        production=False,
+    )
+    assert hidden.told == f"1 of 2 are not told of to this user (TopicAuthorizationFailedError): {SPEC.name}"
+    assert half.told == f"1 of 2 have settings that this user may not see: {other.name}"
+    assert all("watchword-operator" in each.fix and "kafka-configs" not in each.fix for each in (hidden, half))
 
 
 def test_production_asks_for_its_own_partition_counts() -> None:
@@ -96,6 +110,15 @@ def test_an_account_that_cannot_send_is_told(held: Keyring, account: dict[str, A
     assert subject in [where for where, _ in flaws(configuration(rows, held, GATEWAYS))]
 
 
+def test_accounts_that_this_keyring_cannot_open_are_no_flaw(held: Keyring) -> None:
+    rows = [Row("account", "alpha", 1, echo(held)), row("route", "all", country="*", accounts=["alpha"])]
+    found = configuration(rows, Keyring({}), GATEWAYS)
+    assert flaws(found) == []
+    assert [each.told for each in found if each.check == "accounts"] == [
+        "1 are there; the owner's keyring opens them, this one does not"
+    ]
+
+
 def test_a_route_to_nowhere_and_no_route_at_all_are_told(held: Keyring) -> None:
     account = Row("account", "alpha", 1, echo(held))
     nowhere = row("route", "all", country="*", accounts=["alpha", "gone"])
@@ -114,21 +137,37 @@ def test_a_retired_account_is_nobodys_flaw(held: Keyring) -> None:
     assert flaws(configuration(rows, held, GATEWAYS)) == []
 
 
+PARTS = {"audit": frozenset[Purpose](), "owner": frozenset({Purpose.ACCOUNT, Purpose.ENDPOINT})}
+
+
+def a_keyring(path: Path, purposes: frozenset[Purpose]) -> str:
+    """A keyring file that holds those purposes alone."""
+    whole = path.with_name("whole.json")
+    keys.create(whole, datetime(2026, 1, 1, tzinfo=UTC))
+    told = json.loads(whole.read_text())
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({**told, "keys": [key for key in told["keys"] if key["purpose"] in purposes]}))
+    return str(path)
+
+
+def test_a_whole_keyring_and_the_part_of_each_process_are_well(tmp_path: Path) -> None:
+    for name, purposes in {"whole": frozenset(Purpose), **PARTS}.items():
+        (tmp_path / name).mkdir()
+        assert flaws(keyring(a_keyring(tmp_path / name / "keyring.json", purposes), PARTS)) == []
+
+
 def test_a_key_that_is_missing_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
-    path = tmp_path / "keyring.json"
-    assert [told for _, told in flaws(keyring(str(path)))] != []
-    keys.create(path, datetime(2026, 1, 1, tzinfo=UTC))
-    assert flaws(keyring(str(path))) == []
-    path.write_text(path.read_text().replace('"pepper"', '"sending"'))
-    [finding] = [each for each in keyring(str(path)) if not each.ok]
-    assert (finding.subject, finding.fix) == ("pepper", f"`watchword keys rotate {path} --purpose pepper`")
+    assert [told for _, told in flaws(keyring(str(tmp_path / "nowhere.json"), PARTS))] != []
+    path = a_keyring(tmp_path / "keyring.json", frozenset(Purpose) - {Purpose.PEPPER})
+    [finding] = keyring(path, PARTS)
+    assert finding.subject == "pepper" and f"in the whole keyring `watchword keys rotate {path}" in finding.fix
 
 
 def test_a_keyring_open_to_others_is_told(tmp_path: Path) -> None:
     path = tmp_path / "keyring.json"
     keys.create(path, datetime(2026, 1, 1, tzinfo=UTC))
     path.chmod(0o644)
-    [finding] = keyring(str(path))
+    [finding] = keyring(str(path), PARTS)
     assert not finding.ok and "chmod 600" in finding.fix
 
 
