@@ -1,5 +1,6 @@
 """deploy/ says what the map says, and every tool that can judge it offline finds it sound."""
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -9,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
 from tests.support.kafka_rules import bindings
+from watchword import __main__ as entry
 from watchword import flow
-from watchword.blueprint import kubernetes, outputs
+from watchword.blueprint import kubernetes, outputs, tools
 from watchword.blueprint.door import paths, pattern
+from watchword.blueprint.secrets import held
 from watchword.blueprint.workloads import CALLERS, GRACE_S, UID, Workload, workloads
 from watchword.runtime.settings import RuntimeSettings, Settings, worker_settings
 
@@ -131,6 +135,34 @@ def test_compose_has_every_worker_locked_down_with_a_way_out_only_where_it_needs
     assert ("outside" in service["networks"]) == load.calls_out
     assert "ports" not in service
     assert ("--ordinal" in service["command"]) == bool(load.worker.reads)
+
+
+def commands() -> set[str]:
+    """Every command that somebody can type beside workers and laptop tools, a group's each or the group as one."""
+    groups: dict[str, typer.Typer] = {
+        name: importlib.import_module(module).app for name, (module, _) in entry.TOOLS.items()
+    }
+    found = {name or "" for name in typer.main.get_group(entry.app).commands} - set(groups)
+    for name, app in groups.items():
+        under = typer.main.get_command(app)
+        nested = getattr(under, "commands", {})
+        found |= {f"{name} {command}" for command in nested} if nested else {name}
+    return found
+
+
+def test_every_command_has_a_line_that_says_who_runs_it() -> None:
+    told = {word for command in tools.COMMANDS for word in command.words}
+    found = commands() - {"run", "up", "demo", "simulator"}
+    assert {word for word in found if word not in told and word.partition(" ")[0] not in told} == set()
+    assert {word for word in told if word not in found and not any(w.startswith(f"{word} ") for w in found)} == set()
+    assert {each.process for each in tools.COMMANDS} - {tools.NOBODY} <= set(held())
+
+
+def test_people_s_tools_run_only_when_they_are_called(built: list[Manifest]) -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]
+    for name in tools.TOOLS:
+        assert services[name]["profiles"] == ["tools"] and services[name]["networks"] == ["inside"]
+        assert of(built, "Deployment")[name]["spec"]["replicas"] == 0
 
 
 def test_kubernetes_would_take_every_object(built: list[Manifest]) -> None:

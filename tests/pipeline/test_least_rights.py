@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,9 @@ from watchword.events import topics
 from watchword.local import kafka
 from watchword.local.kafka import Guard
 from watchword.local.ports import LOOPBACK, free_ports
+from watchword.operations.brokers import broker, clock_skew_s
 from watchword.replay.reading import Log
+from watchword.runtime.clock import WallClock
 from watchword.runtime.kafka import Cluster
 from watchword.runtime.topics import create_topics
 
@@ -170,6 +172,19 @@ async def test_an_analyst_reads_the_history_and_never_sees_the_inbox(secured: Se
     clear = {topics.INBOX, topics.dead(topics.INBOX)}
     assert seen == {spec.name for spec in specs()} - clear
     assert unseen == dict.fromkeys(clear, "may not be read")
+
+
+async def test_the_doctor_sees_every_topic_as_operator_and_says_what_a_worker_may_not(secured: Secured) -> None:
+    assert [
+        each.told for each in await broker(secured.cluster("operator"), specs(), production=False) if not each.ok
+    ] == []
+    assert await clock_skew_s(secured.cluster("operator"), WallClock()) is not None
+    as_codes = [each for each in await broker(secured.cluster("codes"), specs(), production=False) if not each.ok]
+    assert as_codes and all("watchword-operator" in each.fix for each in as_codes)
+    assert await clock_skew_s(secured.cluster("codes"), WallClock()) is None
+    stranger = replace(secured.cluster("operator"), password="not-this-one")
+    [finding] = await broker(stranger, specs(), production=False)
+    assert "does not let us in" in finding.told
 
 
 def _passwords(installation: Installation) -> dict[str, str]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchword.blueprint.environment import COMPOSE_NETWORK, KEYRING_FILE, SETTINGS_FILE
+from watchword.blueprint.secrets import OWNERS
+from watchword.blueprint.tools import TOOLS
 from watchword.blueprint.workloads import GRACE_S, IMAGE, OPS_PORT, PYTHON, UID, Workload, workloads
 from watchword.blueprint.writing import yaml_text
 
@@ -11,7 +13,6 @@ KAFKA_IMAGE = "docker.io/apache/kafka:4.3.1"
 POSTGRES_IMAGE = "docker.io/library/postgres:18"
 PROXY_IMAGE = "docker.io/library/nginx:1.28"
 _SECRETS = "./secrets"
-_OWNER = "owner"
 
 _HEAD = """\
 # Images are named by tag; pin what you run by digest (`image: name:tag@sha256:...`). See README.md for the secrets.
@@ -53,6 +54,7 @@ def compose_text() -> str:
         "migrate": _job(["migrate"], waits_for="postgres"),
         "topics": _job(["topics"], waits_for="kafka"),
         **{load.name: _worker(load) for load in loads},
+        **{name: _tool(name) for name in TOOLS},
         "door": _door([load.name for load in loads if load.doors]),
     }
     document = {
@@ -63,7 +65,7 @@ def compose_text() -> str:
             "outside": {},
         },
         "volumes": {"kafka-data": {}, "postgres-data": {}},
-        "secrets": _secrets([load.name for load in loads]),
+        "secrets": _secrets([*TOOLS, *(load.name for load in loads)]),
     }
     return yaml_text(document, head=_HEAD)
 
@@ -100,7 +102,7 @@ def _postgres() -> dict[str, Any]:
 
 def _job(command: list[str], *, waits_for: str) -> dict[str, Any]:
     return {
-        **_ours(_OWNER),
+        **_ours(OWNERS),
         "command": command,
         "networks": ["inside"],
         "depends_on": {waits_for: {"condition": "service_healthy"}},
@@ -119,6 +121,11 @@ def _worker(load: Workload) -> dict[str, Any]:
         "stop_grace_period": f"{GRACE_S}s",
         "mem_limit": "256m",
     }
+
+
+def _tool(name: str) -> dict[str, Any]:
+    """A person's: it runs when it is called, as TOOLS.md shows, and ends with its command."""
+    return {**_ours(name), "profiles": ["tools"], "command": ["--help"], "networks": ["inside"], "restart": "no"}
 
 
 def _ours(name: str) -> dict[str, Any]:
@@ -163,10 +170,10 @@ def _healthcheck(test: list[str], *, interval_s: int, start_s: int = 60) -> dict
     }
 
 
-def _secrets(workers: list[str]) -> Mapping[str, Any]:
+def _secrets(processes: list[str]) -> Mapping[str, Any]:
     files = {"postgres-superuser": "postgres-superuser", "passwords": "passwords.sql"}
     files |= {"door.crt": "door.crt", "door.key": "door.key"}
-    for name in (_OWNER, *workers):
+    for name in processes:
         files[f"{name}-settings"] = f"{name}/{SETTINGS_FILE}"
         files[f"{name}-keyring"] = f"{name}/{KEYRING_FILE}"
     return {name: {"file": f"{_SECRETS}/{path}"} for name, path in files.items()}

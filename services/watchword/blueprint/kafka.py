@@ -14,6 +14,7 @@ from watchword.blueprint.workloads import SWEEPER, Workload, kafka_user, workloa
 from watchword.contracts.topics import TopicSpec, topics
 from watchword.events import topics as names
 from watchword.flow import GROUPS
+from watchword.operations.brokers import CLOCK_TOPIC
 
 REPLICATION = 3
 TENANT_RESULTS = "results."
@@ -97,7 +98,8 @@ def _of_workload(workload: Workload) -> Iterable[Rule]:
 
 
 def _of_operators() -> Iterable[Rule]:
-    """`topics` creates them. `operator` deals with dead letters, looks at what fraud says and lifts it. `audit` reads
+    """`topics` creates them. `operator` deals with dead letters, looks at what fraud says and lifts it, and asks the
+    doctor, who looks at every topic and its settings and learns the broker's time from one of its own. `audit` reads
     all but clear numbers, of which it does not even see that they are there: replay passes over what it does not see,
     the audit says so. `platform` is the pattern for a platform's own user."""
     letters = {spec.name for spec in topics() if spec.name.endswith(".dead")}
@@ -110,6 +112,10 @@ def _of_operators() -> Iterable[Rule]:
     yield from _on_topics(kafka_user("operator"), "Read", asked)
     origins = {name.removesuffix(".dead") for name in letters}
     yield from _on_topics(kafka_user("operator"), "Write", origins | {names.RISK_LEVELS})
+    for operation in ("Describe", "DescribeConfigs"):
+        yield from _on_topics(kafka_user("operator"), operation, every)
+    for operation in ("Create", "Write", "Delete"):
+        yield Rule(kafka_user("operator"), "topic", operation, True, CLOCK_TOPIC)
     yield from _on_topics(kafka_user("audit"), "Read", every - clear)
     yield Rule(kafka_user("audit"), "topic", "Read", True, TENANT_RESULTS)
     yield Rule(kafka_user("audit"), "group", "Describe", False, _ALL)

@@ -9,7 +9,8 @@ from importlib.metadata import version
 from typing import Any
 
 from watchword.blueprint import environment, network
-from watchword.blueprint.workloads import GRACE_S, IMAGE, OPS_PORT, UID, Workload, workloads
+from watchword.blueprint.tools import TOOLS
+from watchword.blueprint.workloads import GRACE_S, IMAGE, OPS_PORT, PYTHON, UID, Workload, workloads
 from watchword.blueprint.writing import env_text, yaml_text
 
 NAMESPACE = "watchword"
@@ -19,6 +20,10 @@ REPLICAS = 2
 DOOR_LINGERS_S = 5
 STARTS_WITHIN_S = 120
 _PROBE_S = 2
+# An audit holds what it compares.
+_TOOLS_MEMORY = "2Gi"
+# The first process of a container hears SIGTERM only if it asks for it.
+_WAITS = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); signal.sigwait([signal.SIGTERM])"
 _ORDINAL = "WATCHWORD_ORDINAL"
 _POD_INDEX = "metadata.labels['apps.kubernetes.io/pod-index']"
 
@@ -34,6 +39,7 @@ def files() -> dict[str, str]:
         "namespace.yaml": yaml_text(_namespace()),
         "network.yaml": yaml_text(*network.policies(loads)),
         "jobs.yaml": yaml_text(_job("migrate"), _job("topics")),
+        "tools.yaml": yaml_text(*(_tool(name) for name in TOOLS)),
         **{f"{load.name}.yaml": yaml_text(*_objects(load)) for load in loads},
     }
     return {
@@ -65,8 +71,8 @@ def _namespace() -> dict[str, Any]:
 
 
 def _objects(load: Workload) -> list[dict[str, Any]]:
-    made = [_stateful_set(load), _members(load)] if load.numbered else [_deployment(load)]
-    return [*made, *([_service(load)] if load.doors else []), _disruption_budget(load)]
+    made = _stateful_set(load) if load.numbered else _deployment(load)
+    return [made, _members(load), *([_service(load)] if load.doors else []), _disruption_budget(load)]
 
 
 def _stateful_set(load: Workload) -> dict[str, Any]:
@@ -123,13 +129,22 @@ def _job(name: str) -> dict[str, Any]:
     return {**_head("batch/v1", "Job", name), "spec": spec}
 
 
-def _container(name: str, arguments: list[str]) -> dict[str, Any]:
+def _tool(name: str) -> dict[str, Any]:
+    """A person's: no copy of it runs until one is wanted, and then it waits for commands by `kubectl exec`."""
+    waiting = {**_container(name, [], memory=_TOOLS_MEMORY), "command": [PYTHON, "-c", _WAITS]}
+    pod = {"terminationGracePeriodSeconds": 5, **_surroundings(name), "containers": [waiting]}
+    template = {"metadata": {"labels": labels(name)}, "spec": pod}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels(name)}, "template": template}
+    return {**_head("apps/v1", "Deployment", name), "spec": spec}
+
+
+def _container(name: str, arguments: list[str], *, memory: str = "256Mi") -> dict[str, Any]:
     return {
         "name": name,
         "image": IMAGE,
         "args": arguments,
         "envFrom": [{"configMapRef": {"name": SETTINGS}}],
-        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": memory}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

@@ -7,12 +7,14 @@ overlay that calls them otherwise patches the selectors.
 from collections.abc import Sequence
 from typing import Any
 
-from watchword.blueprint.workloads import OPS_PORT, Workload
+from watchword.blueprint.tools import TOOLS
+from watchword.blueprint.workloads import OPERATORS, OPS_PORT, Workload
 
 KAFKA_PORT = 9093
 POSTGRES_PORT = 5432
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"
 _COMPONENT = "app.kubernetes.io/component"
+_OPERATOR = {_COMPONENT: "operator"}
 # Beyond the cluster means the public internet: no private, shared, link-local or multicast address.
 _NOT_OUTSIDE_4 = ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
 _NOT_OUTSIDE_4 += ["224.0.0.0/4", "240.0.0.0/4"]
@@ -33,9 +35,10 @@ def policies(loads: Sequence[Workload]) -> list[dict[str, Any]]:
     return [
         {**_policy("nobody", {}), "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}},
         _policy("names", {}, egress=[_name_service()]),
-        _policy("postgres", _among([*names, "migrate"]), egress=[_to("postgres", POSTGRES_PORT)]),
-        _policy("kafka", _among([*names, "topics"]), egress=[_to("kafka", KAFKA_PORT)]),
-        _policy("metrics", _among(names), ingress=[_from("monitoring", OPS_PORT)]),
+        _policy("postgres", _among([*names, "migrate", *TOOLS]), egress=[_to("postgres", POSTGRES_PORT)]),
+        _policy("kafka", _among([*names, "topics", *OPERATORS]), egress=[_to("kafka", KAFKA_PORT)]),
+        _policy("metrics", _among(names), ingress=[_looked_at()]),
+        _policy("top", {"matchLabels": _OPERATOR}, egress=[_to_ports_of(names)]),
         *doors,
         _policy("outside", _among([load.name for load in loads if load.calls_out]), egress=[_outside()]),
     ]
@@ -57,6 +60,16 @@ def _from(namespace: str, *ports: int) -> dict[str, Any]:
 
 def _to(namespace: str, port: int) -> dict[str, Any]:
     return {"to": [_namespace(namespace)], "ports": [{"protocol": "TCP", "port": port}]}
+
+
+def _looked_at() -> dict[str, Any]:
+    """By the monitoring, and by whoever runs `watchword top`."""
+    peers = [_namespace("monitoring"), {"podSelector": {"matchLabels": _OPERATOR}}]
+    return {"from": peers, "ports": [{"protocol": "TCP", "port": OPS_PORT}]}
+
+
+def _to_ports_of(names: Sequence[str]) -> dict[str, Any]:
+    return {"to": [{"podSelector": _among(names)}], "ports": [{"protocol": "TCP", "port": OPS_PORT}]}
 
 
 def _namespace(name: str) -> dict[str, Any]:

@@ -5,19 +5,19 @@ that it names and no other.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 from watchword.blueprint.environment import KEYRING_FILE, SETTINGS_FILE
 from watchword.blueprint.postgres import OWNER
 from watchword.blueprint.workloads import OPERATORS, kafka_user, login_of, workloads
-from watchword.runtime.keyring import Purpose
+from watchword.runtime.keyring import OF_TOOLS, Purpose
 
 OWNERS = "owner"
 SUPERUSER = "postgres-superuser"
 PASSWORDS = "passwords.sql"
 KAFKA_USERS = "kafka-users.txt"
 # The owner of the database creates topics too: it is who rolls a version out.
-_OWNERS_KAFKA = "topics"
+OWNERS_KAFKA = "topics"
 
 
 def first_secrets(keyring: str, *, draw: Callable[[], str], database: str) -> dict[str, str]:
@@ -28,7 +28,7 @@ def first_secrets(keyring: str, *, draw: Callable[[], str], database: str) -> di
     users: dict[str, str] = {}
     for name in _processes():
         login = OWNER if name == OWNERS else login_of(name)
-        user = kafka_user(_OWNERS_KAFKA if name == OWNERS else name)
+        user = kafka_user(OWNERS_KAFKA if name == OWNERS else name)
         passwords[login], users[user] = draw(), draw()
         files[f"{name}/{SETTINGS_FILE}"] = _settings(f"{login}:{passwords[login]}@{database}", user, users[user])
     files |= {f"{name}/{KEYRING_FILE}": text for name, text in keyrings(keyring).items()}
@@ -38,15 +38,17 @@ def first_secrets(keyring: str, *, draw: Callable[[], str], database: str) -> di
 
 
 def keyrings(whole: str) -> dict[str, str]:
-    """The keyring of each process: what of the whole its purposes name. The owner's is for `watchword apply`."""
-    held: dict[str, Iterable[Purpose]] = {load.name: load.purposes() for load in workloads()}
-    held[OWNERS] = (Purpose.ACCOUNT, Purpose.ENDPOINT)
-    held |= dict.fromkeys(OPERATORS, ())
+    """The keyring of each process: what of the whole its purposes name."""
     told = json.loads(whole)
     return {
         name: json.dumps({**told, "keys": [key for key in told["keys"] if key["purpose"] in purposes]}, indent=1) + "\n"
-        for name, purposes in held.items()
+        for name, purposes in held().items()
     }
+
+
+def held() -> Mapping[str, frozenset[Purpose]]:
+    """The purposes that the keyring of each process holds, of workers and of people's tools."""
+    return {**{load.name: load.purposes() for load in workloads()}, **OF_TOOLS}
 
 
 def _processes() -> list[str]:

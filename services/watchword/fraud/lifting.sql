@@ -34,3 +34,7 @@ FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::timestamptz[], $5::timest
     AS t (id, counted, send_no, next_send_at, due_at)
 WHERE v.id = t.id AND v.state = 'issued' AND v.sends_requested = t.send_no - 1
 RETURNING v.id AS key, v.seq
+
+-- name: load_ruleset
+-- The only way by which an operator changes the configuration: migration 0012.
+SELECT load_ruleset($1, $2::text::jsonb, $3)

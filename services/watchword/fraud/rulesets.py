@@ -9,13 +9,15 @@ import orjson
 import structlog
 
 from watchword.fraud.decide.rules import Rules
-from watchword.runtime.configuration import RULESET, SQL, ConfigurationWatch
+from watchword.runtime.configuration import ConfigurationWatch
+from watchword.runtime.postgres import statements
 
 Role = Literal["live", "shadow"]
 RULES_EVERY_S = 1.0
 TIMEOUT_S = 10.0
 
 log = structlog.get_logger()
+_SQL = statements("watchword.fraud", "lifting.sql")
 
 
 class Rulesets:
@@ -65,16 +67,8 @@ async def load(dsn: str, role: Role, rules: Rules | None) -> int:
     nothing to take back. Raises what Postgres raises."""
     connection = await asyncpg.connect(dsn, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S)
     try:
-        async with connection.transaction():
-            await connection.execute(SQL["lock"])
-            latest = {(row["kind"], row["id"]): row for row in await connection.fetch(SQL["latest"])}
-            before = latest.get((RULESET, role))
-            if rules is None and (before is None or before["retired"]):
-                return 0
-            version = before["version"] + 1 if before is not None else 1
-            text = orjson.dumps(msgspec.to_builtins(rules)).decode() if rules is not None else "{}"
-            digest = rules.name if rules is not None else ""
-            await connection.fetchval(SQL["insert"], RULESET, role, version, text, digest, rules is None)
-            return version
+        text = None if rules is None else orjson.dumps(msgspec.to_builtins(rules)).decode()
+        digest = "" if rules is None else rules.name
+        return int(await connection.fetchval(_SQL["load_ruleset"], role, text, digest))
     finally:
         await connection.close(timeout=TIMEOUT_S)

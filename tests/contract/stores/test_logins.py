@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -12,6 +13,17 @@ from tests.support import postgres
 from tests.support.installation import ROLES, Installation, installed
 from watchword import flow
 from watchword.blueprint.workloads import OPERATORS, login_of, workloads
+from watchword.callbacks import redelivery
+from watchword.dead.dealing import ledger
+from watchword.erasure.erasing import erase
+from watchword.fraud import lifting, rulesets
+from watchword.fraud.decide.rules import DEFAULT
+from watchword.gateways.catalog import ALL
+from watchword.kernel.secret import Phone
+from watchword.operations.databases import database
+from watchword.operations.refusals import WHICH_LOGIN, of_postgres
+from watchword.receipts import remapping
+from watchword.runtime.keyring import Keyring, Purpose
 from watchword.runtime.migrations import expected_level, level
 from watchword.runtime.postgres import connect, role_of
 
@@ -50,6 +62,7 @@ TRIED = {
     "INSERT INTO erasures DEFAULT VALUES": {"operator"},
     "DELETE FROM subjects": {"timers", "operator"},
     "DELETE FROM idempotency": {"intake", "timers"},
+    "SELECT load_ruleset('live', '{}', 'mine')": {"operator"},
     **dict.fromkeys(
         [
             "UPDATE codes SET mac = ''",
@@ -136,6 +149,44 @@ async def _lets(connection: Any, statement: str) -> bool:
     finally:
         await attempt.rollback()
     return True
+
+
+async def test_an_operator_s_login_and_keyring_suffice_for_an_operator_s_commands(installation: Installation) -> None:
+    dsn, keyring = installation.login("operator"), Path(installation.settings("operator")["keyring"])
+    assert await rulesets.load(dsn, "shadow", DEFAULT) == 1
+    assert await rulesets.load(dsn, "shadow", None) == 2
+    assert await lifting.lifts(dsn) == []
+    assert await erase(dsn, Keyring.load(keyring, {Purpose.NUMBER_TOKEN}), Phone("+919876543210"), "", None) == []
+    async with ledger(dsn) as kept:
+        assert await kept.done() == []
+    found = await database(dsn, str(keyring), ALL)
+    assert {(each.check, each.told) for each in found if not each.ok} == {
+        ("routes", "there are none: nothing can be sent")
+    }
+
+
+async def test_whoever_asks_with_a_worker_s_login_is_told_which_one_may(installation: Installation) -> None:
+    with pytest.raises(REFUSED) as refused:
+        await rulesets.load(installation.login("codes"), "live", DEFAULT)
+    assert of_postgres(refused.value)[1] == f"use the login that may: {WHICH_LOGIN}"
+    [finding] = await database(installation.login("codes"), "/nowhere", ALL)
+    assert not finding.ok and "permission denied" in finding.told and "start Postgres" not in finding.fix
+    wrong = installation.login("operator").replace("drawn-for-tests", "not-this-one")
+    [finding] = await database(wrong, "/nowhere", ALL)
+    assert not finding.ok and "refuses the login" in finding.told
+
+
+async def test_who_owns_a_report_or_a_delivery_deals_with_it(installation: Installation) -> None:
+    for worker, ask in (("receipts", remapping.unmapped), ("callbacks", _deliveries)):
+        pool = await connect(installation.login(worker), worker=worker, connections_max=1)
+        try:
+            assert not await ask(pool)
+        finally:
+            await pool.close()
+
+
+async def _deliveries(pool: Any) -> int:
+    return (await redelivery.redeliver_event(pool, UUID(int=1), dry_run=True)).again
 
 
 @pytest.mark.parametrize("process", [worker.name for worker in flow.WORKERS])
