@@ -105,11 +105,12 @@ async def test_a_request_that_comes_too_late_expires(stand: Pipeline) -> None:
 async def test_poison_goes_to_the_dead_topic_untouched_and_the_partition_goes_on(stand: Pipeline) -> None:
     about = await stand.verification()
     key = str(about.verification_id).encode()
-    async with stand.running("codes"):
+    async with stand.running("codes") as process:
         await stand.publish_raw(topics.ASSESSMENTS, key, b"\xff\x00 not an event")
         await assess(stand, about)
         await stand.told(topics.DISPATCH, count=1)
         await stand.outbox_is_empty()
+        assert process.metrics.value("watchword_runtime_buried_total", stage="codes", reason="unreadable") == 1
     [letter] = await stand.records(topics.dead(topics.ASSESSMENTS))
     headers = dict(letter.headers)
     assert (letter.key, letter.value) == (key, b"\xff\x00 not an event")

@@ -4,7 +4,19 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from watchword.blueprint import compose, documents, door, environment, kafka, kubernetes, locks, postgres, tools
+from watchword.blueprint import (
+    compose,
+    documents,
+    door,
+    environment,
+    grafana,
+    kafka,
+    kubernetes,
+    locks,
+    metrics,
+    postgres,
+    tools,
+)
 from watchword.blueprint.writing import env_text
 
 README = "deploy/README.md"
@@ -36,6 +48,8 @@ def outputs(root: Path) -> dict[str, str]:
         "deploy/compose/door.conf": door.configuration(),
         **{f"{_BASE}/{name}": text for name, text in kubernetes.files().items()},
         "deploy/CONFIGURATION.md": documents.configuration_text(),
+        "deploy/METRICS.md": metrics.metrics_text(),
+        "deploy/grafana/watchword.json": grafana.dashboard_text(),
         "deploy/TOOLS.md": tools.tools_text(),
         "deploy/SETTINGS.md": _SETTINGS_HEAD + environment.settings_table(),
         README: _spliced((root / README).read_text("utf-8")),

@@ -291,7 +291,11 @@ class Feed:
         log.warning("dispatch.buried", topic=topic, reason=word, offset=record.offset)
         headers = [(name, value) for name, value in record.headers if value is not None]
         position = (record.partition, record.offset)
-        return await self._tell(outbox.dead_row(topic, position, record.key, record.value, headers, (word, detail)))
+        letter = outbox.dead_row(topic, position, record.key, record.value, headers, (word, detail))
+        told = await self._tell(letter)
+        if told:
+            self._metrics.buried.add(stage="dispatch", reason=word)
+        return told
 
     async def _tell(self, row: outbox.OutboxRow) -> bool:
         """Commit and publish one event; not finished if Postgres is away until the partition leaves."""

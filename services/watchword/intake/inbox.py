@@ -20,7 +20,7 @@ from watchword.intake.desk import Desk, Faulty, Letters
 from watchword.intake.metrics import IntakeMetrics
 from watchword.intake.request import Start
 from watchword.intake.submitted import Submission, Submissions
-from watchword.runtime import unfinished
+from watchword.runtime import outbox, unfinished
 from watchword.runtime.clock import Clock
 from watchword.runtime.coalesce import Overloaded
 from watchword.runtime.configuration import ConfigurationWatch
@@ -146,6 +146,8 @@ class Inbox:
         try:
             if isinstance(item, Letters):
                 await self._desk.bury(item)
+                for reason in outbox.reasons(item.rows):
+                    self._metrics.runtime.buried.add(stage=GROUP, reason=reason)
                 self._metrics.inbox.add(outcome="unfit")
                 return True
             return self._counted(await self._desk.ask(item))

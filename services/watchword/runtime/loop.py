@@ -275,6 +275,8 @@ class Loop(Generic[F]):
         self._teller.forget(settled)
         for _, verdict in carried:
             self._metrics.events.add(stage=self._step.group, outcome=type(verdict).__name__.lower())
+        for reason in outbox.reasons(rows):
+            self._metrics.buried.add(stage=self._step.group, reason=reason)
         await self._teller.tell(rows)
         return waiting
 

@@ -7,7 +7,7 @@ too: never a number, an id or a key. What looks like one, or comes after a thous
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -32,6 +32,14 @@ _VALUE = re.compile(r"(?!.*[0-9]{5})[A-Za-z0-9_.:/{}*+-]{0,80}", re.ASCII)
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
+class Told(NamedTuple):
+    """A declared metric: counter, gauge or histogram; its labels; what it says."""
+
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
 class _Labelled:
     """What counters, gauges and histograms share: one child per combination of label values, kept for reuse."""
 
@@ -39,6 +47,10 @@ class _Labelled:
         self._family = family
         self.labels = tuple(labels)
         self._children: dict[tuple[str, ...], Any] = {}
+
+    def told(self) -> "Told":
+        """What it is, in the words it was declared with."""
+        return Told(type(self).__name__.lower(), self.labels, self._family._documentation)
 
     def _child(self, given: Mapping[str, str]) -> Any:
         values = tuple(given.values())
@@ -104,6 +116,10 @@ class Metrics:
     def of(self, worker: str) -> "Declaring":
         """Where `worker` declares its metrics. Declaring the same again gives the same metric."""
         return Declaring(self._registry, worker, self._declared)
+
+    def declared(self) -> dict[str, "Told"]:
+        """What was declared so far, by full name."""
+        return {name: each.told() for name, each in self._declared.items()}
 
     def before_each_look(self, look: Callable[[], None]) -> None:
         """Call `look` before every exposition: for gauges of what is true at the moment and costs something to say."""
@@ -175,6 +191,7 @@ class RuntimeMetrics:
         own = metrics.of("runtime")
         self.before_each_look = metrics.before_each_look
         self.events = own.counter("events_total", "Events dealt with, by verdict.", "stage", "outcome")
+        self.buried = own.counter("buried_total", "Events that went to a dead topic, by why.", "stage", "reason")
         self.batch_seconds = own.histogram("batch_seconds", "From a batch taken to its offsets committed.", "stage")
         self.batch_size = own.histogram("batch_size", "Records in a batch.", "stage")
         self.age_seconds = own.histogram("age_seconds", "Age of an event when its batch is taken.", "stage")

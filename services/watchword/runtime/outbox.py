@@ -143,6 +143,11 @@ def _as_large_as_letters_are(
     return key, value, headers, (("wwd_withheld", "; ".join(withheld).encode()),) if withheld else ()
 
 
+def reasons(rows: Iterable[OutboxRow]) -> list[str]:
+    """Why each dead letter among the rows was buried. Ours is the last header of that name."""
+    return [dict(row.headers)["wwd_reason"].decode() for row in rows if row.topic.endswith(topics.dead(""))]
+
+
 async def store(connection: Connection, rows: Sequence[OutboxRow], *, settled: Sequence[UUID] = ()) -> None:
     """Insert rows within the caller's transaction, and delete the `settled` ones, which Kafka has acknowledged. A row
     that is there already stays as it is."""

@@ -26,6 +26,7 @@ class TimersMetrics:
         own = metrics.of("timers")
         self.age = own.gauge("overdue_seconds", "How long the oldest overdue row has been overdue.", "stage")
         runtime = RuntimeMetrics(metrics)
+        self.buried = runtime.buried
         self._overdue = {kind: Overdue(runtime, kind, within_s=within_s) for kind, within_s in WITHIN_S.items()}
         self.dealt_with = own.counter("overdue_total", "Overdue rows dealt with.", "stage")
         self.outbox_age = own.gauge("outbox_age_seconds", "Age of the oldest event that Kafka does not have.")

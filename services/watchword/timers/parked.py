@@ -42,6 +42,7 @@ class ParkedTooLong:
         self._metrics.tell_overdue(_STAGE, oldest_s)
         if letters:
             self._metrics.dealt_with.add(len(letters), stage=_STAGE)
+            self._metrics.buried.add(len(letters), stage=_STAGE, reason=UNMATCHED)
             self._teller.tell_soon(letters)
 
 

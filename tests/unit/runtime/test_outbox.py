@@ -82,3 +82,10 @@ def test_the_dead_letter_of_a_record_as_large_as_kafka_takes_is_one_that_kafka_t
     assert size < 700_000, "a producer of ours sends no more than 1 MiB"
     told = dict(row.headers)
     assert b" bytes" in told["wwd_withheld"] and told["wwd_reason"] == b"body_too_large"
+
+
+def test_only_dead_letters_have_reasons_and_a_publisher_cannot_choose_one() -> None:
+    alive = outbox.row(Emit(ISSUED, str(VERIFICATION), 1), ORIGIN, sequence=3)
+    sly = [("wwd_reason", b"mine")]
+    letter = outbox.dead_row(topics.INBOX, (0, 1), None, b"{", sly, ("malformed_json", ""))
+    assert outbox.reasons([alive, letter]) == ["malformed_json"]
