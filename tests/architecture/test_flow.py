@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from watchword import flow
+from watchword.callbacks.decide.tell import TELLABLE
 from watchword.events import topics
 from watchword.events.catalog import EVENTS
+from watchword.fraud.worker import LEARNS_FROM
 from watchword.kernel.verification import TRANSITIONS, State
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +40,28 @@ def test_every_schema_names_the_writers_that_the_map_names() -> None:
     for name, told in events_on_disk().items():
         outside = {"publishers", "publisher", "platforms"}
         assert set(told["writers"]) - outside == written[name], f"{name}: event.yaml and flow.py differ"
+
+
+def read_by(worker: flow.Worker) -> set[str]:
+    """The events that a worker handles: all of a topic, but of the lifecycle, where everybody listens for some."""
+    told = yaml.safe_load((ROOT / "schemas" / "topics.yaml").read_text("utf-8"))["topics"]
+    chosen = {"fraud": LEARNS_FROM, "callbacks": TELLABLE}
+    found = {event for topic in worker.reads if topic != topics.LIFECYCLE for event in told[topic]["events"]}
+    return found | {event.NAME for event in chosen.get(worker.name, ()) if topics.LIFECYCLE in worker.reads}
+
+
+def test_every_schema_names_the_readers_that_handle_it() -> None:
+    assert {worker.name for worker in flow.WORKERS if topics.LIFECYCLE in worker.reads} == {"fraud", "callbacks"}
+    handled = {worker.name: read_by(worker) for worker in flow.WORKERS}
+    for folder, told in events_on_disk().items():
+        by_workers = {name for name, events in handled.items() if folder in events}
+        assert set(told["readers"]) - {"platforms"} == by_workers, (
+            f"{folder}: event.yaml and what workers handle differ"
+        )
+        [readme] = (ROOT / "schemas").glob(f"[0-9][0-9]-{folder}/README.md")
+        [sentence] = re.findall(r"[Rr]ead by ([^.;]+)[.;]", readme.read_text("utf-8"))
+        assert {word for word in told["readers"] if word not in sentence} == set(), readme
+        assert {name for name in flow.BY_NAME if re.search(rf"\b{name}\b", sentence)} == by_workers, readme
 
 
 def test_every_topic_has_a_writer_and_is_on_the_screen() -> None:

@@ -70,8 +70,11 @@ async def test_show_of_a_place_without_a_letter_says_so(stand: Pipeline) -> None
 
 async def test_redriven_letter_is_carried_out_under_its_old_id_and_leaves_a_trail(stand: Pipeline) -> None:
     about = await bury_an_assessment(stand)
-    dry = await watchword(stand, "dead", "redrive", "--where", "topic", "--reason", "row is there", "--dry-run")
+    named = ("--topic", "assessments", "--from", "1h")
+    dry = await watchword(stand, "dead", "redrive", *named, "--reason", "row is there", "--dry-run")
     assert "1 would be sent again" in dry.out
+    none = await watchword(stand, "dead", "discard", "--topic", "lifecycle", "--reason", "row is there", "--dry-run")
+    assert "0 would be discarded" in none.out
     assert len(await stand.records(topics.ASSESSMENTS)) == 1
     told = await watchword(
         stand, "dead", "redrive", "--where", f"verification_id = {about.verification_id}",

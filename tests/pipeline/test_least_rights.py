@@ -20,11 +20,12 @@ from tests.support.door import calling
 from tests.support.installation import Installation, installed
 from tests.support.pipeline import Pipeline
 from watchword import flow
-from watchword.blueprint.kafka import CHANGELOG, TENANT_RESULTS, rules
+from watchword.blueprint.kafka import CHANGELOG, rules
 from watchword.blueprint.workloads import kafka_user
 from watchword.contracts.topics import OUTSIDE
 from watchword.contracts.topics import topics as specs
 from watchword.events import topics
+from watchword.events.topics import TENANT_RESULTS
 from watchword.local import kafka
 from watchword.local.kafka import Guard
 from watchword.local.ports import LOOPBACK, free_ports

@@ -28,6 +28,8 @@ _LOCKED = {
     "pids_limit": 256,
     "logging": _LOGS,
 }
+# The outbox is turned over many times a minute, which is how long autovacuum sleeps by default (migration 0013).
+_POSTGRES_SETTINGS = ("autovacuum_naptime=15s",)
 _KAFKA_ENVIRONMENT = {
     "KAFKA_PROCESS_ROLES": "broker,controller",
     "KAFKA_NODE_ID": "1",
@@ -88,6 +90,7 @@ def _postgres() -> dict[str, Any]:
     first = "/docker-entrypoint-initdb.d"
     return {
         "image": POSTGRES_IMAGE,
+        "command": ["postgres", *(word for setting in _POSTGRES_SETTINGS for word in ("-c", setting))],
         "environment": {"POSTGRES_DB": "watchword", "POSTGRES_PASSWORD_FILE": "/run/secrets/postgres-superuser"},
         "volumes": ["postgres-data:/var/lib/postgresql", f"./postgres/roles.sql:{first}/10-roles.sql:ro"],
         "secrets": ["postgres-superuser", {"source": "passwords", "target": f"{first}/20-passwords.sql"}],

@@ -2,18 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from watchword.blueprint.workloads import DOOR_PORTS
 from watchword.blueprint.writing import MADE, table
-from watchword.checks.routes import CheckRoutes
-from watchword.intake.listing import Listing
-from watchword.intake.routes import IntakeRoutes
+from watchword.flow import WORKERS
+from watchword.receipts.door import PATH as CALLBACK_PATH
 from watchword.runtime.http import Route
+from watchword.runtime.pages import DOCS, OPENAPI, PROBLEM_PAGES
 
-# Route tables are made from the names of their handlers; none is called, so what the handlers need may be missing.
-_NOBODY: Any = None
 _REST = "intake"
+_PAGES = (OPENAPI, DOCS, PROBLEM_PAGES)
 
 _SERVER = """\
     server {{
@@ -58,28 +58,19 @@ http {{
 
 def paths() -> dict[str, Sequence[Route[Any]]]:
     """The routes of each worker behind the public door."""
-    intake = IntakeRoutes(
-        _NOBODY,
-        understanding=_NOBODY,
-        reading=_NOBODY,
-        outcomes=_NOBODY,
-        gate=_NOBODY,
-        configuration=_NOBODY,
-        clock=_NOBODY,
-        metrics=_NOBODY,
-    )
-    listing = Listing(pool=_NOBODY, turnstile=_NOBODY, subjects=_NOBODY, keyring=_NOBODY)
-    checks = CheckRoutes(_NOBODY, keyring=_NOBODY, configuration=_NOBODY, deadline_s=1)
-    return {"intake": [*intake.routes(), listing.route()], "checks": checks.routes()}
+    public = [worker for worker in WORKERS if "public" in worker.doors]
+    return {worker.name: import_module(worker.module).described() for worker in public}
 
 
 def path_table() -> str:
-    """Which worker serves which path, as a Markdown table."""
+    """Which worker serves which path, as a Markdown table. Whoever serves a page about the API tells of all of it."""
     rows = [
         [route.method, f"`{route.path}`", f"`{pattern(route.path)}`", name]
         for name, some in paths().items()
         for route in some
     ]
+    rows += [["GET", f"`{path}`", f"`{pattern(path)}`", f"any of them; here {_REST}"] for path in _PAGES]
+    rows.append(["any", f"`{CALLBACK_PATH}`", f"`{pattern(CALLBACK_PATH)}`", "receipts, at its own address"])
     return table(("method", "path", "as a pattern", "worker"), rows)
 
 

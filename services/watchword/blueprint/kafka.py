@@ -13,12 +13,13 @@ from shlex import quote
 from watchword.blueprint.workloads import SWEEPER, Workload, kafka_user, workloads
 from watchword.contracts.topics import TopicSpec, topics
 from watchword.events import topics as names
+from watchword.events.topics import TENANT_RESULTS
 from watchword.flow import GROUPS
 from watchword.operations.brokers import CLOCK_TOPIC
 
 REPLICATION = 3
-TENANT_RESULTS = "results."
-"""How tenants' own results topics begin, for the rules to cover them."""
+PLATFORM = "platform"
+"""How a platform is called in its rules, which are a pattern: one of your own has a name of its own."""
 CHANGELOG = "judge-nodes-changelog"
 """What Faust keeps the judge's table in; the judge creates it. It has no other topic: no leader, no repartition."""
 _ALL = "*"
@@ -101,7 +102,7 @@ def _of_operators() -> Iterable[Rule]:
     """`topics` creates them. `operator` deals with dead letters, looks at what fraud says and lifts it, and asks the
     doctor, who looks at every topic and its settings and learns the broker's time from one of its own. `audit` reads
     all but clear numbers, of which it does not even see that they are there: replay passes over what it does not see,
-    the audit says so. `platform` is the pattern for a platform's own user."""
+    the audit says so. `platform` is the pattern for a platform's own user: what begins with its name is its own."""
     letters = {spec.name for spec in topics() if spec.name.endswith(".dead")}
     clear = {names.INBOX, names.dead(names.INBOX)}
     every = {spec.name for spec in topics()}
@@ -122,7 +123,8 @@ def _of_operators() -> Iterable[Rule]:
     yield Rule(kafka_user("audit"), "cluster", "Describe", False, "kafka-cluster")
     yield from _on_topics(kafka_user("platform"), "Write", [names.INBOX])
     yield from _on_topics(kafka_user("platform"), "Read", [names.RESULTS])
-    yield Rule(kafka_user("platform"), "group", "Read", True, "platform")
+    yield Rule(kafka_user("platform"), "topic", "Read", True, TENANT_RESULTS + PLATFORM)
+    yield Rule(kafka_user("platform"), "group", "Read", True, PLATFORM)
 
 
 def _on_topics(user: str, operation: str, on: Iterable[str]) -> Iterable[Rule]:

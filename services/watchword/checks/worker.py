@@ -1,11 +1,14 @@
 """The shell of checks: mounts its routes on the public door."""
 
+from typing import Any
+
 from watchword.checks.desk import Desk
 from watchword.checks.metrics import ChecksMetrics
 from watchword.checks.routes import CheckRoutes
 from watchword.checks.settings import ChecksSettings
 from watchword.events.code_checked import CodeChecked
 from watchword.events.verification_ended import VerificationEnded
+from watchword.runtime.http import Route
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.process import Context
 from watchword.runtime.stop import Service
@@ -14,6 +17,12 @@ from watchword.runtime.telling import Teller
 READS: tuple[str, ...] = ()
 WRITES = (CodeChecked, VerificationEnded)
 KEYS = frozenset({Purpose.PEPPER, Purpose.NUMBER_TOKEN})
+
+
+def described() -> list[Route[Any]]:
+    """Its routes as they are told of where another process serves them; nothing of them can be called."""
+    nobody: Any = None
+    return list(CheckRoutes(nobody, keyring=nobody, configuration=nobody, deadline_s=1).routes())
 
 
 async def build(context: Context) -> list[Service]:

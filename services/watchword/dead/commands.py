@@ -107,11 +107,14 @@ def show(
 
 
 @app.command()
-def redrive(
+def redrive(  # noqa: PLR0913 - a parameter an option
     reason: Reason,
     places: Places = None,
+    topic: OfTopic = "",
     buried_for: BuriedFor = "",
     expression: Where = "",
+    since: Since = "",
+    until: Until = "",
     rate_per_s: Annotated[float, typer.Option("--rate", min=0.1, max=RATE_MAX_PER_S, help="Letters a second.")] = 50,
     who: Who = "",
     dry_run: DryRun = False,
@@ -120,8 +123,7 @@ def redrive(
     """Send letters again to the topic they came from, under their old event ids."""
     told = terminal.settings("kafka", "postgres")
     by = _by(who, reason)
-    choice = _choice(places, buried_for=buried_for, expression=expression)
-    letters = _chosen(told, choice)
+    letters = _chosen(told, _choice(places, topic, buried_for, expression, since, until))
     fit = [letter for letter in letters if not letter.obstacle]
     _say_left([letter for letter in letters if letter.obstacle])
     if dry_run:
@@ -140,11 +142,14 @@ def redrive(
 
 
 @app.command()
-def discard(
+def discard(  # noqa: PLR0913 - a parameter an option
     reason: Reason,
     places: Places = None,
+    topic: OfTopic = "",
     buried_for: BuriedFor = "",
     expression: Where = "",
+    since: Since = "",
+    until: Until = "",
     who: Who = "",
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -152,7 +157,7 @@ def discard(
     """Let letters go: nothing will come of them."""
     told = terminal.settings("kafka", "postgres")
     by = _by(who, reason)
-    letters = _chosen(told, _choice(places, buried_for=buried_for, expression=expression))
+    letters = _chosen(told, _choice(places, topic, buried_for, expression, since, until))
     if dry_run:
         _say_letters(letters, "would be discarded", as_json=as_json)
         return
@@ -202,7 +207,9 @@ async def _done(told: RuntimeSettings) -> list[Action]:
 
 def _chosen(told: RuntimeSettings, choice: Choice) -> list[Letter]:
     if choice == Choice():
-        raise typer.BadParameter("say which letters: places, --buried-for or --where; --where topic means all of them")
+        raise typer.BadParameter(
+            "say which letters: by place, --topic, --buried-for, --where, --from or --to; all of them are --from 30d"
+        )
     return terminal.run(_letters(told, choice))
 
 

@@ -15,6 +15,9 @@ LIFECYCLE: Final = "otp.lifecycle.v1"
 RECEIPTS: Final = "otp.receipts.v1"
 RESULTS: Final = "otp.results.v1"
 
+TENANT_RESULTS: Final = "results."
+"""How tenants' own results topics begin where access rules are in force: the rules cover what begins so."""
+
 RETRY_TIERS_S: Final = ((1, RETRY_1S), (5, RETRY_5S), (15, RETRY_15S))
 ALL: Final = (
     INBOX, REQUESTS, ASSESSMENTS, SIGNALS, RISK_LEVELS, DISPATCH, RETRY_1S, RETRY_5S, RETRY_15S, LIFECYCLE,

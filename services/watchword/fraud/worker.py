@@ -41,6 +41,7 @@ from watchword.runtime.stop import Service, Turning
 
 READS = (topics.REQUESTS, topics.LIFECYCLE, topics.RISK_LEVELS)
 WRITES = (VerificationAssessed, SignalObserved)
+LEARNS_FROM = (VerificationEnded, FeedbackGiven, CodeChecked, ReceiptRecorded)
 KEYS: frozenset[Purpose] = frozenset()
 
 MIRROR_FRESH_S = 30.0
@@ -68,7 +69,7 @@ async def build(context: Context) -> list[Service]:
         worker="fraud",
         group="fraud-outcomes",
         reads=(topics.LIFECYCLE,),
-        handles=(VerificationEnded, FeedbackGiven, CodeChecked, ReceiptRecorded),
+        handles=LEARNS_FROM,
         gather=gathering.in_force,
         decide=concluded,
         statements={"settle": _SQL["settle"]},

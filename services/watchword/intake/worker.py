@@ -1,5 +1,7 @@
 """The shell of intake: one desk, and two doors that lead to it."""
 
+from typing import Any
+
 from watchword.events import topics
 from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.resend_requested import ResendRequested
@@ -22,6 +24,7 @@ from watchword.intake.understanding import Understanding
 from watchword.intake.waiting import Outcomes
 from watchword.kernel.feature import TRIE
 from watchword.runtime.crowding import Turnstile
+from watchword.runtime.http import Route
 from watchword.runtime.keyring import Purpose
 from watchword.runtime.mirror import LevelMirror
 from watchword.runtime.process import Context
@@ -39,6 +42,22 @@ LIVE_WITHIN_S = 120.0
 READS_AT_ONCE = 2  # of the pool's four connections: the desk is never kept from the others
 TENANT_READS_WAITING_MAX = 200
 READ_WAITS_MAX_S = 4.0
+
+
+def described() -> list[Route[Any]]:
+    """Its routes as they are told of where another process serves them; nothing of them can be called."""
+    nobody: Any = None
+    routes = IntakeRoutes(
+        nobody,
+        understanding=nobody,
+        reading=nobody,
+        outcomes=nobody,
+        gate=nobody,
+        configuration=nobody,
+        clock=nobody,
+        metrics=nobody,
+    )
+    return [*routes.routes(), Listing(pool=nobody, turnstile=nobody, subjects=nobody, keyring=nobody).route()]
 
 
 async def build(context: Context) -> list[Service]:

@@ -171,6 +171,7 @@ class Door:
         self._seconds = own.histogram("request_seconds", "From headers read to answer made.", "route")
         self._headers = {**_SECURITY_HEADERS, **(_HTTPS_ONLY if self._tls else {})}
         self._openapi = b""
+        self._elsewhere: list[Route[Any]] = []
         self._mount_pages()
 
     @classmethod
@@ -206,6 +207,11 @@ class Door:
             if any(one.route.method == route.method and one.segments == segments for one in some):
                 raise ValueError(f"{route.method} {route.path} is mounted twice")
             some.append(_Mounted(route, segments, configuration, clock))
+        self._openapi = b""
+
+    def describe(self, *routes: Route[Any]) -> None:
+        """Tell of these routes as of our own: another process serves them under the same address."""
+        self._elsewhere += routes
         self._openapi = b""
 
     async def start(self) -> None:
@@ -298,14 +304,14 @@ class Door:
     def _mount_pages(self) -> None:
         async def openapi(call: Call[None]) -> Answer:
             if not self._openapi:
-                self._openapi = msgspec.json.encode(document(self._title, self.routes))
+                self._openapi = msgspec.json.encode(document(self._title, [*self.routes, *self._elsewhere]))
             return Answer(200, self._openapi)
 
         async def page(call: Call[None]) -> Answer:
             return Answer(200, problem_page(call.params["code"]), HTML)
 
         async def docs(call: Call[None]) -> Answer:
-            return Answer(200, docs_page(self._title, self.routes), HTML)
+            return Answer(200, docs_page(self._title, [*self.routes, *self._elsewhere]), HTML)
 
         self.mount(
             Route(method="GET", path=OPENAPI, name="openapi", request=None, responses={200: None}, handler=openapi),

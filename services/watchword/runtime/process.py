@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from aiokafka.errors import KafkaError
 
-from watchword.flow import BY_NAME, Worker
+from watchword.flow import BY_NAME, WORKERS, Worker
 from watchword.runtime import failpoints
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.configuration import ConfigurationWatch
@@ -97,6 +97,7 @@ class Process:
             await context.clock.refresh()
             module = importlib.import_module(worker.module)
             await self._start(*await module.build(context))
+        self._describe_others(door)
         names = {name for worker in self.workers for name in worker.doors}
         doors = [*([door] if "public" in names else []), *([carriers] if "carriers" in names else [])]
         await self._start(*doors)
@@ -104,6 +105,13 @@ class Process:
         pool, publisher = self._pools[0], self._publishers[0]
         await self._start(Readiness(self.health, dsn=dsn, pool=pool, publisher=publisher, doors=doors))
         started.ok()
+
+    def _describe_others(self, door: Door) -> None:
+        """The public API is one, whichever process serves which part: each tells of all of it."""
+        public = [worker for worker in WORKERS if "public" in worker.doors]
+        if any(worker in self.workers for worker in public):
+            for other in (worker for worker in public if worker not in self.workers):
+                door.describe(*importlib.import_module(other.module).described())
 
     async def stop(self) -> None:
         """Not ready any more; then everything in reverse: doors, workers, publishers, pools."""

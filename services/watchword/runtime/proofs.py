@@ -4,6 +4,7 @@ be sent at their longest, and senders as the countries that they are routed to t
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from watchword.events.topics import TENANT_RESULTS
 from watchword.kernel.proofreading import complaints, warnings
 from watchword.kernel.template import Template
 from watchword.runtime.senders import Objection, objection, sendings, wants_registered_templates
@@ -25,6 +26,7 @@ def warnings_of(documents: "Documents") -> Iterator[str]:
         yield from (f"{_place(template)} {each}" for each in warnings(template))
     yield from (f"{place}: {found.words}" for place, found in _objections(documents) if not found.refuses)
     yield from _unregistered(documents)
+    yield from _beyond_the_rules(documents)
 
 
 def _objections(documents: "Documents") -> Iterator[tuple[str, Objection]]:
@@ -46,6 +48,16 @@ def _unregistered(documents: "Documents") -> Iterator[str]:
                     f"{_place(template)} is sent to {', '.join(wanting)}, where operators drop texts that are not "
                     "registered: say its registration in [templates.dlt], unless the provider adds it"
                 )
+
+
+def _beyond_the_rules(documents: "Documents") -> Iterator[str]:
+    """Topics of tenants that no access rule covers: callbacks could neither make them nor write to them."""
+    for tenant in documents.tenants:
+        if tenant.results_topic and not tenant.results_topic.startswith(TENANT_RESULTS):
+            yield (
+                f'[[tenants]] "{tenant.id}": results_topic does not begin with {TENANT_RESULTS}, so under the rules of '
+                "deploy/kafka/acls.txt nothing can be told there: call it so, or add rules for it"
+            )
 
 
 def _place(template: Template) -> str:

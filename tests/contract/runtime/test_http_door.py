@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from tests.contract.runtime.door_case import MARK, Handlers, problem
+from watchword.checks import worker as checks
 from watchword.runtime.coalesce import Overloaded
 from watchword.runtime.http import Door
 from watchword.runtime.metrics import Metrics
@@ -118,6 +119,19 @@ async def test_the_openapi_document_says_every_route_and_every_reference_leads_s
     assert references and all(reference.rpartition("/")[2] in told["components"]["schemas"] for reference in references)
     names = [operation["operationId"] for path in told["paths"].values() for operation in path.values()]
     assert len(names) == len(set(names))
+
+
+async def test_what_another_process_serves_is_told_of_and_not_served(
+    door: Door, session: aiohttp.ClientSession
+) -> None:
+    door.describe(*checks.described())
+    async with session.get("/openapi.json") as answer:
+        told = await answer.json()
+    assert "post" in told["paths"]["/verify-otp"] and "post" in told["paths"]["/v1/verifications"]
+    async with session.get("/docs") as answer:
+        assert "/verify-otp" in await answer.text()
+    async with session.post("/verify-otp", json={}) as answer:
+        await problem(answer, 404, "not_found")
 
 
 def _references(value: Any) -> list[str]:
