@@ -269,7 +269,7 @@ WHERE s.tenant = t.tenant AND s.number_token = t.number_token
   )
 
 -- name: ensure_partitions
-SELECT ensure_partitions(clock_timestamp() + $1::interval) AS made
+SELECT ensure_partitions(clock_timestamp() + $1::interval) AS made, tend_partitions() AS tended
 
 -- name: drop_partitions
 -- One at a time, the oldest; 0 if there is none left.
