@@ -171,8 +171,8 @@ async def test_whoever_asks_with_a_worker_s_login_is_told_which_one_may(installa
     assert of_postgres(refused.value)[1] == f"use the login that may: {WHICH_LOGIN}"
     [finding] = await database(installation.login("codes"), "/nowhere", ALL)
     assert not finding.ok and "permission denied" in finding.told and "start Postgres" not in finding.fix
-    wrong = installation.login("operator").replace("drawn-for-tests", "not-this-one")
-    [finding] = await database(wrong, "/nowhere", ALL)
+    nobody = installation.login("operator").replace("watchword_login_operator", "watchword_login_nobody")
+    [finding] = await database(nobody, "/nowhere", ALL)
     assert not finding.ok and "refuses the login" in finding.told
 
 

@@ -167,3 +167,16 @@ async def test_a_week_that_was_attached_is_like_one_that_was_created_in_its_plac
     attached, created = [await stand.connection.fetch(DESCRIBED, name) for name in (week, "in_place")]
     assert attached == created
     assert len(attached) > 5
+
+
+async def test_a_week_that_somebody_made_is_vacuumed_as_soon_as_the_others(stand: Pipeline, pool: Pool) -> None:
+    await stand.connection.execute(
+        "CREATE TABLE attempts_9999_01 PARTITION OF attempts FOR VALUES FROM ('f0000000-0000-0000-0000-000000000000') "
+        "TO ('ffffffff-0000-0000-0000-000000000000')"
+    )
+    await Tidying(TimersSettings.load(), pool=pool, metrics=TimersMetrics(Metrics())).turn()
+    lazy = (
+        "SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r' "
+        "AND NOT coalesce(reloptions, '{}') @> ARRAY['autovacuum_vacuum_scale_factor=0.02']"
+    )
+    assert await stand.connection.fetch(lazy) == []
