@@ -3,6 +3,7 @@
 import asyncpg
 import pytest
 
+from watchword.__main__ import _told
 from watchword.operations.refusals import of_postgres
 
 
@@ -25,3 +26,12 @@ def test_what_refuses_us_is_never_told_as_away(error: Exception, told: str, fix:
     said, mends = of_postgres(error)
     assert told in said and fix in mends
     assert ("start Postgres" in mends) == ("does not answer" in said)
+
+
+def test_a_command_under_the_wrong_login_ends_with_the_line_that_mends_it() -> None:
+    ended = _told(asyncpg.InsufficientPrivilegeError("permission denied for table configuration"))
+    assert ended is not None and ended[0] == 1
+    wrong, fix = ended[1].splitlines()
+    assert wrong == "Postgres refuses this login something: permission denied for table configuration"
+    assert fix.startswith("fix: use the login that may")
+    assert _told(KeyError("a bug")) is None
