@@ -328,7 +328,7 @@ async def test_a_second_worker_takes_half_and_nobody_gets_two_messages(stand: Pi
 
 
 async def test_poison_is_buried_untouched_and_the_partition_goes_on(stand: Pipeline) -> None:
-    async with sending(stand) as it, stand.running("dispatch"):
+    async with sending(stand) as it, stand.running("dispatch") as process:
         about = await it.issued()
         key = str(about.verification_id).encode()
         await stand.publish_raw(topics.DISPATCH, key, b"\xff\x00 not an event")
@@ -340,7 +340,11 @@ async def test_poison_is_buried_untouched_and_the_partition_goes_on(stand: Pipel
             found = await stand.records(topics.dead(topics.DISPATCH))
             return found if len(found) == 2 else []
 
+        async def counted() -> bool:
+            return process.metrics.value("watchword_runtime_buried_total", stage="dispatch", reason="unreadable") == 2
+
         letters = await eventually(buried, within_s=20, what="two dead letters")
+        await eventually(counted, within_s=20, what="both to be counted")
     assert {letter.key for letter in letters} == {key}
     assert b"\xff\x00 not an event" in {letter.value for letter in letters}
     assert {dict(letter.headers)["wwd_reason"] for letter in letters} == {b"unreadable"}

@@ -1,6 +1,7 @@
 """intake's Kafka door: what a publisher gets, on real Kafka and Postgres."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from watchword.events.verification_refused import VerificationRefused
 
 NUMBER = "+919876543210"
 DEAD = topics.dead(topics.INBOX)
+BURIED = "watchword_runtime_buried_total"
 
 
 @pytest_asyncio.fixture
@@ -155,6 +157,9 @@ async def test_what_cannot_be_read_is_refused_buried_untouched_and_passed(platfo
     expected = {f"bad-{index}": (code, f"bad-{index}") for index, (_, _, code) in enumerate(MALFORMED)}
     assert told == expected
     letters = {record.key.decode(): record for record in await dead(stand, len(MALFORMED))}
+    reasons = Counter(code for _, _, code in MALFORMED)
+    counted = {code: platform.process.metrics.value(BURIED, stage="intake", reason=code) for code in reasons}
+    assert counted == reasons
     for index, (value, changes, code) in enumerate(MALFORMED):
         letter = letters[f"bad-{index}"]
         raw = value if isinstance(value, bytes) or value is None else orjson.dumps(value)

@@ -169,13 +169,15 @@ async def test_a_receipt_nobody_claims_ends_in_the_dead_topic_as_it_came(stand: 
         "INSERT INTO receipts_parked (id, account, client_ref, provider_id, event, parked_until) "
         "VALUES ('r1/0', 'a', '', 'm-1', $1, $2)", encode(event), at(JUST_NOW),
     )  # fmt: skip
-    async with stand.running("timers"):
+    async with stand.running("timers") as process:
 
         async def buried() -> bool:
             return len(await stand.records(topics.dead(topics.RECEIPTS))) == 1
 
         await eventually(buried, within_s=PATIENCE_S, what="a dead letter")
         await stand.outbox_is_empty()
+        name, why = "watchword_runtime_buried_total", {"stage": "parked_receipts", "reason": "unmatched_receipt"}
+        assert process.metrics.value(name, **why) == 1
     [letter] = await stand.read(topics.dead(topics.RECEIPTS))
     assert (letter.event, letter.headers["wwd_reason"]) == (event, b"unmatched_receipt")
 
