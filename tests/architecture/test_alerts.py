@@ -40,6 +40,7 @@ VALUES: dict[tuple[str, str], set[str]] = {
     ("watchword_fraud_decisions_total", "outcome"): {each.value for each in Action},
     ("watchword_intake_requests_total", "outcome"): {"accepted"},
     ("watchword_receipts_callbacks_total", "outcome"): {"forged", "kept"},
+    ("watchword_receipts_failures_total", "reason"): {each.value for each in OutcomeClass},
     ("watchword_http_requests_total", "code_class"): {"2xx", "3xx", "4xx", "5xx"},
     ("watchword_runtime_held_size", "stage"): STAGES,
 }
