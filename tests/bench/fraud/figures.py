@@ -2,29 +2,22 @@
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from tests.bench.fraud import report
 from tests.bench.fraud.attacks import HELD_OUT
+from tests.bench.fraud.causes import names_cause
 from tests.bench.fraud.season import Episode, Lived, Season
 
-# What an attack is rightly blamed for, beside everything that follows from its digits.
-CAUSES = {
-    "G": {"ip_velocity", "ip_many_countries"},
-    "H": {"number_velocity", "sequential_suffix"},
-    "I": {"guess_budget"},
-    "J": {"guess_budget", "number_velocity", "sequential_suffix"},
-}
-BY_SOURCES = {"number_velocity", "device_many_numbers", "guess_budget", "too_fast_form"}
 BASE_RATE = 0.01
 LIFTED_WITHIN_S = 10 * 3_600.0
 
 Figures = dict[str, list[float]]
 
 
-def figures(made: Season, lived: list[Lived]) -> Figures:
-    """All figures of one season."""
+def figures(made: Season, lived: list[Lived], *, explains: bool = True) -> Figures:
+    """All figures of one season; whether reasons name causes only of an engine that `explains`, by several reasons."""
     found: Figures = defaultdict(list)
     attacks: dict[str, list[Lived]] = defaultdict(list)
     users: dict[str, list[Lived]] = defaultdict(list)
@@ -34,10 +27,11 @@ def figures(made: Season, lived: list[Lived]) -> Figures:
         elif not each.ask.label:
             users[each.ask.stress or "normal"].append(each)
     for stress, group in users.items():
-        found[f"users blocked: {stress}"] = [percent(group)]
-        found[f"users challenged: {stress}"] = [percent(group, "challenge")]
+        found.update(of_users(stress, group))
     for label, group in attacks.items():
         found.update(of_attack(label, group))
+        if explains:
+            found.update(of_reasons(label, group))
         _around(next(each for each in made.episodes if each.name == label), lived, found)
     if attacks:
         _overall(attacks, lived, found)
@@ -60,7 +54,8 @@ def _around(episode: Episode, lived: list[Lived], found: Figures) -> None:
     there = [each for each in lived if not each.ask.label and each.ask.country == episode.country]
     inside = [each for each in there if episode.start_s <= each.ask.at_s <= episode.end_s]
     if inside:
-        found["users blocked: inside the attacked country"].append(percent(inside))
+        for name, values in of_users("inside the attacked country", inside).items():
+            found[name] += values
     found["minutes to the last user blocked after an attack"].append(lifted_min(episode, there))
 
 
@@ -76,23 +71,32 @@ def saved(group: list[Lived], *actions: str) -> float:
 
 
 def of_attack(label: str, group: list[Lived]) -> Figures:
-    """Cost saved, messages before the first block, and whether reasons name what was done."""
-    refused = [each for each in group if each.action == "block"]
+    """Cost saved, and messages before the first block."""
     leak = next((n for n, each in enumerate(group) if each.action == "block"), len(group))
-    found = {
+    return {
         f"cost saved: {label}": [saved(group)],
         f"cost saved with challenges: {label}": [saved(group, "block", "challenge")],
         f"leaked before the first block: {label}": [float(leak)],
     }
-    if refused:
-        right = sum(names_cause(label, each.reason) for each in refused)
-        found[f"reason names the cause: {label}"] = [100 * right / len(refused)]
-    return found
 
 
-def names_cause(label: str, reason: str) -> bool:
-    """Whether a reason is one that the attack gives."""
-    return reason in CAUSES[label] if label in CAUSES else bool(reason) and reason not in BY_SOURCES
+def of_reasons(label: str, group: list[Lived]) -> Figures:
+    """How often the weightiest reason of a refusal names what the attack did; nothing where nothing was refused."""
+    refused = [each for each in group if each.action == "block"]
+    if not refused:
+        return {}
+    right = sum(names_cause(label, each.reason) for each in refused)
+    return {f"reason names the cause: {label}": [100 * right / len(refused)]}
+
+
+def of_users(stress: str, group: list[Lived]) -> Figures:
+    """What share of users' requests was refused or challenged, and what share of those who asked met that even once."""
+    return {
+        f"requests blocked: {stress}": [percent(group)],
+        f"requests challenged: {stress}": [percent(group, "challenge")],
+        f"users blocked: {stress}": [persons_percent(group)],
+        f"users challenged: {stress}": [persons_percent(group, "challenge")],
+    }
 
 
 def lifted_min(episode: Episode, there: list[Lived]) -> float:
@@ -128,6 +132,12 @@ def percent(group: list[Lived], action: str = "block") -> float:
     return 100 * Counter(each.action for each in group)[action] / len(group)
 
 
+def persons_percent(group: list[Lived], action: str = "block") -> float:
+    """The share of persons, one a number, of whom at least one request met an action, in %."""
+    met = {each.ask.to for each in group if each.action == action}
+    return 100 * len(met) / len({each.ask.to for each in group})
+
+
 def merged(measured: list[dict[str, Figures]]) -> report.Found:
     """Every figure by name and engine, over all seasons that have it."""
     gathered: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -139,7 +149,15 @@ def merged(measured: list[dict[str, Figures]]) -> report.Found:
 
 
 def summary(values: list[float]) -> report.Summary:
-    """Median and mean of a figure, with the 95 % bootstrap interval of the median; seeded."""
+    """Median and mean of a figure, each with its 95 % bootstrap interval; seeded."""
     random = Random(len(values))
-    medians = sorted(statistics.median(random.choices(values, k=len(values))) for _ in range(400))
-    return report.Summary(statistics.median(values), statistics.fmean(values), medians[10], medians[389], len(values))
+    drawn = [random.choices(values, k=len(values)) for _ in range(400)]
+    medians, means = interval(drawn, statistics.median), interval(drawn, statistics.fmean)
+    return report.Summary(statistics.median(values), statistics.fmean(values), *medians, len(values), *means)
+
+
+def interval(drawn: list[list[float]], of: Callable[[Sequence[float]], float]) -> tuple[float, float]:
+    """The middle 95 % of what drawing the same worlds again and again comes to."""
+    found = sorted(map(of, drawn))
+    cut = len(found) // 40
+    return found[cut], found[-1 - cut]

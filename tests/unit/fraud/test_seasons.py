@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from tests.bench.fraud.baselines import Conversion, LeakyBudgets, SixSigma, StaticVelocity, WeightedScore
+from tests.bench.fraud.causes import CAUSES, names_cause
 from tests.bench.fraud.engines import Watchword
-from tests.bench.fraud.figures import figures, names_cause, precision_area, recall
+from tests.bench.fraud.figures import figures, interval, precision_area, recall, summary
 from tests.bench.fraud.report import Run, Summary, write
 from tests.bench.fraud.season import PLANS, Engine, Episode, Season, live
 from tests.bench.fraud.traffic import Ask
 from tests.bench.fraud.world import START_S, world
+from watchword.fraud.decide.rules import Rule
 
 LINE = "+99890123"
 BASELINES = (Conversion, LeakyBudgets, SixSigma, StaticVelocity, WeightedScore)
@@ -71,6 +73,45 @@ def test_what_was_refused_is_never_told_and_a_reason_must_fit_its_attack() -> No
     lived = list(live(made, Refusing(), 1))
     assert [each.passed for each in lived] == [False] * 5
     assert names_cause("H", "number_velocity") and not names_cause("A", "number_velocity")
+    assert figures(made, lived)["reason names the cause: A"] == [0.0]
+    assert "reason names the cause: A" not in figures(made, lived, explains=False)
+
+
+def test_every_attack_has_the_reasons_that_name_it_and_none_is_named_by_all() -> None:
+    labels = {word for plan in PLANS.values() for word, _ in plan if word[0].isupper()}
+    assert CAUSES.keys() == labels
+    assert all(cause.why.endswith(".") for cause in CAUSES.values())
+    for rule in Rule:
+        named = {label for label in labels if names_cause(label, rule.value)}
+        assert named <= labels - {"K", "B" if rule is not Rule.SEQUENTIAL_SUFFIX else "A"}
+    assert not any(names_cause(label, "") for label in labels), "no reason is no cause"
+
+
+def test_a_person_who_asks_often_counts_once_however_many_requests_were_refused() -> None:
+    class Refusing:
+        def request(self, ask: Ask) -> tuple[str, float, str]:
+            return "block" if ask.id in ("u0", "u1") else "allow", 0.0, ""
+
+        def tell(self, kind: str, at_s: float, ask: Ask) -> None: ...
+
+    numbers = (f"{LINE}0001", f"{LINE}0001", f"{LINE}0001", f"{LINE}0002", f"{LINE}0003")
+    asks = [
+        Ask(START_S + n, f"u{n}", "shop", number, "UZ", None, None, 270_000, stress="flash")
+        for n, number in enumerate(numbers)
+    ]
+    made = Season(world(1), "crowds", asks, [])
+    found = figures(made, list(live(made, Refusing(), 1)))
+    assert found["requests blocked: flash"] == [pytest.approx(40.0)]
+    assert found["users blocked: flash"] == [pytest.approx(100 / 3)]
+    assert found["users challenged: flash"] == [0.0]
+
+
+def test_rare_events_have_an_interval_of_their_mean() -> None:
+    told = summary([0.0] * 29 + [3.0])
+    assert (told.median, told.low, told.high) == (0.0, 0.0, 0.0)
+    assert told.mean == pytest.approx(0.1)
+    assert told.mean_low == 0.0 < told.mean < told.mean_high <= 0.4
+    assert interval([[float(n)] for n in range(400)], max) == (10.0, 389.0)
 
 
 def test_recall_counts_what_scores_above_the_users() -> None:
@@ -89,7 +130,7 @@ def test_recall_counts_what_scores_above_the_users() -> None:
 
 def test_a_rule_that_does_better_is_named_in_the_report(tmp_path: Path) -> None:
     def at(value: float) -> Summary:
-        return Summary(value, value, value, value, 1)
+        return Summary(value, value, value, value, 1, value, value)
 
     found = {
         "cost saved: A": {"ours": at(90.0), "theirs": at(95.0)},
@@ -99,4 +140,6 @@ def test_a_rule_that_does_better_is_named_in_the_report(tmp_path: Path) -> None:
     text = (tmp_path / "README.md").read_text("utf-8")
     assert "- cost saved: A: theirs 95; ours 90 (means)" in text
     assert "- users blocked: normal" not in text
+    assert "| users blocked: normal | 0.010 (0.010-0.010), mean 0.010 (0.010-0.010) |" in text
+    assert "O is A, E and G at once" in text
     assert (tmp_path / "leaked.svg").exists()
