@@ -18,10 +18,10 @@ from tests.bench.fraud import report, speed
 from tests.bench.fraud.baselines import Conversion, LeakyBudgets, SixSigma, StaticVelocity, WeightedScore
 from tests.bench.fraud.engines import Watchword
 from tests.bench.fraud.figures import Figures, figures, merged
+from tests.bench.fraud.report import HELD_OUT_FIRST
 from tests.bench.fraud.season import PLANS, Engine, live, season
 from watchword.fraud.decide import score
 
-HELD_OUT_FIRST = 1_001
 WORKERS_MAX = 2
 KEPT = Path(".bench/fraud")
 Job = tuple[int, str, tuple[str, ...]]
