@@ -8,7 +8,7 @@ these tells the same again instead of never.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -19,8 +19,9 @@ from watchword.events import envelope as envelopes
 from watchword.events import topics
 from watchword.events.catalog import UnreadableEvent, decode
 from watchword.events.risk_level_set import RiskLevelSet
-from watchword.events.signal_observed import SignalKind, SignalObserved
+from watchword.events.signal_observed import SignalObserved
 from watchword.fraud.decide.observe import seen_of
+from watchword.fraud.decide.room import counted_under
 from watchword.fraud.decide.rules import Rules
 from watchword.fraud.decide.weigh import weigh
 from watchword.fraud.metrics import JudgeMetrics
@@ -29,7 +30,7 @@ from watchword.fraud.settings import FraudSettings
 from watchword.fraud.sweep import Sweep, dropped
 from watchword.fraud.table import Kept, Table, TableNodes
 from watchword.kernel.event import Emit
-from watchword.kernel.feature import SOURCES, Kind, kind_of
+from watchword.kernel.feature import kind_of
 from watchword.runtime import outbox
 from watchword.runtime.clock import Clock
 from watchword.runtime.failpoints import reach
@@ -75,12 +76,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What a batch comes to: nodes as they are now, the newest level of each feature that changed, and the moment of
-    the newest observation."""
+    """What a batch comes to: nodes as they are now, the newest level of each feature that changed, the moment of the
+    newest observation, and how many observations were applied, repeated or passed over."""
 
     nodes: TableNodes
     told: dict[str, RiskLevelSet]
     now_s: float
+    outcomes: Counter[str]
 
 
 class Judge:
@@ -98,7 +100,7 @@ class Judge:
         started = time.perf_counter()
         events = [(each, event) for each in records if (event := await self._read(each)) is not None]
         try:
-            weighed = self._weigh(events, table)
+            weighed = weigh_batch(events, table, self._rules)
             now = self._clock.now()
             told = [_outgoing(each, now) for each in weighed.told.values()]
         except Exception as error:
@@ -114,6 +116,8 @@ class Judge:
         await self._publish(told)
         reach("judge.told")
         await self._keep(weighed, table)
+        for outcome, count in weighed.outcomes.items():
+            self._metrics.signals.add(count, outcome=outcome)
         self._metrics.nodes_size.set(len(table))
         self._metrics.weighing_seconds.observe(time.perf_counter() - started)
 
@@ -132,32 +136,6 @@ class Judge:
         except (UnreadableEvent, ValueError) as error:
             await self._bury(record, "unreadable", str(error))
             return None
-
-    def _weigh(self, events: Sequence[tuple[Record, SignalObserved]], table: Kept) -> Weighed:
-        """Every feature of the events, after what was seen of it."""
-        nodes, now_s = TableNodes(table), 0.0
-        told: dict[str, RiskLevelSet] = {}
-        outcomes: Counter[str] = Counter()
-        for record, event in events:
-            nodes.partition = record.partition
-            for seen in event.observations:
-                kind = kind_of(seen.feature)
-                if kind is None or seen.kind is SignalKind.UNKNOWN or self._is_full(kind, seen.feature, table):
-                    outcomes["passed_over"] += 1
-                    continue
-                told_of = seen_of(seen)
-                now_s = max(now_s, told_of.at_s)
-                news = weigh(kind, seen.feature, told_of, nodes, self._rules)
-                outcomes["repeated" if news is None else "applied"] += 1
-                for each in news or ():
-                    told[each.feature] = each
-        for outcome, count in outcomes.items():
-            self._metrics.signals.add(count, outcome=outcome)
-        return Weighed(nodes, told, now_s)
-
-    def _is_full(self, kind: Kind, feature: str, table: Kept) -> bool:
-        """Leading digits and tenants are few and always find room; who asks comes in any number."""
-        return kind in SOURCES and len(table) >= self._rules.nodes_max and table.get(feature.encode()) is None
 
     async def _keep(self, weighed: Weighed, table: Table) -> None:
         """Write what changed; then drop a few features of which nothing is left, and their levels with them."""
@@ -192,6 +170,28 @@ class Judge:
             except PublishUnknown as error:
                 log.warning("judge.publish_unknown", error=str(error))
                 await asyncio.sleep(PUBLISH_PAUSE_S)
+
+
+def weigh_batch(events: Iterable[tuple[Record, SignalObserved]], table: Kept, rules: Rules) -> Weighed:
+    """Every feature of the events, after what was seen of it. Pure: the table stays as it is."""
+    nodes, now_s = TableNodes(table), 0.0
+    told: dict[str, RiskLevelSet] = {}
+    outcomes: Counter[str] = Counter()
+    for record, event in events:
+        nodes.partition = record.partition
+        for seen in event.observations:
+            kind = kind_of(seen.feature)
+            feature = counted_under(kind, seen, nodes, rules.nodes_max)
+            if kind is None or feature is None:
+                outcomes["passed_over"] += 1
+                continue
+            told_of = seen_of(seen)
+            now_s = max(now_s, told_of.at_s)
+            news = weigh(kind, feature, told_of, nodes, rules)
+            outcomes["repeated" if news is None else "applied"] += 1
+            for each in news or ():
+                told[each.feature] = each
+    return Weighed(nodes, told, now_s, outcomes)
 
 
 def _read(record: Record) -> SignalObserved:

@@ -13,6 +13,7 @@ Changes = dict[int, dict[bytes, bytes | None]]
 
 _nodes = msgspec.msgpack.Decoder(Node)
 _encode = msgspec.msgpack.Encoder().encode
+_NOTHING = Node()
 
 
 class Kept(Protocol):
@@ -42,6 +43,14 @@ class TableNodes:
         self.partition = 0
         self._table = table
         self._read: dict[str, tuple[int, Node]] = {}
+        self._new = 0
+
+    def __len__(self) -> int:
+        """How many nodes there are, those of this batch among them."""
+        return len(self._table) + self._new
+
+    def __contains__(self, feature: str) -> bool:
+        return feature in self._read or self._table.get(feature.encode()) is not None
 
     def node(self, feature: str) -> Node:
         """The node of a feature, a new one where the table has none."""
@@ -50,6 +59,7 @@ class TableNodes:
             return found[1]
         known = self._table.get(feature.encode())
         node = _nodes.decode(known) if known else Node()
+        self._new += not known
         self._read[feature] = (self.partition, node)
         return node
 
@@ -61,10 +71,16 @@ class TableNodes:
         return found
 
     def changed(self) -> Changes:
-        """Everything that the table does not hold so yet."""
+        """Everything that the table does not hold so yet. What was only refused is not begun: it would hold nothing,
+        and whoever is refused may come from anywhere."""
         found: Changes = defaultdict(dict)
         for feature, (partition, node) in self._read.items():
             key, encoded = feature.encode(), _encode(node)
-            if self._table.get(key) != encoded:
+            known = self._table.get(key)
+            if known != encoded and (known is not None or not _holds_nothing(node)):
                 found[partition][key] = encoded
         return found
+
+
+def _holds_nothing(node: Node) -> bool:
+    return node.at_s == 0.0 and msgspec.structs.replace(node, ring=b"") == _NOTHING

@@ -1,13 +1,20 @@
 """What the judge keeps in memory: the table follows what is alive."""
 
-import msgspec
+from collections.abc import Iterable
+from datetime import timedelta
 
-from tests.unit.fraud.facts import KEYS, NOW, Judged, sends, verified
+import msgspec
+import pytest
+
+from tests.unit.fraud.facts import KEYS, NOW, RANGE, Judged, sends, verified
 from watchword.events.risk_level_set import RiskLevel
+from watchword.events.signal_observed import Observation, SignalKind, SignalObserved
 from watchword.fraud.decide.node import Node
+from watchword.fraud.decide.room import counted_under
 from watchword.fraud.decide.rules import DEFAULT
+from watchword.fraud.judge import Record, Weighed, weigh_batch
 from watchword.fraud.sweep import Sweep
-from watchword.kernel.feature import Kind, feature_key, shard_of
+from watchword.kernel.feature import Kind, feature_key, shard_of, trail_of
 
 START_S = NOW.timestamp()
 HOUR_S = 3_600.0
@@ -76,3 +83,68 @@ def test_a_restored_table_is_looked_through_from_the_start() -> None:
 def test_a_node_survives_the_changelog() -> None:
     node = Judged().see(DEVICE, *sends(9)).node(DEVICE)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(node), type=Node) == node
+
+
+ROOM = 1_000
+CROWDED = msgspec.structs.replace(DEFAULT, nodes_max=ROOM)
+RANGES = [f"+9989{n:04d}" for n in range(50)]
+SPRAYED = RANGES * 2_000
+SENT = SignalKind.SENT
+
+
+def observed(feature: str, number: int = 0, kind: SignalKind = SignalKind.SENT) -> Observation:
+    at = NOW + timedelta(milliseconds=number)
+    return Observation(feature=feature, kind=kind, at=at, signal_id=f"{feature}{number}", country="UZ")
+
+
+def judge(table: dict[bytes, bytes], observations: Iterable[Observation]) -> Weighed:
+    """One batch, kept in the table."""
+    record = Record("otp.signals.v1", 3, 0, None, None, ())
+    weighed = weigh_batch([(record, SignalObserved(shard=3, observations=tuple(observations)))], table, CROWDED)
+    for changes in weighed.nodes.changed().values():
+        table.update({key: value for key, value in changes.items() if value is not None})
+    return weighed
+
+
+def test_a_spray_of_100_000_blocks_leaves_the_table_at_its_budget() -> None:
+    held: set[str] = set()
+    for n, digits in enumerate(SPRAYED):
+        seen = Observation(feature=f"row:{digits}.b{n}.r@shop", kind=SENT, at=NOW, signal_id="", country="UZ")
+        under = counted_under(Kind.ROW, seen, held, ROOM)
+        assert under is not None
+        held.update(feature for _, feature in trail_of(under, "UZ"))
+    assert len(held) <= ROOM + len(RANGES), "all but the ranges found room while there was some"
+    assert held >= {f"range:{digits}@shop" for digits in RANGES}
+
+
+def test_blocks_without_room_count_for_their_ranges() -> None:
+    table: dict[bytes, bytes] = {}
+    for first in (0, 2_000):
+        few = enumerate(SPRAYED[first : first + 2_000], first)
+        judge(table, (observed(f"row:{digits}.b{n}.r@shop", n) for n, digits in few))
+    assert len(table) <= ROOM + len(RANGES)
+    counted = [msgspec.msgpack.decode(table[f"range:{digits}@shop".encode()], type=Node).fast for digits in RANGES]
+    assert sum(counted) == pytest.approx(4_000, rel=0.01)
+
+
+def test_in_a_full_table_ranges_countries_and_tenants_find_room_and_who_asks_does_not() -> None:
+    table = {f"device:{n}@shop".encode(): msgspec.msgpack.encode(Node(at_s=START_S)) for n in range(ROOM)}
+    asks = [RANGE, KEYS[Kind.TENANT], DEVICE, "block:+99890123.b@shop", "row:+99890123.b.r@shop"]
+    weighed = judge(table, map(observed, asks))
+    grown = {key.decode() for key in table if not key.startswith(b"device:")}
+    trail = {KEYS[kind] for kind in (Kind.COUNTRY, Kind.OPERATOR, Kind.SERIES, Kind.RANGE)}
+    assert grown == trail | {KEYS[Kind.TENANT]}
+    assert weighed.outcomes == {"applied": 4, "passed_over": 1}
+    assert msgspec.msgpack.decode(table[RANGE.encode()], type=Node).fast == 3.0
+
+
+def test_an_operators_lift_of_a_row_that_has_no_room_lifts_nothing_above_it() -> None:
+    table = {f"device:{n}@shop".encode(): b"" for n in range(ROOM)}
+    weighed = judge(table, [observed("row:+99890123.b.r@shop", kind=SignalKind.LIFTED)])
+    assert (len(table), weighed.outcomes) == (ROOM, {"passed_over": 1})
+
+
+def test_what_was_only_refused_takes_no_room() -> None:
+    table: dict[bytes, bytes] = {}
+    judge(table, (observed(f"range:+9989{n:04d}@shop", n, SignalKind.REFUSED) for n in range(100)))
+    assert table == {}
