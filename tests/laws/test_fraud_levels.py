@@ -1,6 +1,9 @@
 """Laws of fraud: evidence only adds, repeats are nothing, what is blocked feeds nothing, live is as recorded."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from io import BytesIO
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,12 +19,14 @@ from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
 from watchword.fraud.decide.assess import Asked, decide, learn
-from watchword.fraud.decide.engine import Engine, Memory
+from watchword.fraud.decide.engine import Memory
 from watchword.fraud.decide.node import Node
+from watchword.fraud.decide.recording import Recording
 from watchword.fraud.decide.rules import DEFAULT, LEVEL_VALUE
-from watchword.fraud.decide.score import Claims, Part, score
+from watchword.fraud.decide.score import Part, score
 from watchword.fraud.decide.seen import Seen
 from watchword.fraud.decide.weigh import weigh
+from watchword.fraud.offline import Tally, score_file
 from watchword.fraud.table import TableNodes
 from watchword.kernel.event import Emit
 from watchword.kernel.feature import TRIE, Kind, kind_of
@@ -147,26 +152,50 @@ STREAM = st.lists(
 )
 
 
+Stream = list[tuple[int, int, bool, int]]
+
+
+def moments(stream: Stream) -> Iterator[tuple[int, float, str, str, bool]]:
+    """Of every request its number, its seconds after `NOW`, its leading digits, its address, whether its code comes."""
+    at_s = 0.0
+    for number, (line, net, comes_back, gap_s) in enumerate(stream):
+        at_s = round(at_s + gap_s / 10, 1)
+        yield number, at_s, f"+998901{line}3", f"10.0.{net}.9", comes_back
+
+
+def recorded(stream: Stream) -> list[dict[str, Any]]:
+    """What `watchword fraud score --as-live` makes of the same stream, from its file to its file."""
+    lines: list[dict[str, Any]] = []
+    for number, at_s, digits, ip, comes_back in moments(stream):
+        said = {"id": str(UUID(int=number)), "tenant": "shop", "to": f"{digits}{number:04d}", "ip": ip}
+        lines.append({"kind": "request", "at": NOW_S + at_s, **said})
+        if comes_back:
+            lines.append({"kind": "verified", "at": NOW_S + at_s + 0.05, "id": said["id"]})
+    source, sink = BytesIO(b"\n".join(map(msgspec.json.encode, lines))), BytesIO()
+    assert list(score_file(source, sink, Recording(DEFAULT, as_live=True), Tally())) == []
+    return [msgspec.json.decode(each) for each in sink.getvalue().splitlines()]
+
+
 @settings(max_examples=12, deadline=None)
 @given(stream=STREAM)
-def test_the_live_path_and_a_recording_give_the_same_scores(stream: list[tuple[int, int, bool, int]]) -> None:
-    live, engine, at_s = Live(), Engine(DEFAULT), 0.0
-    for number, (line, net, comes_back, gap_s) in enumerate(stream):
-        at_s += gap_s / 10
-        signals, digits = Signals(ip_net_token=f"net{net}"), f"+998901{line}3"
-        event = request(number, signals, digits)
-        about = observe.subject_of(event, signals)
+def test_the_live_path_and_a_recording_give_the_same_scores(stream: Stream) -> None:
+    live, told = Live(), recorded(stream)
+    for number, at_s, digits, ip, comes_back in moments(stream):
+        signals = Signals(ip_net_token=ip)
         assessed = live.assess(number, signals, digits, at_s)
-        outcome = engine.request(about, Claims("mobile", True, False, None, 1), str(UUID(int=number)), NOW_S + at_s)
-        assert (assessed.action, assessed.score, assessed.reasons) == (
-            outcome.action,
-            outcome.answer.value,
-            outcome.answer.reasons,
-        )
-        if comes_back and outcome.action is not Action.BLOCK:
-            ended_s = at_s + 0.05
-            engine.outcome(about, SignalKind.VERIFIED, NOW_S + ended_s, 0.05)
-            live_ending(live, event, signals, at_s, ended_s)
+        reasons = [
+            {"code": each.code, "value": each.value, "threshold": each.threshold, "weight": each.weight}
+            for each in assessed.reasons
+        ]
+        assert told[number] == {
+            "id": str(assessed.verification_id),
+            "action": assessed.action.value,
+            "score": assessed.score,
+            "reasons": reasons,
+        }
+        if comes_back and assessed.action is not Action.BLOCK:
+            live_ending(live, request(number, signals, digits), signals, at_s, at_s + 0.05)
+    assert len(told) == len(stream)
 
 
 def live_ending(live: Live, event: VerificationRequested, signals: Signals, asked_s: float, ended_s: float) -> None:

@@ -25,6 +25,10 @@ def score(
     ] = None,
     mode: Annotated[str, typer.Option(help="enforce: refused sends never happened; monitor: all did.")] = "enforce",
     networks: Annotated[Path | None, typer.Option(help="Whose networks are whose, a CIDR,ASN a line.")] = None,
+    as_live: Annotated[
+        bool,
+        typer.Option("--as-live", help="See no more than live: no block or row of a number, no owner of a network."),
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a line had to be skipped.")] = False,
 ) -> None:
     """Score a recorded stream alone, without Kafka or Postgres, in order of time.
@@ -44,7 +48,7 @@ def score(
         typer.echo(f"watchword: {error}", err=True)
         raise typer.Exit(2) from None
     tally = offline.Tally()
-    recording = Recording(rules, enforces=mode == "enforce", owners=owners)
+    recording = Recording(rules, enforces=mode == "enforce", owners=owners, as_live=as_live)
     with offline.opened(source, "rb") as reading, offline.opened(sink, "wb") as writing:
         for skipped in offline.score_file(reading, writing, recording, tally):
             if tally.skipped <= TOLD_MAX:

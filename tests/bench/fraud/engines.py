@@ -1,4 +1,5 @@
-"""Our scorer as a season meets it: the recording of `watchword fraud score`, fed line by line."""
+"""Our scorer as a season meets it: the recording of `watchword fraud score`, fed line by line: with all that a line
+tells, or with what live events tell of it."""
 
 from tests.bench.fraud.traffic import Ask
 from watchword.fraud.decide.line import Line, LineKind
@@ -17,8 +18,8 @@ _LINES = {
 class Watchword:
     """The scorer of this repository."""
 
-    def __init__(self, rules: Rules = DEFAULT) -> None:
-        self.recording = Recording(rules)
+    def __init__(self, rules: Rules = DEFAULT, *, as_live: bool = False) -> None:
+        self.recording = Recording(rules, as_live=as_live)
 
     def request(self, ask: Ask) -> tuple[str, float, str]:
         decision = self.recording.take(line_of(ask))

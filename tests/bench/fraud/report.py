@@ -9,6 +9,7 @@ from watchword.fraud.decide.rules import DEFAULT
 
 __all__ = ["Ask", "Found", "Run", "Summary", "write"]
 
+OURS = "watchword"
 HELD_OUT_FIRST = 1_001
 _BAR, _GAP, _LEFT, _WIDTH = 12, 6, 150, 640
 _PLOTS = (
@@ -20,7 +21,7 @@ _DIRECTIONS = (
     *(("cost saved", 1), ("recall", 1), ("area under", 1), ("reason names", 1)),
     *(("leaked", -1), ("requests blocked", -1), ("users blocked", -1), ("minutes to", -1)),
 )
-_COLOURS = ("#1b6ca8", "#9aa5b1", "#c58f3d", "#7a5195", "#5b8c5a", "#b5544d")
+_COLOURS = ("#1b6ca8", "#6fa8d6", "#9aa5b1", "#c58f3d", "#7a5195", "#5b8c5a", "#b5544d")
 
 
 class Summary(NamedTuple):
@@ -56,6 +57,10 @@ _HELD_OUT = (
     "kind of attack that nobody thought of.",
 )
 _READING = (
+    "**As live.** The first engine is `watchword fraud score` on a recording, whose lines tell number and address.",
+    "Live events hold neither: the finest digits are the range's, and nobody says whose network asks. `as live` is the",
+    "same scorer that sees no more than that (`--as-live`): its figures are those of a running system.",
+    "",
     "**Requests and users.** A request counts each time it is made. A user is a number, and counts as blocked if even",
     "one of their requests was. Inside the attacked country means: while the attack lasts.",
     "",
@@ -103,7 +108,8 @@ def _tuned(worlds: range) -> str:
 
 def _better(found: Found, engines: tuple[str, ...]) -> list[str]:
     """One line a figure in which a rule beats the first engine, with what it does to ordinary users."""
-    ours, *others = engines
+    ours, *rest = engines
+    others = [each for each in rest if not each.startswith(OURS)]
     harm = found.get("users blocked: normal", {})
     lines = []
     for name, by in sorted(found.items()):
@@ -128,13 +134,17 @@ def _cell(name: str, summary: Summary | None) -> str:
     return f"{summary.median:.1f} ({summary.low:.1f}-{summary.high:.1f})"
 
 
+def _colour(engine_no: int) -> str:
+    return _COLOURS[engine_no % len(_COLOURS)]
+
+
 def _bars(found: Found, engines: tuple[str, ...], prefix: str, most: float, unit: str) -> str:
     """Horizontal bars of every figure with a prefix, one colour an engine, cut off at `most`."""
     names = sorted(name for name in found if name.startswith(prefix))
     height = len(names) * (len(engines) * _BAR + _GAP) + 40
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _WIDTH}" height="{height}" font-size="10">']
     for n, engine in enumerate(engines):
-        parts.append(f'<text x="{_LEFT + n * 100}" y="12" fill="{_COLOURS[n % len(_COLOURS)]}">{engine}</text>')
+        parts.append(f'<text x="{_LEFT + n * 100}" y="12" fill="{_colour(n)}">{engine}</text>')
     top = 24
     for name in names:
         parts.append(f'<text x="4" y="{top + 10}">{name.removeprefix(prefix)[:26]}</text>')
@@ -142,9 +152,7 @@ def _bars(found: Found, engines: tuple[str, ...], prefix: str, most: float, unit
             summary = found[name].get(engine)
             value = summary.mean if summary else 0.0
             width = min(value / most, 1.0) * (_WIDTH - 60)
-            parts.append(
-                f'<rect x="{_LEFT}" y="{top}" width="{width:.1f}" height="{_BAR - 2}" fill="{_COLOURS[n % 6]}"/>'
-            )
+            parts.append(f'<rect x="{_LEFT}" y="{top}" width="{width:.1f}" height="{_BAR - 2}" fill="{_colour(n)}"/>')
             parts.append(f'<text x="{_LEFT + width + 3:.1f}" y="{top + 9}">{value:.3g} {unit}</text>')
             top += _BAR
         top += _GAP

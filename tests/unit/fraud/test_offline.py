@@ -9,10 +9,14 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from tests.unit.fraud.facts import ALL_SIGNALS, requested
 from watchword.fraud.commands import app
+from watchword.fraud.decide import observe
+from watchword.fraud.decide.line import Line, Reading
 from watchword.fraud.decide.recording import Recording
 from watchword.fraud.decide.rules import DEFAULT
 from watchword.fraud.offline import RulesetError, Skipped, Tally, load_rules, score_file
+from watchword.kernel.feature import Kind
 
 START_S = 1_772_442_900.0
 
@@ -151,3 +155,24 @@ def test_the_command_reads_a_file_and_writes_one(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, [*words, "--mode", "guess"]).exit_code == 2
     monitored = CliRunner().invoke(app, [*words, "--mode", "monitor"])
     assert monitored.exit_code == 0
+
+
+def test_as_live_nobody_knows_that_numbers_follow_each_other(tmp_path: Path) -> None:
+    source, sink = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    asked = [request(n, to=f"+99890123{n:04d}", at_s=n * 5.0) for n in range(30)]
+    source.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in asked))
+    found = []
+    for words in ([], ["--as-live"]):
+        assert CliRunner().invoke(app, ["score", "--in", str(source), "--out", str(sink), *words]).exit_code == 0
+        found.append(sink.read_text("utf-8"))
+    told, as_live = found
+    assert "sequential_suffix" in told
+    assert "sequential_suffix" not in as_live and "range_unverified_pileup" in as_live
+
+
+def test_as_live_a_line_tells_what_an_event_does() -> None:
+    line = msgspec.convert(request(1, device="d", account="a"), Line)
+    live = observe.subject_of(requested(), msgspec.structs.replace(ALL_SIGNALS, account_token="a"))
+    about, _, _ = Reading(as_live=True).understood(line)
+    assert (about.leaf, about.features.keys()) == (live.leaf, live.features.keys())
+    assert Kind.ASN in Reading().understood(line)[0].features

@@ -133,13 +133,13 @@ def test_a_rule_that_does_better_is_named_in_the_report(tmp_path: Path) -> None:
         return Summary(value, value, value, value, 1, value, value)
 
     found = {
-        "cost saved: A": {"ours": at(90.0), "theirs": at(95.0)},
+        "cost saved: A": {"ours": at(90.0), "watchword as live": at(91.0), "theirs": at(95.0)},
         "users blocked: normal": {"ours": at(0.01), "theirs": at(30.0)},
     }
-    write(tmp_path, found, Run(("ours", "theirs"), ("bursts",), range(1001, 1003), "fast"))
+    write(tmp_path, found, Run(("ours", "watchword as live", "theirs"), ("bursts",), range(1001, 1003), "fast"))
     text = (tmp_path / "README.md").read_text("utf-8")
     assert "- cost saved: A: theirs 95; ours 90 (means)" in text
     assert "- users blocked: normal" not in text
-    assert "| users blocked: normal | 0.010 (0.010-0.010), mean 0.010 (0.010-0.010) |" in text
+    assert "| users blocked: normal | 0.010 (0.010-0.010), mean 0.010 (0.010-0.010) | - |" in text
     assert "O is A, E and G at once" in text
     assert (tmp_path / "leaked.svg").exists()

@@ -54,12 +54,15 @@ class _Send:
 
 
 class Recording:
-    """Plays a stream through the engine. `ignored` counts lines about what was refused or is not known, and repeats."""
+    """Plays a stream through the engine. `ignored` counts lines about what was refused or is not known, and repeats;
+    `as_live` is that of `Reading`."""
 
-    def __init__(self, rules: Rules, *, enforces: bool = True, owners: Owners | None = None) -> None:
+    def __init__(
+        self, rules: Rules, *, enforces: bool = True, owners: Owners | None = None, as_live: bool = False
+    ) -> None:
         self.engine = Engine(rules, enforces=enforces)
         self.ignored = 0
-        self._reading = Reading(owners)
+        self._reading = Reading(owners, as_live=as_live)
         self._sends: OrderedDict[str | int, _Send] = OrderedDict()
         self._chains: OrderedDict[tuple[str, str, str], _Send] = OrderedDict()
         self._trusted: OrderedDict[tuple[str, str], float] = OrderedDict()
