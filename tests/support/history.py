@@ -90,9 +90,10 @@ class History:
         }
         return self._tell(VerificationAssessed, self._subject, send_no, **changes)
 
-    def issued(self, version: int = 1, send_no: int = 1) -> "History":
+    def issued(self, version: int = 1, send_no: int = 1, *, silent: bool = False) -> "History":
         """There is a code."""
-        return self._tell(CodeIssued, self._subject, version, code_version=version, send_no=send_no, digits=6)
+        changes: dict[str, Any] = {"code_version": version, "send_no": send_no, "digits": 6, "silent": silent}
+        return self._tell(CodeIssued, self._subject, version, **changes)
 
     def queued(self, send_no: int = 1, try_no: int = 1, recovery: int = 0) -> "History":
         """An attempt waits for dispatch."""

@@ -81,6 +81,7 @@ def standing(**changes: Any) -> Standing:
         "signals": Signals(),
         "sends_requested": 1,
         "sends_assessed": 1,
+        "sends_issued": 1,
         "checks_used": 0,
         "created_at": NOW,
         "next_send_at": NOW + timedelta(seconds=30),

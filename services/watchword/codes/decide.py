@@ -66,20 +66,33 @@ def decide(event: Event, facts: CodeFacts | None, now: datetime) -> Verdict:
 
 
 def refuse(event: VerificationAssessed, facts: CodeFacts) -> Verdict:
-    """A blocked first send ends the verification; a blocked resend only sends nothing, for the code that is out
-    may still be typed. The reason `challenge` asks the platform to make sure of its user by other means, and to start
-    anew with `signals.trusted`."""
+    """A blocked first send ends the verification, unless nobody is to notice; a blocked resend only sends nothing, for
+    the code that is out may still be typed. The reason `challenge` asks the platform to make sure of its user by other
+    means, and to start anew with `signals.trusted`."""
     if facts.state is State.ISSUED:
         return Done.unchanged()
+    if event.silent:
+        return keep_silent(event, facts)
     word = event.reasons[0].code if event.reasons else "blocked"
     return end(event, facts, Ending.BLOCKED, CHALLENGE if event.action is Action.CHALLENGE else word, event.reasons)
+
+
+def keep_silent(event: VerificationAssessed, facts: CodeFacts) -> Verdict:
+    """The verification goes on as if a code had been sent: none was drawn, no attempt is made, and what is typed is
+    wrong, for an empty MAC is never equal. A later send that passes draws a code then."""
+    if facts.minted is None:
+        return Dead("no_code_could_be_made", "the template or the caller's sealed code is missing")
+    subject, version = str(facts.about.verification_id), facts.code_version + 1
+    told = _issued(event, facts, facts.minted, version, silent=True)
+    nothing = Write("store_code", subject, (version, b"", "", b""))
+    return Done(writes=(Write("issue_silently", subject, (version,), (told,)), nothing))
 
 
 def send(event: VerificationAssessed, facts: CodeFacts) -> Verdict:
     """Issue the first code, or send again what a resend asks for."""
     first = facts.state is State.REQUESTED
     rotates = facts.rules.resend is Resend.ROTATE and event.send_no > 1
-    if not first and not rotates:
+    if facts.sends_issued > 0 and not rotates:
         return Done(writes=_sending(event, facts, "send_again", facts.code_version, issued=()))
     if facts.minted is None:
         return Dead("no_code_could_be_made", "the template or the caller's sealed code is missing")
@@ -140,7 +153,9 @@ def _sending(
     )
 
 
-def _issued(event: VerificationAssessed, facts: CodeFacts, minted: Minted, version: int) -> Emit:
+def _issued(
+    event: VerificationAssessed, facts: CodeFacts, minted: Minted, version: int, *, silent: bool = False
+) -> Emit:
     issued = CodeIssued(
         **shared(facts.about),
         code_version=version,
@@ -149,5 +164,6 @@ def _issued(event: VerificationAssessed, facts: CodeFacts, minted: Minted, versi
         template=minted.template,
         locale=minted.locale,
         own=minted.own,
+        silent=silent,
     )
     return Emit(issued, str(facts.about.verification_id), version)

@@ -20,10 +20,20 @@ FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::smallint[]) AS t (id, cou
 WHERE v.id = t.id AND v.state = 'requested'
 RETURNING v.id AS key, v.seq
 
--- name: send_again
--- A resend of an issued verification, once per send; code_version moves on where the policy rotates.
+-- name: issue_silently
+-- Nobody is to notice that the send was refused: no send is issued, and the caller's own code stays for one that passes.
+-- moves: requested -> issued
 UPDATE verifications AS v
-SET code_version = t.code_version, sends_issued = t.send_no, seq = v.seq + t.counted
+SET state = 'issued', code_version = t.code_version, seq = v.seq + t.counted
+FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS t (id, counted, code_version)
+WHERE v.id = t.id AND v.state = 'requested'
+RETURNING v.id AS key, v.seq
+
+-- name: send_again
+-- A resend of an issued verification, once per send; code_version moves on where the policy rotates, and where no send
+-- was issued before.
+UPDATE verifications AS v
+SET code_version = t.code_version, sends_issued = t.send_no, own_code = NULL, seq = v.seq + t.counted
 FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::smallint[]) AS t (id, counted, code_version, send_no)
 WHERE v.id = t.id AND v.state = 'issued' AND v.sends_issued < t.send_no
 RETURNING v.id AS key, v.seq

@@ -32,7 +32,7 @@ WRITES = (CodeIssued, SendRequested, VerificationEnded)
 KEYS = frozenset({Purpose.PEPPER, Purpose.SENDING, Purpose.HANDOVER})
 
 _SQL = statements("watchword.codes")
-_WRITES_IN_LOCK_ORDER = ("issue", "send_again", "block", "expire", "store_code", "queue_attempt")
+_WRITES_IN_LOCK_ORDER = ("issue", "issue_silently", "send_again", "block", "expire", "store_code", "queue_attempt")
 
 
 class SealedMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,7 +80,7 @@ def facts_of(row: asyncpg.Record, incoming: Incoming, minter: "Minter") -> CodeF
     state = State(row["state"])
     event = incoming.event
     assert isinstance(event, VerificationAssessed)
-    needs_code = state is State.REQUESTED or (rules.resend is Resend.ROTATE and event.send_no > 1)
+    needs_code = row["sends_issued"] == 0 or (rules.resend is Resend.ROTATE and event.send_no > 1)
     return CodeFacts(
         about=about,
         state=state,

@@ -8,9 +8,11 @@ from watchword.events.verification import VerificationEvent
 
 class CodeIssued(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
     """`code_version` counts the codes of the verification from 1; `send_no` is the send it was issued for;
-    `digits` is its length; `own` says that the platform brought it."""
+    `digits` is its length; `own` says that the platform brought it. `silent` says that there is none: fraud refused the
+    send and nobody is to notice, so nothing is sent and no code is right."""
 
     NAME: ClassVar[str] = "code-issued"
+    MINOR: ClassVar[int] = 1
     TOPIC: ClassVar[str] = topics.LIFECYCLE
 
     code_version: int
@@ -20,3 +22,4 @@ class CodeIssued(VerificationEvent, frozen=True, kw_only=True, omit_defaults=Tru
     template_version: int = 0
     locale: str = ""
     own: bool = False
+    silent: bool = False

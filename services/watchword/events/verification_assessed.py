@@ -56,10 +56,11 @@ class Shadow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class VerificationAssessed(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
     """`action` is what happens, `would` what enforce mode would have done; `score` runs from 0 to 100;
     `features` holds the values the rules saw, so that the decision can be made again from this event; `mode_reason`
-    says why the mode is what it is; `shadow` what a candidate ruleset would have done."""
+    says why the mode is what it is; `shadow` what a candidate ruleset would have done. `silent` says of a block that
+    nobody is told: no message leaves, and the verification goes on as if one had."""
 
     NAME: ClassVar[str] = "verification-assessed"
-    MINOR: ClassVar[int] = 1
+    MINOR: ClassVar[int] = 2
     TOPIC: ClassVar[str] = topics.ASSESSMENTS
 
     send_no: int
@@ -73,3 +74,4 @@ class VerificationAssessed(VerificationEvent, frozen=True, kw_only=True, omit_de
     features: dict[str, float] = {}
     mode_reason: ModeReason = ModeReason.UNKNOWN
     shadow: Shadow | None = None
+    silent: bool = False

@@ -6,7 +6,7 @@ The word on `otp.risk-levels` is what every mirror heeds within a moment, whethe
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -37,6 +37,7 @@ MANUAL = "manual"
 NOT_TOLD = "Kafka did not take it"
 OPERATOR = "operator"
 REFUSED_SENDS_MAX = 1_000
+REACHED_WITHIN_S = 3.0
 SETTLING_S = 2.0
 """How long a send is left alone that was assessed and not issued: codes is at it, or fraud refused it."""
 
@@ -81,7 +82,10 @@ class Lifting:
 
     async def lift(self, feature: str, by: By, lasts: timedelta) -> Lift:
         """Nothing said of `feature` counts for as long as `lasts`, and the judge begins anew with it. It is noted
-        before it is told, and the note taken back if Kafka did not take it."""
+        before it is told, and the note taken back if Kafka did not take it. Kafka is reached before either, so that
+        between the note and the first send let through lies a moment and no connection being made."""
+        with suppress(PublishUnknown):  # what is told next says so
+            await self._publisher.probe(deadline_s=REACHED_WITHIN_S)
         await self._clock.refresh()
         now, identity = self._clock.now(), uuid4()
         until = now + lasts

@@ -28,6 +28,7 @@ class FraudMetrics:
             "outcome",
             "state",
         )
+        self.silent = own.counter("silent_blocks_total", "Blocks told to nobody, by rule.", "rule")
         self.mirrored_size = own.gauge("mirrored_size", "Levels held in memory.")
 
     def tell(self, assessed: VerificationAssessed) -> None:
@@ -35,6 +36,8 @@ class FraudMetrics:
         rule = assessed.reasons[0].code if assessed.reasons else NO_RULE
         self.decisions.add(rule=rule, outcome=assessed.would.value, state=assessed.mode.value)
         self.score_level.observe(assessed.score)
+        if assessed.silent:
+            self.silent.add(rule=rule)
         if assessed.shadow is not None:
             self.shadow.add(outcome=assessed.shadow.action.value, state=assessed.would.value)
 

@@ -173,6 +173,7 @@ class Gathering:
             countries=frozenset(tenant.countries) if tenant else None,
             levels={kind: mirrored.level for kind, mirrored in levels.items()},
             about=about,
+            silenced=tenant.silenced if tenant else frozenset(),
         )
 
 

@@ -38,6 +38,7 @@ class Standing:
     signals: Signals
     sends_requested: int
     sends_assessed: int
+    sends_issued: int
     checks_used: int
     created_at: datetime
     next_send_at: datetime

@@ -9,14 +9,12 @@ from watchword.events.verification import shared
 from watchword.intake.answers import Accepted, Refused, Reply, encoded
 from watchword.kernel.event import Emit
 from watchword.kernel.verdict import Done, Write
-from watchword.kernel.verification import State
 
 if TYPE_CHECKING:
     from watchword.intake.decide import Standing
 
 CHANGES_MAX = 20
 OK = 200
-_NEVER_SENT = frozenset({State.REQUESTED, State.BLOCKED})
 
 
 class FeedbackTold(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +39,7 @@ def given(good: bool, standing: "Standing | None") -> tuple[Reply, Done]:
         **shared(about),
         good=good,
         feedback_no=number,
-        sent=standing.state not in _NEVER_SENT,
+        sent=standing.sends_issued > 0,
         signals=standing.signals,
     )
     return answer, Done((Write("give_feedback", subject, (good, number), (Emit(told, subject, number),)),))

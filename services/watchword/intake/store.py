@@ -238,6 +238,7 @@ def _standing(row: asyncpg.Record, request: Request, shown: Shown) -> Standing:
         signals=msgspec.convert(row["signals"], Signals),
         sends_requested=row["sends_requested"],
         sends_assessed=row["sends_assessed"],
+        sends_issued=row["sends_issued"],
         checks_used=row["checks_used"],
         created_at=row["created_at"],
         next_send_at=row["next_send_at"],

@@ -28,8 +28,8 @@ RETURNING l.tenant, l.number_token, l.purpose, l.verification_id
 -- Verifications by id, locked in id order, with what is needed to show their number masked.
 SELECT v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
        v.policy, v.policy_version, v.reference, v.expires_at, v.state, v.rules, v.binding_hash, v.signals,
-       v.sends_requested, v.sends_assessed, v.checks_used, v.created_at, v.next_send_at, v.number_sealed,
-       v.feedback, v.feedback_no, s.wrapped_key
+       v.sends_requested, v.sends_assessed, v.sends_issued, v.checks_used, v.created_at, v.next_send_at,
+       v.number_sealed, v.feedback, v.feedback_no, s.wrapped_key
 FROM verifications AS v
 LEFT JOIN subjects AS s ON s.tenant = v.tenant AND s.number_token = v.number_token
 WHERE v.id = ANY($1::uuid[])

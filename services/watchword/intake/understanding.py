@@ -16,6 +16,7 @@ from watchword.intake.bodies import StartBody
 from watchword.intake.request import Asker, Start
 from watchword.intake.signals import Tokenised, tokenised
 from watchword.kernel.binding import binding_hash
+from watchword.kernel.feature import kind_of
 from watchword.kernel.phone import PhoneNumber, Refusal, parse
 from watchword.kernel.policy import TTL_MIN_S, Policy
 from watchword.kernel.secret import Code
@@ -77,11 +78,12 @@ class Understanding:
         return hmac.digest(self._fingerprints, joined(*flat), "sha256")
 
     def _is_blocked(self, tenant: Tenant, number: PhoneNumber, *, trusted: bool, now: datetime) -> bool:
-        """Whether the destination is blocked for a tenant that enforces, and nobody vouches for the user."""
+        """Whether the destination is blocked for a tenant that enforces, and nobody vouches for the user. A block that
+        is told to nobody is left to fraud."""
         if trusted or tenant.fraud_mode is not FraudMode.ENFORCE:
             return False
         told = self._levels.refusing(tenant=tenant.id, country=number.country, range_=number.range, now=now)
-        return told is not None
+        return told is not None and kind_of(told.feature) not in tenant.silenced
 
     def _claimed(self, body: StartBody, tenant: Tenant) -> Tokenised:
         try:

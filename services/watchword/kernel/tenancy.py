@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from watchword.kernel.document import ANY, Count, Country, CountryOrAny, Document, Name
+from watchword.kernel.feature import SOURCES, TRIE, Kind
 
 
 class FraudMode(StrEnum):
@@ -24,12 +25,33 @@ class FraudMode(StrEnum):
     ENFORCE = "enforce"
 
 
+class SilentBlock(StrEnum):
+    """Whose blocks may be told to nobody: those of one kind of feature, or of all."""
+
+    ALL = "all"
+    COUNTRY = "country"
+    OPERATOR = "operator"
+    SERIES = "series"
+    RANGE = "range"
+    BLOCK = "block"
+    ROW = "row"
+    IP_NET = "ip_net"
+    DEVICE = "device"
+    ACCOUNT = "account"
+    ASN = "asn"
+    NUMBER = "number"
+
+
 class Tenant(Document, frozen=True, kw_only=True):
     """One platform. `countries` is default-deny: what is not listed is not sent to.
 
     `wrong_excess_per_hour` is how many wrong codes beyond its right ones are borne: past it checks are refused where
     `fraud_mode` is `enforce`, and only counted as alarming otherwise. Intake refuses a blocked destination at its door
     only then, too: under `auto` it is for fraud to know when a tenant is new no more.
+
+    `silent_blocks` are the kinds of features, or `all`, whose blocks are told to nobody: no message leaves, and the
+    verification goes on as if one had, so that whoever attacks learns nothing. A person who is refused by mistake waits
+    in vain, which is why nothing is silent that is not listed (decision 0042).
 
     `sources` are the CloudEvents sources that may publish to the Kafka door as this tenant. Rates count starts;
     `results_topic` is where its results go, "" for otp.results.
@@ -41,6 +63,7 @@ class Tenant(Document, frozen=True, kw_only=True):
     default_region: Annotated[str, Meta(pattern=r"^([A-Z]{2})?\Z")] = ""
     sources: list[Annotated[str, Meta(min_length=1, max_length=200)]] = msgspec.field(default_factory=list)
     fraud_mode: FraudMode = FraudMode.AUTO
+    silent_blocks: list[SilentBlock] = msgspec.field(default_factory=list)
     requests_per_second: Count = 50
     requests_burst: Count = 100
     country_per_hour: Count = 10_000
@@ -48,6 +71,13 @@ class Tenant(Document, frozen=True, kw_only=True):
     ip_per_hour: Count = 60
     wrong_excess_per_hour: Count = 1_000
     results_topic: Annotated[str, Meta(pattern=r"^([A-Za-z0-9._-]{1,200})?\Z")] = ""
+
+    @property
+    def silenced(self) -> frozenset[Kind]:
+        """The kinds of features whose blocks are told to nobody."""
+        if SilentBlock.ALL in self.silent_blocks:
+            return frozenset((*TRIE, *SOURCES))
+        return frozenset(Kind(each.value) for each in self.silent_blocks)
 
 
 @dataclass(frozen=True, slots=True)

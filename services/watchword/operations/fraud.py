@@ -165,7 +165,8 @@ def _row(block: Block) -> tuple[str, ...]:
 
 def _say(told: Explanation) -> None:
     monitored = "" if told.action == told.would else f" (enforce: {told.would})"
-    typer.echo(f"send {told.send_no}: {told.action}{monitored}, score {told.score}, ruleset {told.ruleset}")
+    unsaid = ", told to nobody" if told.silent else ""
+    typer.echo(f"send {told.send_no}: {told.action}{unsaid}{monitored}, score {told.score}, ruleset {told.ruleset}")
     typer.echo(f"  mode {told.mode}, {told.mode_reason}")
     for reason in told.reasons:
         where = f"  {reason.feature}" if reason.feature else ""

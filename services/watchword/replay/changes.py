@@ -36,7 +36,7 @@ class Assessed:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """There is a new code."""
+    """There is a new code; `send_no` is 0 where none was sent, because fraud refused the send and told nobody."""
 
     version: int
     send_no: int
@@ -138,7 +138,7 @@ def _assessed(event: Any, at: datetime) -> Change:
 
 
 def _issued(event: Any, at: datetime) -> Change:
-    return Issued(event.code_version, event.send_no)
+    return Issued(event.code_version, 0 if event.silent else event.send_no)
 
 
 def _queued(event: Any, at: datetime) -> Change:

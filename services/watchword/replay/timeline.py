@@ -164,8 +164,8 @@ def _reports(event: Event | None, references: frozenset[str], named: frozenset[t
 
 
 GIST = (
-    "send_no", "try_no", "result", "action", "mode", "score", "state", "reason", "account", "outcome", "code_version",
-    "check_no", "checks_left", "possible_duplicate", "price_micros", "code", "status",
+    "send_no", "try_no", "result", "action", "silent", "mode", "score", "state", "reason", "account", "outcome",
+    "code_version", "check_no", "checks_left", "possible_duplicate", "price_micros", "code", "status",
 )  # fmt: skip
 """The fields that say most of an event in one line, where it has them."""
 

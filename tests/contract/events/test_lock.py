@@ -12,8 +12,8 @@ from watchword.contracts.check import problems
 from watchword.contracts.dictionary import DICTIONARY_FILE, write
 from watchword.contracts.lock import LOCK_FILE, Drift, PublishedFileChanged, digests, drift, locked, publish
 
-SCHEMA = "50-code-issued/v1.schema.json"
-NEXT_MINOR = "50-code-issued/v1.1.schema.json"
+SCHEMA = "50-code-issued/v1.1.schema.json"
+NEXT_MINOR = "50-code-issued/v1.2.schema.json"
 
 
 @pytest.fixture
@@ -22,11 +22,11 @@ def schemas(tmp_path: Path) -> Path:
 
 
 def with_another_minor(schemas: Path, change: Callable[[dict[str, object]], None]) -> None:
-    """Add version 1.1 of code-issued: 1.0 with `change` made to its fields."""
+    """Add version 1.2 of code-issued: 1.1 with `change` made to its fields."""
     schema = json.loads((schemas / SCHEMA).read_text())
     change(schema["properties"])
     (schemas / NEXT_MINOR).write_text(json.dumps(schema))
-    shutil.copytree(schemas / "50-code-issued/v1.examples", schemas / "50-code-issued/v1.1.examples")
+    shutil.copytree(schemas / "50-code-issued/v1.1.examples", schemas / "50-code-issued/v1.2.examples")
 
 
 def test_what_is_published_is_what_was_published() -> None:
@@ -59,8 +59,8 @@ def test_a_new_file_is_added_and_the_others_keep_their_digests(schemas: Path) ->
     before = locked(schemas)
     with_another_minor(schemas, lambda fields: fields.update(more={"type": "string"}))
     assert publish(schemas) == (
-        "50-code-issued/v1.1.examples/full.json",
-        "50-code-issued/v1.1.examples/minimal.json",
+        "50-code-issued/v1.2.examples/full.json",
+        "50-code-issued/v1.2.examples/minimal.json",
         NEXT_MINOR,
     )
     assert before.items() < locked(schemas).items()
@@ -82,7 +82,7 @@ def test_a_lock_that_holds_something_else_is_refused(schemas: Path, line: str) -
 def test_a_minor_that_breaks_is_told_with_the_field_and_whom_it_hurts(schemas: Path) -> None:
     with_another_minor(schemas, lambda fields: fields.update(digits={"type": "string"}))
     assert any(
-        problem.startswith("code-issued 1.0 to 1.1: digits: type integer became string")
+        problem.startswith("code-issued 1.1 to 1.2: digits: type integer became string")
         and problem.endswith("(hurts old and new readers)")
         for problem in problems(schemas)
     )
@@ -95,7 +95,7 @@ def test_a_version_that_skips_one_is_told(schemas: Path) -> None:
 
 def test_a_version_without_examples_is_told(schemas: Path) -> None:
     shutil.copy(schemas / SCHEMA, schemas / NEXT_MINOR)
-    assert "code-issued 1.1: at least two examples are asked for, minimal.json and full.json" in problems(schemas)
+    assert "code-issued 1.2: at least two examples are asked for, minimal.json and full.json" in problems(schemas)
 
 
 def test_an_example_that_does_not_fit_is_told(schemas: Path) -> None:
@@ -105,7 +105,7 @@ def test_an_example_that_does_not_fit_is_told(schemas: Path) -> None:
 
 def test_a_schema_that_is_none_is_told(schemas: Path) -> None:
     (schemas / NEXT_MINOR).write_text('{"type": "nonsense"}')
-    assert any(problem.startswith("code-issued 1.1: not a JSON Schema") for problem in problems(schemas))
+    assert any(problem.startswith("code-issued 1.2: not a JSON Schema") for problem in problems(schemas))
 
 
 def test_a_dictionary_that_is_behind_is_told_and_written_anew(schemas: Path) -> None:

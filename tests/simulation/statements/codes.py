@@ -32,11 +32,18 @@ def issue(rows: Rows, keys: Any, counted: Any, versions: Any, send_nos: Any) -> 
     return moved(rows, keys, counted, columns)
 
 
+def issue_silently(rows: Rows, keys: Any, counted: Any, versions: Any) -> list[Row]:
+    def columns(row: Row, index: int) -> dict[str, Any] | None:
+        return {"state": "issued", "code_version": versions[index]} if row["state"] == "requested" else None
+
+    return moved(rows, keys, counted, columns)
+
+
 def send_again(rows: Rows, keys: Any, counted: Any, versions: Any, send_nos: Any) -> list[Row]:
     def columns(row: Row, index: int) -> dict[str, Any] | None:
         if row["state"] != "issued" or row["sends_issued"] >= send_nos[index]:
             return None
-        return {"code_version": versions[index], "sends_issued": send_nos[index]}
+        return {"code_version": versions[index], "sends_issued": send_nos[index], "own_code": None}
 
     return moved(rows, keys, counted, columns)
 

@@ -10,8 +10,8 @@ from tests.simulation.statements.columns import LIVE, ended, facts_of, held, mov
 from tests.simulation.tables import Row, Rows
 
 _STANDING = (
-    "state", "rules", "binding_hash", "signals", "sends_requested", "sends_assessed", "checks_used", "created_at",
-    "next_send_at", "number_sealed", "feedback", "feedback_no",
+    "state", "rules", "binding_hash", "signals", "sends_requested", "sends_assessed", "sends_issued", "checks_used",
+    "created_at", "next_send_at", "number_sealed", "feedback", "feedback_no",
 )  # fmt: skip
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY_PATIENCE_S = 1.5

@@ -12,6 +12,7 @@ from watchword.callbacks.decide.tell import Audience, Subscriber, TopicState, de
 from watchword.events import envelope, topics
 from watchword.events.attempt_made import AttemptMade, AttemptResult
 from watchword.events.callback_delivered import CallbackDelivered
+from watchword.events.code_issued import CodeIssued
 from watchword.events.receipt_recorded import ReceiptRecorded, ReceiptWord
 from watchword.events.verification import shared
 from watchword.events.verification_ended import VerificationEnded
@@ -158,6 +159,8 @@ def test_a_platform_reads_no_carrier_no_price_and_nothing_of_what_fraud_counts()
     )
     told = notice(outward(receipt, STANDING), NOW)
     assert b"alpha" not in told
+    issued = CodeIssued(**shared(ABOUT), code_version=1, send_no=1, digits=6, silent=True)
+    assert b"silent" not in notice(outward(issued, STANDING), NOW)
     assert b'"state":"delivered"' in told
 
 

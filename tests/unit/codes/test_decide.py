@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import msgspec
+
 from watchword.codes.decide import CodeFacts, Minted, decide
 from watchword.events.code_issued import CodeIssued
 from watchword.events.risk_level_set import Reason
@@ -147,3 +149,29 @@ def test_a_code_that_cannot_be_made_is_buried_not_guessed() -> None:
 def test_neither_mac_nor_message_prints() -> None:
     assert "m" * 32 not in repr(MINTED)
     assert "sealed" not in repr(MINTED)
+
+
+def test_a_silent_refusal_issues_nothing_that_could_be_right_or_sent() -> None:
+    verdict = decide(msgspec.structs.replace(assessed(Action.BLOCK), silent=True), FACTS, NOW)
+    assert statements(verdict) == ["issue_silently", "store_code"]
+    assert isinstance(verdict, Done)
+    assert verdict.writes[1].row == (1, b"", "", b""), "no MAC and no message, though a code had been drawn"
+    [issued] = told(verdict)
+    assert isinstance(issued, CodeIssued)
+    assert (issued.silent, issued.code_version, issued.digits) == (True, 1, 6)
+
+
+SILENT = replace(FACTS, state=State.ISSUED, code_version=1)
+
+
+def test_a_send_that_passes_after_a_silent_refusal_draws_the_code() -> None:
+    verdict = decide(assessed(send_no=2), SILENT, NOW)
+    assert statements(verdict) == ["send_again", "queue_attempt", "store_code"]
+    issued, requested = told(verdict)
+    assert isinstance(issued, CodeIssued) and isinstance(requested, SendRequested)
+    assert (issued.silent, issued.code_version, requested.code_version) == (False, 2, 2)
+
+
+def test_a_silent_refusal_delivered_twice_changes_nothing_the_second_time() -> None:
+    again = msgspec.structs.replace(assessed(Action.BLOCK), silent=True)
+    assert decide(again, SILENT, NOW) == Done.unchanged()

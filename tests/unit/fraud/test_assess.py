@@ -1,5 +1,6 @@
 """What one request and one ending lead to: every branch."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -231,3 +232,28 @@ def learned(event: Event) -> list[SignalObserved]:
 def test_the_shard_of_a_feature_is_part_of_the_topics_layout() -> None:
     assert len({shard_of(KEYS[kind]) for kind in TRIE[:4]}) == 1, "all digits of a calling code of a tenant share one"
     assert [shard_of(KEYS[kind]) for kind in (Kind.RANGE, Kind.IP_NET, Kind.DEVICE)] == [7, 7, 5]
+
+
+def silenced(*kinds: Kind, trusted: bool = False, mode: FraudMode = FraudMode.ENFORCE) -> VerificationAssessed:
+    facts = asked(levels={Kind.RANGE: RiskLevel.BLOCKED, Kind.DEVICE: RiskLevel.BLOCKED}, mode=mode)
+    event = requested(signals=msgspec.structs.replace(ALL_SIGNALS, trusted=trusted))
+    return parts(decide(event, replace(facts, silenced=frozenset(kinds)), NOW))[0]
+
+
+def test_a_block_is_silent_only_if_the_tenant_lists_what_weighs_most() -> None:
+    assert silenced(Kind.RANGE).silent and silenced(Kind.RANGE).action is Action.BLOCK
+    assert not silenced().silent
+    assert not silenced(Kind.DEVICE).silent, "the range weighs more, and is not listed"
+
+
+def test_whoever_is_vouched_for_hears_of_a_block_and_what_is_no_block_is_never_silent() -> None:
+    vouched = silenced(Kind.RANGE, Kind.DEVICE, trusted=True)
+    assert (vouched.action, vouched.silent) == (Action.BLOCK, False)
+    watched = silenced(Kind.RANGE, mode=FraudMode.MONITOR)
+    assert (watched.action, watched.would, watched.silent) == (Action.ALLOW, Action.BLOCK, False)
+
+
+def test_a_gate_is_always_told() -> None:
+    facts = replace(asked(), silenced=frozenset(Kind))
+    assessed, _ = parts(decide(requested(number_type="premium_rate"), facts, NOW))
+    assert (assessed.action, assessed.silent) == (Action.BLOCK, False)

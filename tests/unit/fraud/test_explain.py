@@ -1,5 +1,7 @@
 """One assessment explains itself: what was decided, by what, and what would have let the send pass."""
 
+from dataclasses import replace
+
 import msgspec
 
 from tests.unit.fraud.facts import NOW, RANGE, asked, requested
@@ -68,3 +70,9 @@ def test_the_event_is_enough_whatever_rules_are_in_force_by_now() -> None:
     told = msgspec.json.decode(msgspec.json.encode(assessed(facts)), type=VerificationAssessed)
     assert len(explained(told).passes_if) == 2
     assert all(isinstance(reason, Reason) for reason in explained(told).reasons)
+
+
+def test_a_block_that_nobody_was_told_of_says_so() -> None:
+    facts = asked(levels={Kind.RANGE: RiskLevel.BLOCKED})
+    assert not explained(assessed(facts)).silent
+    assert explained(assessed(replace(facts, silenced=frozenset({Kind.RANGE})))).silent

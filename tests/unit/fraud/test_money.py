@@ -1,5 +1,6 @@
 """Caps and what a send takes from them: which counters, how much, and what a refusal says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -122,6 +123,15 @@ def test_a_user_who_is_vouched_for_passes_no_cap() -> None:
     told = verdict.writes[0].emits[0].event
     assert isinstance(told, VerificationAssessed)
     assert told.action is Action.BLOCK
+
+
+def test_a_cap_is_always_told() -> None:
+    event = requested(ttl_s=300)
+    verdict = decide(event, replace(buying(1_000), silenced=frozenset(Kind)), NOW)
+    assert isinstance(verdict, Done)
+    told = verdict.writes[0].emits[0].event
+    assert isinstance(told, VerificationAssessed)
+    assert (told.action, told.silent) == (Action.BLOCK, False)
 
 
 def test_what_is_blocked_anyway_and_what_comes_too_late_cost_nothing() -> None:

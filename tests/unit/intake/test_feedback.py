@@ -55,9 +55,10 @@ def test_a_changed_mind_is_a_fact_of_its_own_until_it_was_changed_too_often() ->
 
 
 @pytest.mark.parametrize("state", State)
-def test_what_was_never_sent_says_so(state: State) -> None:
-    event = told(ruled(replace(standing(), state=state), good=True))
-    assert event.sent is (state not in (State.REQUESTED, State.BLOCKED))
+@pytest.mark.parametrize("sends_issued", [0, 1])
+def test_what_was_never_sent_says_so_however_it_ended(state: State, sends_issued: int) -> None:
+    event = told(ruled(replace(standing(), state=state, sends_issued=sends_issued), good=True))
+    assert event.sent is (sends_issued == 1)
 
 
 def test_an_unknown_verification_is_not_found() -> None:

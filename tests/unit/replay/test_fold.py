@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.history import History, Told, approved, some_facts
 from watchword.events.receipt_received import ReceiptReceived
+from watchword.events.verification_assessed import Action
 from watchword.kernel.verification import LIVE, TRANSITIONS, State
 from watchword.replay.fold import Fold, Folded
 
@@ -164,3 +165,11 @@ def test_one_id_under_two_numbers_is_a_conflict() -> None:
     check = history.told[5]
     fold.add(check.event, sequence=10, event_id=check.id, told_at=check.at)
     assert fold.lives[history.about.verification_id].conflicts() == ["checked was told twice"]
+
+
+def test_a_silent_refusal_is_issued_and_nothing_is_sent_until_a_send_passes() -> None:
+    history = History().requested().assessed(action=Action.BLOCK).issued(silent=True)
+    row = rows(history).verification
+    assert (row.state, row.sends_assessed, row.sends_issued, row.code_version) == ("issued", 1, 0, 1)
+    told = rows(history.resent(2).assessed(2).issued(2, 2).queued(2))
+    assert (told.verification.sends_issued, told.verification.code_version, told.illegal) == (2, 2, ())

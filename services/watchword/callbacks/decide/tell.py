@@ -121,6 +121,8 @@ def outward(event: VerificationEvent, standing: Standing) -> VerificationEvent:
     match event:
         case VerificationEnded():
             return _ending(standing)
+        case CodeIssued():
+            return msgspec.structs.replace(event, silent=False)
         case AttemptMade():
             return msgspec.structs.replace(
                 event,

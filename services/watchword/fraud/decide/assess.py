@@ -25,7 +25,7 @@ from watchword.fraud.decide.score import SCORE_MAX, Claims, Score, features_of, 
 from watchword.fraud.decide.subject import Subject
 from watchword.fraud.decide.trials import Trials
 from watchword.kernel.event import Emit, Event
-from watchword.kernel.feature import Kind
+from watchword.kernel.feature import Kind, kind_of
 from watchword.kernel.tenancy import FraudMode
 from watchword.kernel.verdict import Dead, Done, Verdict, Write
 from watchword.kernel.verification import LIVE, State
@@ -42,7 +42,8 @@ class Asked:
     `countries` are the ones the tenant permits; None where the tenant is not known (any more), which refuses nothing.
     `about` are the features that `levels` were looked up by, None for those that follow from the event.
     `purchase` is what the send costs where money is capped: deciding takes it from the purse of the batch, and a trial
-    from `trials`, None for no end of them. `candidate` are rules on trial, which score beside the others.
+    from `trials`, None for no end of them. `candidate` are rules on trial, which score beside the others. `silenced`
+    are the kinds of features whose blocks the tenant wants told to nobody.
     """
 
     state: State
@@ -56,6 +57,7 @@ class Asked:
     candidate: Rules | None = None
     trials: Trials | None = None
     about: Subject | None = None
+    silenced: frozenset[Kind] = frozenset()
 
 
 def decide(event: Event, facts: Asked | None, now: datetime) -> Verdict:
@@ -180,4 +182,12 @@ def _assessed(
         features=features,
         mode_reason=facts.mode_reason,
         shadow=shadow,
+        silent=action is Action.BLOCK and _is_silent(event, facts, answer),
     )
+
+
+def _is_silent(event: Request, facts: Asked, answer: Score) -> bool:
+    """Whether nobody is told of a block: its weightiest reason is of a kind that the tenant lists, and nobody vouches
+    for the user. A gate and a cap are about no such feature, and always told."""
+    weightiest = answer.reasons[0].feature if answer.reasons else ""
+    return not event.signals.trusted and kind_of(weightiest) in facts.silenced

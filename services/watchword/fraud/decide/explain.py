@@ -25,7 +25,8 @@ _SOONEST: Mapping[str, str] = {
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a send and why. `passes_if` names everything that would have had to be otherwise, all of it
-    together, for the send to pass; it is empty for one that passed, or would have without monitor mode."""
+    together, for the send to pass; it is empty for one that passed, or would have without monitor mode. `silent` says
+    that nobody was told of the block."""
 
     verification_id: str
     send_no: int
@@ -39,6 +40,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     passes_if: tuple[str, ...]
     or_if: str = ""
     shadow: str = ""
+    silent: bool = False
 
 
 def thresholds(points: Points) -> dict[str, float]:
@@ -63,6 +65,7 @@ def explained(told: VerificationAssessed) -> Explanation:
         reasons=told.reasons,
         passes_if=tuple(_otherwise(reason) for reason in needed),
         or_if="the platform vouched for the user (signals.trusted)" if vouching else "",
+        silent=told.silent,
         shadow=f"{told.shadow.action} with {told.shadow.score} by {told.shadow.ruleset}" if told.shadow else "",
     )
 
