@@ -109,6 +109,7 @@ FROM due, verifications AS v
 WHERE a.id = due.id AND v.id = a.verification_id
 RETURNING a.id AS attempt_id, a.send_no, a.code_version, a.send_deadline, coalesce(a.receipt_state, '') AS receipt,
           v.state = 'issued' AND v.sends_requested = a.send_no AS live,
+          coalesce(nullif(v.template, ''), v.rules ->> 'template', '') AS template,
           v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
           v.policy, v.policy_version, v.reference, v.expires_at
 

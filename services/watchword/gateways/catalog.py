@@ -49,3 +49,7 @@ def facts_of(name: str) -> Facts:
     if name not in ALL:
         raise ValueError(f"{name}: no such gateway")
     return facts.load(Path(__file__).parent / name)
+
+
+# Those whose providers send texts of their own.
+OWN_TEXTS: frozenset[str] = frozenset(name for name in ALL if facts_of(name).capabilities.own_texts)

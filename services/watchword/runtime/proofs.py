@@ -1,13 +1,16 @@
 """What is wrong or doubtful with the messages that a file describes, beyond the form of its fields: texts as they will
-be sent at their longest, and senders as the countries that they are routed to take them."""
+be sent at their longest, senders as the countries that they are routed to take them, and which of their own texts
+providers send for ours. What dispatch passes an account over for is decided by the same functions."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from watchword.events.topics import TENANT_RESULTS
+from watchword.gateways.catalog import OWN_TEXTS
+from watchword.gateways.contract import EVERY_TEMPLATE
 from watchword.kernel.proofreading import complaints, warnings
+from watchword.kernel.senders import Objection, objection, sendings, wants_registered_templates
 from watchword.kernel.template import Template
-from watchword.runtime.senders import Objection, objection, sendings, wants_registered_templates
 
 if TYPE_CHECKING:
     from watchword.runtime.configuration_file import Documents
@@ -18,6 +21,7 @@ def faults_of(documents: "Documents") -> Iterator[str]:
     for template in documents.templates:
         yield from (f"{_place(template)} {fault}" for fault in complaints(template))
     yield from (f"{place}: {found.words}" for place, found in _objections(documents) if found.refuses)
+    yield from _idle_texts(documents)
 
 
 def warnings_of(documents: "Documents") -> Iterator[str]:
@@ -27,6 +31,7 @@ def warnings_of(documents: "Documents") -> Iterator[str]:
     yield from (f"{place}: {found.words}" for place, found in _objections(documents) if not found.refuses)
     yield from _unregistered(documents)
     yield from _beyond_the_rules(documents)
+    yield from _unsent(documents)
 
 
 def _objections(documents: "Documents") -> Iterator[tuple[str, Objection]]:
@@ -36,6 +41,29 @@ def _objections(documents: "Documents") -> Iterator[tuple[str, Objection]]:
         found = objection(sending)
         if found is not None:
             yield f'[[accounts]] "{sending.account}"', found
+
+
+def _idle_texts(documents: "Documents") -> Iterator[str]:
+    """What is said for nobody to read."""
+    for account in documents.accounts:
+        if account.templates and account.gateway not in OWN_TEXTS:
+            where = f'[[accounts]] "{account.id}"'
+            yield f"{where}: templates is for providers that send texts of their own, and {account.gateway} sends ours"
+
+
+def _unsent(documents: "Documents") -> Iterator[str]:
+    """Templates that an account is passed over for, and accounts that send one text whatever was asked for."""
+    for account in documents.accounts:
+        if account.gateway not in OWN_TEXTS:
+            continue
+        where = f'[[accounts]] "{account.id}"'
+        names = [f"{each.tenant}/{each.id}" for each in documents.templates]
+        unnamed = [name for name in names if name not in account.templates]
+        if EVERY_TEMPLATE not in account.templates:
+            mend = "once it is registered, add it to templates"
+            yield from (f'{where} has no text for "{name}" and is passed over for it: {mend}' for name in unnamed)
+        elif len(unnamed) > 1:
+            yield f'{where} sends one text for {", ".join(unnamed)}: templates has "{EVERY_TEMPLATE}" for all of them'
 
 
 def _unregistered(documents: "Documents") -> Iterator[str]:

@@ -26,6 +26,7 @@ MESSAGE = Message(
     life_s=240,
     at=datetime(2026, 10, 26, 6, 13, 20, tzinfo=UTC),
     variables={"code": CODE, "template": "default"},
+    template="shop/default",
     dlt_entity_id="1101456789012345678",
     dlt_template_id="1107161234567890123",
     dlt_telemarketers="1102111111111111111,1102222222222222222",

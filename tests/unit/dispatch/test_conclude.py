@@ -181,11 +181,12 @@ def test_each_retry_waits_in_the_next_longer_topic(tier_s: int, topic: str, afte
 
 
 def test_a_retry_names_the_next_attempt_and_what_was_tried() -> None:
-    conclusion = end_of(attempt(tier_s=1), called(Kind.TEMPORARY), ONE)
+    conclusion = end_of(attempt(tier_s=1, template="payment"), called(Kind.TEMPORARY), ONE)
     request = event(conclusion, SendRequested)
     following = attempt_id(request.verification_id, 1, 2)
     assert (request.attempt_id, request.try_no, request.recovery) == (following, 2, 0)
     assert (request.tried, request.left, request.first_try_at) == (("north",), 0, NOW)
+    assert request.template == "payment"
     assert conclusion.done.writes[-1].key == str(following)
 
 

@@ -35,15 +35,27 @@ class Health(StrEnum):
 
 class Reason(StrEnum):
     """Why this account: the word that attempt-made carries as its route reason. `price`: those before it cost more than
-    the route pays; `hedge`: it is called beside another one that took the message and was not heard of again."""
+    the route pays; `registration`: their sender or the text is not registered; `hedge`: it is called beside another one
+    that took the message and was not heard of again."""
 
     FIRST = "first"
     PRICE = "price"
+    REGISTRATION = "registration"
     RESEND = "resend"
     FAILOVER = "failover"
     RETRY = "retry"
     RECOVERY = "recovery"
     HEDGE = "hedge"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a message goes, as far as it decides who may carry it. `template` is what its text was made from,
+    "tenant/id", "" where that is not known."""
+
+    country: str
+    range: str
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +176,11 @@ def left_of(tries: Iterable[Try]) -> int:
 class Attempt:
     """A claimed attempt. It is ours for the length of its lease.
 
-    `tries` are the tries of the same send before it; `called_before` says that the gateway may have been called
-    about it with an end that nobody knows; `live` that its verification still waits for a code; `received` that a
-    receipt has come for it, `settled` that one has come for an earlier try. `tier_s` is the delay of the retry
-    topic it came through, 0 for none. One that `hedges` is made beside an earlier try, once and by one account.
+    `tries` are the tries of the same send before it; `called_before` says that the gateway may have been called about
+    it with an end that nobody knows; `live` that its verification still waits for a code; `received` that a receipt has
+    come for it, `settled` that one has come for an earlier try. `tier_s` is the delay of the retry topic it came
+    through, 0 for none; `template` the tenant's id of what its text was made from. One that `hedges` is made beside an
+    earlier try, once and by one account.
     """
 
     about: Facts
@@ -188,6 +201,7 @@ class Attempt:
     account: Account | None
     reason: str
     tier_s: int
+    template: str = ""
     tries: tuple[Try, ...] = ()
     checks_used: int = 0
     signals: Signals = NO_SIGNALS

@@ -111,6 +111,7 @@ def _request(
         tried=tuple(each.account for each in tries if each.account),
         left=left_of(tries),
         recovery=recovery,
+        template=attempt.template,
     )
     topic = topic_for((due - now).total_seconds())
     key = str(attempt.about.verification_id)
