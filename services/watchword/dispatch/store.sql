@@ -252,14 +252,15 @@ SELECT until_at FROM account_scores_counted FOR UPDATE SKIP LOCKED
 
 -- name: count_verified
 -- What became, within $3, of the verifications that began in a slice (attempts carry its time in their ids too): the
--- last message before the ending is what verified, the others did not. Those that were cancelled, locked or never sent say nothing of a carrier.
+-- last message before the ending is what verified, the others did not. Those that were cancelled, locked or never sent
+-- say nothing of a carrier, nor do those that fraud objected to: pumping never verifies.
 WITH told AS (
     SELECT a.account, v.country, v.state = 'approved' AND v.ended_at <= v.created_at + $3::interval AS in_time,
            row_number() OVER (PARTITION BY v.id ORDER BY a.send_no DESC, a.try_no DESC) AS place
     FROM verifications AS v
     JOIN attempts AS a ON a.verification_id = v.id
     WHERE v.id >= uuid_floor($1) AND v.id < uuid_floor($2) AND v.state IN ('issued', 'approved', 'expired')
-      AND a.id >= uuid_floor($1) AND a.id < uuid_floor($2)
+      AND NOT v.flagged AND a.id >= uuid_floor($1) AND a.id < uuid_floor($2)
       AND a.state IN ('accepted', 'unknown') AND a.account <> ''
       AND a.claimed_at <= coalesce(v.ended_at, 'infinity')
 )
