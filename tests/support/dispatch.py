@@ -97,7 +97,12 @@ class Sending:
 
 @asynccontextmanager
 async def sending(
-    stand: Pipeline, *, timeout_ms: int = 3_000, on_unknown: str = "resend", uzbekistan: str = "form"
+    stand: Pipeline,
+    *,
+    timeout_ms: int = 3_000,
+    on_unknown: str = "resend",
+    uzbekistan: str = "form",
+    traced: str = "http://127.0.0.1:9",
 ) -> AsyncIterator[Sending]:
     """Carriers, and a configuration that leads to them."""
     async with simulated() as carriers:
@@ -109,5 +114,6 @@ async def sending(
             timeout_ms=str(timeout_ms),
             on_unknown=on_unknown,
             uzbekistan=uzbekistan,
+            traced=traced,
         )
         yield Sending(stand, carriers)

@@ -149,7 +149,7 @@ SET receipt_ask_at = CASE WHEN a.receipt_due_at > statement_timestamp() + interv
                           THEN a.receipt_due_at - interval '5 minutes' END
 FROM due, verifications AS v
 WHERE a.id = due.id AND v.id = a.verification_id
-RETURNING a.id, a.account, v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type,
+RETURNING a.id, a.account, a.provider_id, v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type,
           v.purpose, v.channel, v.policy, v.policy_version, v.reference, v.expires_at
 
 -- name: record_found

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from watchword.gateways import facts
 from watchword.gateways.aws.gateway import Aws
-from watchword.gateways.contract import Gateway, QueryableGateway
+from watchword.gateways.contract import Gateway, QueryableGateway, TraceableGateway
 from watchword.gateways.echo.gateway import Echo
 from watchword.gateways.facts import Facts
 from watchword.gateways.infobip.gateway import Infobip
@@ -36,6 +36,10 @@ GATEWAYS: Mapping[str, Gateway] = {
 
 QUERYABLE: Mapping[str, QueryableGateway] = {
     name: gateway for name, gateway in GATEWAYS.items() if isinstance(gateway, QueryableGateway)
+}
+
+TRACEABLE: Mapping[str, TraceableGateway] = {
+    name: gateway for name, gateway in GATEWAYS.items() if isinstance(gateway, TraceableGateway)
 }
 
 # Those whose carriers keep a connection.

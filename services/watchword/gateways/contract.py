@@ -161,7 +161,7 @@ class Gateway(Protocol):
 
 @runtime_checkable
 class QueryableGateway(Gateway, Protocol):
-    """A gateway that can be asked about a message by our own reference."""
+    """A gateway that can be asked about a message by our own reference: whether it has it, and how far it came."""
 
     def encode_lookup(self, client_ref: str, account: Account) -> Request:
         """The request that asks for `client_ref`."""
@@ -169,3 +169,20 @@ class QueryableGateway(Gateway, Protocol):
     def decode_lookup(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome | None:
         """The outcome of the message if the gateway has it, None if it has never seen it; an answer that tells
         neither is AMBIGUOUS."""
+
+
+@runtime_checkable
+class TraceableGateway(Gateway, Protocol):
+    """A gateway that can be asked how far a message came, by the id that the provider gave it. Whether one was ever
+    sent it cannot tell: of a call that was not answered nobody knows the id. So it is no `QueryableGateway`, and by
+    itself its resend class is `blind`."""
+
+    def encode_trace(self, provider_id: str, account: Account) -> Request:
+        """The request that asks for `provider_id`, whatever characters it is made of. Raises ValueError as `encode`
+        does."""
+
+    def decode_trace(
+        self, status: int, headers: Mapping[str, str], body: bytes, account: Account
+    ) -> Outcome | None:
+        """ACCEPTED with how far it came, None where the provider says that it has no such message, else AMBIGUOUS.
+        Total: never raises."""

@@ -237,7 +237,7 @@ def to_ask(rows: Rows, rows_max: int) -> list[Row]:
         rows.change("attempts", row["id"], receipt_ask_at=row["receipt_due_at"] - again if later else None)
         verification = rows.get("verifications", row["verification_id"])
         assert verification is not None
-        found.append({**picked(row, "id", "account"), **facts_of(verification)})
+        found.append({**picked(row, "id", "account", "provider_id"), **facts_of(verification)})
     return found
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from watchword.events.attempt_made import Drawn, PassedOver, PassedWord
 from watchword.events.verification import Facts, Signals
-from watchword.gateways.contract import Account, QueryableGateway, Resend
+from watchword.gateways.contract import Account, QueryableGateway, Resend, TraceableGateway
 from watchword.gateways.outcome import Outcome
 from watchword.gateways.sessions import AnyGateway
 from watchword.kernel.gsm7 import Size
@@ -136,17 +136,28 @@ Came = Called | Skipped | Nobody
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a gateway offers where it is unknown whether a message left."""
+    """What a gateway offers where it is unknown whether a message left: it dedupes, or it can be asked by our
+    reference. One that can be traced tells how far a message came whose id it told us, and nothing of one that it told
+    nothing of."""
 
     dedupes: bool
     can_be_asked: bool
+    can_be_traced: bool = False
 
     @classmethod
     def of(cls, gateway: AnyGateway | None) -> "Abilities":
         """Those of `gateway`; none where the gateway is gone."""
         if gateway is None:
             return cls(dedupes=False, can_be_asked=False)
-        return cls(gateway.resend is Resend.DEDUPES, isinstance(gateway, QueryableGateway))
+        return cls(
+            dedupes=gateway.resend is Resend.DEDUPES,
+            can_be_asked=isinstance(gateway, QueryableGateway),
+            can_be_traced=isinstance(gateway, TraceableGateway),
+        )
+
+    def tells_later(self, provider_id: str) -> bool:
+        """Whether it can be asked how far a message came that it took under that id, "" where it told none."""
+        return self.can_be_asked or (self.can_be_traced and bool(provider_id))
 
 
 @dataclass(frozen=True, slots=True)
