@@ -54,11 +54,11 @@ class Account:
     """One contract with one provider: where to call, as whom, how fast. `secrets` never print.
 
     `sender_registered_in` are countries that know the sender; `dlt_telemarketers` the chain that carries messages to
-    India, without the entity, the one who delivers last. `templates` says, where the provider sends texts of its own,
-    by which id it has ours ("tenant/id", or "*" for every one). `price_micros` is for one part of a message, in
-    millionths of `currency`, 0 where it is not known; `prices` tells it by the beginning of the number. `receipt_parts`
-    says which part's receipt counts where a provider reports on the parts of a long message: "all", "first" or
-    "last"."""
+    India, without the entity, the one who delivers last. `templates` says by which id the provider has each text that
+    is registered with it ("tenant/id", or "*" for every one); where it says none, all are sent, but by a provider with
+    texts of its own. `price_micros` is for one part of a message, in millionths of `currency`, 0 where it is not known;
+    `prices` tells it by the beginning of the number. `receipt_parts` says which part's receipt counts where a provider
+    reports on the parts of a long message: "all", "first" or "last"."""
 
     id: str
     gateway: str

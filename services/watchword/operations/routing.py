@@ -178,15 +178,15 @@ def _notes(account: Account, to: Destination, route: Route) -> list[str]:
         notes.append(f"its sender is registered in {to.country}")
     if to.country == dlt.COUNTRY and not account.dlt_telemarketers:
         notes.append("no dlt_telemarketers: the provider must know the chain to the operators itself")
-    if account.gateway in OWN_TEXTS:
-        notes.append(_own_text(account, to.template))
+    if account.templates or account.gateway in OWN_TEXTS:
+        notes.append(_registered(account, to.template))
     return notes
 
 
-def _own_text(account: Account, template: str) -> str:
+def _registered(account: Account, template: str) -> str:
     if template:
-        return f"its provider's text for {template}: {account.text_for(template) or 'none'}"
-    return f"its provider has texts of its own for {_all_of(sorted(account.templates)) or 'no template'}"
+        return f"its provider's id for {template}: {account.text_for(template) or 'none'}"
+    return f"registered with its provider: {_all_of(sorted(account.templates)) or 'no template'}"
 
 
 def _all_of(templates: Sequence[str]) -> str:

@@ -21,7 +21,6 @@ def faults_of(documents: "Documents") -> Iterator[str]:
     for template in documents.templates:
         yield from (f"{_place(template)} {fault}" for fault in complaints(template))
     yield from (f"{place}: {found.words}" for place, found in _objections(documents) if found.refuses)
-    yield from _idle_texts(documents)
 
 
 def warnings_of(documents: "Documents") -> Iterator[str]:
@@ -43,18 +42,10 @@ def _objections(documents: "Documents") -> Iterator[tuple[str, Objection]]:
             yield f'[[accounts]] "{sending.account}"', found
 
 
-def _idle_texts(documents: "Documents") -> Iterator[str]:
-    """What is said for nobody to read."""
-    for account in documents.accounts:
-        if account.templates and account.gateway not in OWN_TEXTS:
-            where = f'[[accounts]] "{account.id}"'
-            yield f"{where}: templates is for providers that send texts of their own, and {account.gateway} sends ours"
-
-
 def _unsent(documents: "Documents") -> Iterator[str]:
-    """Templates that an account is passed over for, and accounts that send one text whatever was asked for."""
+    """Templates that an account is passed over for, and accounts that have one text whatever was asked for."""
     for account in documents.accounts:
-        if account.gateway not in OWN_TEXTS:
+        if not account.templates and account.gateway not in OWN_TEXTS:
             continue
         where = f'[[accounts]] "{account.id}"'
         names = [f"{each.tenant}/{each.id}" for each in documents.templates]
@@ -63,7 +54,7 @@ def _unsent(documents: "Documents") -> Iterator[str]:
             mend = "once it is registered, add it to templates"
             yield from (f'{where} has no text for "{name}" and is passed over for it: {mend}' for name in unnamed)
         elif len(unnamed) > 1:
-            yield f'{where} sends one text for {", ".join(unnamed)}: templates has "{EVERY_TEMPLATE}" for all of them'
+            yield f'{where} has one text for {", ".join(unnamed)}: templates has "{EVERY_TEMPLATE}" for all of them'
 
 
 def _unregistered(documents: "Documents") -> Iterator[str]:

@@ -150,7 +150,13 @@ def test_a_provider_with_texts_of_its_own_sends_those_it_has(
     templates: dict[str, str], template: str, word: str | None
 ) -> None:
     assert bar(ANYWHERE, replace(MSG91, templates=templates), to("SG", template)) == word
-    assert bar(ANYWHERE, replace(NORTH, templates=templates), to("SG", template)) is None
+
+
+def test_who_names_templates_carries_those_alone_whoever_writes_the_text() -> None:
+    account = replace(NORTH, templates={"shop/login": "1107"})
+    assert bar(ANYWHERE, account, to("SG", "shop/payment")) == "template"
+    assert bar(ANYWHERE, account, to("SG", "shop/login")) is None
+    assert bar(ANYWHERE, NORTH, to("SG", "shop/payment")) is None
 
 
 def test_the_tenants_own_template_is_looked_for() -> None:

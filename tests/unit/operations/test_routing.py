@@ -131,11 +131,11 @@ def test_for_a_template_it_is_told_who_has_a_text_for_it() -> None:
     told = explain(number("+447400123456"), "login", configuration, "shop/payment")
     assert [step.passed_over for step in told.steps] == ["template", ""]
     assert [step.notes[-1] for step in told.steps] == [
-        "its provider's text for shop/payment: none", "its provider's text for shop/payment: flow-2"]  # fmt: skip
+        "its provider's id for shop/payment: none", "its provider's id for shop/payment: flow-2"]  # fmt: skip
     anything = explain(number("+447400123456"), "login", configuration)
     assert [step.passed_over for step in anything.steps] == ["", ""]
     assert [step.notes[-1] for step in anything.steps] == [
-        "its provider has texts of its own for shop/login", "its provider has texts of its own for every template"
+        "registered with its provider: shop/login", "registered with its provider: every template"
     ]  # fmt: skip
 
 

@@ -22,9 +22,8 @@ def bar(route: Route, account: Account, to: Destination) -> PassedWord | None:
         return word
     if passed_over(account.sender, to.country, registered=to.country in account.sender_registered_in):
         return PassedWord.SENDER
-    if account.gateway in OWN_TEXTS and not account.text_for(to.template):
-        return PassedWord.TEMPLATE
-    return None
+    names_templates = account.templates or account.gateway in OWN_TEXTS
+    return PassedWord.TEMPLATE if names_templates and not account.text_for(to.template) else None
 
 
 def _dear(route: Route, account: Account, to: Destination) -> PassedWord | None:
