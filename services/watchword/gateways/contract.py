@@ -181,8 +181,6 @@ class TraceableGateway(Gateway, Protocol):
         """The request that asks for `provider_id`, whatever characters it is made of. Raises ValueError as `encode`
         does."""
 
-    def decode_trace(
-        self, status: int, headers: Mapping[str, str], body: bytes, account: Account
-    ) -> Outcome | None:
+    def decode_trace(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome | None:
         """ACCEPTED with how far it came, None where the provider says that it has no such message, else AMBIGUOUS.
         Total: never raises."""

@@ -128,6 +128,4 @@ def traced(
     if word.lower() not in told.states:
         return Outcome(OutcomeClass.ACCEPTED, raw_code=word or str(status), provider_id=provider_id)
     receipt = report(told, account, word=word, code=code, provider_id=provider_id)
-    return Outcome(
-        OutcomeClass.ACCEPTED, raw_code=receipt.raw_code, provider_id=provider_id, receipt=receipt.state
-    )
+    return Outcome(OutcomeClass.ACCEPTED, raw_code=receipt.raw_code, provider_id=provider_id, receipt=receipt.state)

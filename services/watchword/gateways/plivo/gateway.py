@@ -60,9 +60,7 @@ class Plivo:
         url = f"{_messages(account)}{writing.step(provider_id)}/"
         return Request("GET", url, {"Authorization": _authorization(account)}, b"")
 
-    def decode_trace(
-        self, status: int, headers: Mapping[str, str], body: bytes, account: Account
-    ) -> Outcome | None:
+    def decode_trace(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome | None:
         """ACCEPTED with how far it came, None for a 404 with an error in Plivo's form, else AMBIGUOUS."""
         answer = reading.object_of(body, LIMITS.answer_bytes_max)
         return judging.traced(

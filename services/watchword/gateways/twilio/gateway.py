@@ -55,9 +55,7 @@ class Twilio:
         url = f"{_messages(account)}/{writing.step(provider_id)}.json"
         return Request("GET", url, {"Authorization": _authorization(account)}, b"")
 
-    def decode_trace(
-        self, status: int, headers: Mapping[str, str], body: bytes, account: Account
-    ) -> Outcome | None:
+    def decode_trace(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome | None:
         """ACCEPTED with how far it came, None for a 404 in Twilio's own words, else AMBIGUOUS."""
         answer = reading.object_of(body, LIMITS.answer_bytes_max)
         return judging.traced(
