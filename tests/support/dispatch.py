@@ -102,7 +102,6 @@ async def sending(
     timeout_ms: int = 3_000,
     on_unknown: str = "resend",
     uzbekistan: str = "form",
-    traced: str = "http://127.0.0.1:9",
 ) -> AsyncIterator[Sending]:
     """Carriers, and a configuration that leads to them."""
     async with simulated() as carriers:
@@ -114,6 +113,5 @@ async def sending(
             timeout_ms=str(timeout_ms),
             on_unknown=on_unknown,
             uzbekistan=uzbekistan,
-            traced=traced,
         )
         yield Sending(stand, carriers)
