@@ -1,10 +1,12 @@
 """The commands as an operator types them: what they print, and how they end."""
 
+import asyncio
 import json
 import os
 import subprocess
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.support import command_line
@@ -127,6 +129,15 @@ def test_migrate_twice_finds_nothing_to_do(database: FreshDatabase) -> None:
     assert (ended.returncode, json.loads(ended.stdout)) == (0, {"applied": []})
 
 
+async def counted(dsn: str) -> None:
+    """What dispatch has counted a moment ago."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(
+        "INSERT INTO account_scores VALUES ('plain', 'IN', 40, 10, now()), ('plain', 'GB', 1, 1, now())"
+    )
+    await connection.close()
+
+
 def test_routes_and_receipts_are_asked_about_what_stands_in_the_database(
     database: FreshDatabase, keyring: str, tmp_path: Path
 ) -> None:
@@ -139,6 +150,14 @@ def test_routes_and_receipts_are_asked_about_what_stands_in_the_database(
     assert "dear, plain; drawn by how often codes were typed in time; up to 0.0025 USD a part" in lines[1]
     assert lines[1].endswith("another account beside it where nothing is heard for 20 s")
     assert lines[2].endswith("0.009 USD a part") and "it is passed over: a part costs more" in lines[3]
+    assert "codes typed in time 0.0, not 0.0" in ended.stdout and "first in 100% of draws" in ended.stdout
+    assert "  watchword_dispatch_breaker_state: whether an account is called at all" in ended.stdout
+    asyncio.run(counted(database.dsn))
+    [chance] = json.loads(watchword("routes", "explain", "+919876543210", "--json", **settings).stdout)["chances"]
+    assert (chance["account"], chance["first_share"]) == ("plain", 1.0)
+    assert 39 < chance["verified"] <= 40 and 9 < chance["unverified"] <= 10
+    strange = watchword("routes", "explain", "+919876543210", "--template", "shop/none", **settings)
+    assert strange.returncode == 2 and "there is no template shop/none; there are none" in strange.stderr
     nobody = watchword("routes", "explain", "+447400123456", **settings)
     assert nobody.returncode == 1 and "no route serves GB" in nobody.stderr
     unmapped = watchword("receipts", "unmapped", **settings)

@@ -350,17 +350,9 @@ async def test_poison_is_buried_untouched_and_the_partition_goes_on(stand: Pipel
     assert {dict(letter.headers)["wwd_reason"] for letter in letters} == {b"unreadable"}
 
 
-async def test_a_message_of_which_no_receipt_came_is_asked_after_when_its_code_is_over(stand: Pipeline) -> None:
+async def test_an_account_whose_sender_is_not_registered_leaves_the_message_to_the_next_one(stand: Pipeline) -> None:
     async with sending(stand) as it, stand.running("dispatch"):
-        attempt = await it.request(await it.issued())
-        await it.reached(attempt, "accepted")
-        owed = await stand.row(
-            "SELECT receipt_ask_at = v.expires_at, receipt_due_at = v.expires_at + interval '10 minutes' AS due "
-            "FROM attempts AS a JOIN verifications AS v ON v.id = a.verification_id"
-        )
-        assert tuple(owed) == (True, True)
-        await stand.connection.execute("UPDATE attempts SET receipt_ask_at = now()")
-        told = await stand.told(topics.LIFECYCLE, count=1, name="receipt-recorded")
-    row = await stand.row("SELECT receipt_state, receipt_rank, receipt_ask_at, receipt_due_at FROM attempts")
-    assert tuple(row) == ("delivered", 90, None, None)
-    assert told[0].envelope.sequence == 5
+        await it.request(await it.issued("+998901234567", country="SG"))
+        [made] = await it.made(1)
+    assert (made.result, made.account, made.route_reason) == ("accepted", "south", "registration")
+    assert [(each.account, each.reason) for each in made.passed_over] == [("named", "sender")]

@@ -145,6 +145,10 @@ class Speaker:
         """The call that asks for our reference."""
         return partial(self._within, partial(self._ask, client_ref)) if self._can_be_asked else None
 
+    def inquiry(self, client_ref: str, provider_id: str) -> Call[Outcome | None] | None:
+        """The same: our reference is what it knows."""
+        return self.question(client_ref)
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

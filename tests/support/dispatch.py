@@ -97,7 +97,11 @@ class Sending:
 
 @asynccontextmanager
 async def sending(
-    stand: Pipeline, *, timeout_ms: int = 3_000, on_unknown: str = "resend", uzbekistan: str = "form"
+    stand: Pipeline,
+    *,
+    timeout_ms: int = 3_000,
+    on_unknown: str = "resend",
+    uzbekistan: str = "form",
 ) -> AsyncIterator[Sending]:
     """Carriers, and a configuration that leads to them."""
     async with simulated() as carriers:

@@ -33,6 +33,7 @@ EAST = replace(NORTH, id="east")
 BLIND = Abilities(dedupes=False, can_be_asked=False)
 DEDUPES = Abilities(dedupes=True, can_be_asked=False)
 CAN_BE_ASKED = Abilities(dedupes=False, can_be_asked=True)
+CAN_BE_TRACED = Abilities(dedupes=False, can_be_asked=False, can_be_traced=True)
 
 
 def attempt(**changes: Any) -> Attempt:

@@ -39,7 +39,7 @@ def _cannot_send(account: Account, gateway: AnyGateway, sample: Message) -> Flaw
 
 
 def _field(place: str) -> str:
-    return place if place == "url" or place.startswith(("secrets.", "options.")) else f"options.{place}"
+    return place if place in ("url", "templates") or place.startswith(("secrets.", "options.")) else f"options.{place}"
 
 
 def _believes_nobody(account: Account, facts: Facts) -> Flaw | None:

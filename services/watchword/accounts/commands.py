@@ -17,7 +17,7 @@ from watchword.accounts.trying import plan_of, tried
 from watchword.dispatch.calling import Silence
 from watchword.gateways.catalog import ALL, GATEWAYS, facts_of
 from watchword.gateways.contract import Account, Message
-from watchword.gateways.facts import AccountForm
+from watchword.gateways.facts import AccountForm, Capabilities
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.operations.databases import SAMPLE
 from watchword.replay import terminal
@@ -44,9 +44,16 @@ def ls(as_json: AsJson = False) -> None:
     for facts in told:
         form = facts.account or AccountForm()
         needs = [*(f"options.{name}" for name in form.needs), *(f"secrets.{name}" for name in form.secrets)]
-        lookup = "can be asked" if facts.capabilities.lookup else "cannot be asked"
+        lookup = _asked(facts.capabilities)
         wanted = ", ".join(needs) if facts.account else "options of one's own"
         typer.echo(f"{facts.name:<9} {facts.resend:<9}  {lookup:<15}  {facts.capabilities.signature:<13}  {wanted}")
+
+
+def _asked(can: Capabilities) -> str:
+    """What the provider can be asked about a message by."""
+    if can.lookup:
+        return "can be asked"
+    return "asked by its id" if can.trace else "cannot be asked"
 
 
 @app.command("check")

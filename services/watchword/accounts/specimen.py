@@ -53,6 +53,7 @@ def message_to(
         life_s=LIFE_S,
         at=at,
         variables={"code": NO_CODE, "template": template.id if template else ""},
+        template=_full(template) if template else "",
     )
     in_india = to.startswith(INDIA)
     if template is not None:

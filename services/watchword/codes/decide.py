@@ -34,8 +34,9 @@ class Minted:
 
 @dataclass(frozen=True, slots=True)
 class CodeFacts:
-    """A verification as codes sees it. `minted` is a code drawn for this event; it becomes the code only if the
-    decision issues one, and is None where the live one is sent again or no code can be made."""
+    """A verification as codes sees it. `template` is what its text is made from. `minted` is a code drawn for this
+    event; it becomes the code only if the decision issues one, and is None where the live one is sent again or no code
+    can be made."""
 
     about: Facts
     state: State
@@ -45,6 +46,7 @@ class CodeFacts:
     code_version: int
     checks_used: int
     signals: Signals
+    template: str = ""
     minted: Minted | None = None
 
 
@@ -145,6 +147,7 @@ def _sending(
         code_version=version,
         send_deadline=until,
         not_before=event.not_before,
+        template=facts.template,
     )
     subject = str(verification)
     return (

@@ -90,8 +90,14 @@ def facts_of(row: asyncpg.Record, incoming: Incoming, minter: "Minter") -> CodeF
         code_version=row["code_version"],
         checks_used=row["checks_used"],
         signals=msgspec.convert(row["signals"], Signals),
+        template=_template_of(row, rules),
         minted=minter.mint(row, rules, row["code_version"] + 1) if needs_code else None,
     )
+
+
+def _template_of(row: asyncpg.Record, rules: Policy) -> str:
+    """The template that was asked for, or else the policy's."""
+    return row["template"] or rules.template
 
 
 class Minter:
@@ -103,7 +109,7 @@ class Minter:
 
     def mint(self, row: asyncpg.Record, rules: Policy, version: int) -> Minted | None:
         """A code for the verification in `row`, None if its template is gone or the caller's code does not open."""
-        template = self._configuration.template(row["tenant"], row["template"] or rules.template)
+        template = self._configuration.template(row["tenant"], _template_of(row, rules))
         code = self._code(row, rules)
         if template is None or code is None:
             return None

@@ -28,10 +28,11 @@ _WRITES = {"record_found": SQL["record_found"]}
 
 @dataclass(frozen=True, slots=True)
 class Unreported:
-    """An attempt to be asked after."""
+    """An attempt to be asked after. `provider_id` is what the provider calls it, "" where it told nothing."""
 
     attempt_id: UUID
     account: str
+    provider_id: str
     about: Facts
 
 
@@ -49,7 +50,12 @@ class Asking:
             return
         rows = await self._noting.pool.fetch(SQL["to_ask"], ROWS_A_TURN_MAX)
         wanted = [
-            Unreported(row["id"], row["account"], Facts(**{name: row[name] for name in Facts.__struct_fields__}))
+            Unreported(
+                row["id"],
+                row["account"],
+                row["provider_id"],
+                Facts(**{name: row[name] for name in Facts.__struct_fields__}),
+            )
             for row in rows
         ]
         reach("dispatch.asking")
@@ -63,7 +69,7 @@ class Asking:
         if leave is None:
             return None
         try:
-            question = leave.carrier.speaker.question(str(one.attempt_id))
+            question = leave.carrier.speaker.inquiry(str(one.attempt_id), one.provider_id)
             if question is None:
                 return None
             answer = await leave.carrier.call(question, Gate(lambda: ""))

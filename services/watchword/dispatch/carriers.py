@@ -262,8 +262,9 @@ class Carriers:
         for carrier in self._carriers.values():
             carrier.show()
 
-    def routing(self, about: Facts | VerificationEvent) -> Routing:
-        """The accounts of the most specific route for a destination, and how each fares; while resting, none does."""
+    def routing(self, about: Facts | VerificationEvent, template: str = "") -> Routing:
+        """The accounts of the most specific route for a destination, and how each fares; while resting, none does.
+        `template` is the tenant's id of what is to be sent, "" where it is not known."""
         routes = self._configuration.current().routes_for(about.country, about.range, about.purpose)
         if not routes:
             return Routing((), {})
@@ -277,6 +278,7 @@ class Carriers:
             },
             about,
             self._known,
+            template,
         )
         return routing.closed() if self.resting.is_set() else routing
 

@@ -43,12 +43,13 @@ class Hedging:
         done = []
         for row in rows:
             silent = Silent(tries=tries[row["verification_id"], row["send_no"]], **_told(row))
-            done.append(hedge(silent, self._carriers.routing(silent.about), now, self._allowance))
+            routing = self._carriers.routing(silent.about, silent.template)
+            done.append(hedge(silent, routing, now, self._allowance))
         verifications = {row["verification_id"] for row in rows}
         self._metrics.hedges.add(await self._noting.note(done, verifications, _WRITES))
 
 
 def _told(row: Any) -> dict[str, Any]:
-    names = ("attempt_id", "send_no", "code_version", "send_deadline", "live", "receipt")
+    names = ("attempt_id", "send_no", "code_version", "send_deadline", "live", "receipt", "template")
     about = Facts(**{name: row[name] for name in Facts.__struct_fields__})
     return {"about": about, **{name: row[name] for name in names}}

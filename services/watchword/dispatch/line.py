@@ -103,6 +103,10 @@ class Line:
         """Nobody can be asked over these."""
         return
 
+    def inquiry(self, client_ref: str, provider_id: str) -> None:
+        """Nor about what was taken."""
+        return
+
     async def close(self) -> None:
         """Take nothing more, let what is open be answered, say goodbye."""
         self._closing.set()

@@ -64,6 +64,7 @@ class Opener:
             life_s=int((about.expires_at - now).total_seconds()),
             at=now,
             variables={"code": told.code, "template": told.template},
+            template=f"{about.tenant}/{told.template}",
             dlt_entity_id=told.dlt_entity_id,
             dlt_template_id=told.dlt_template_id,
             dlt_telemarketers=",".join(chain),

@@ -113,7 +113,7 @@ class Sender:
                 return ACCOUNTS_AWAY, None
             leave = await self._carriers.enter(own.account, event.country, event.send_deadline)
             return Choice(carrier.account, Reason.RECOVERY), leave
-        routing = self._carriers.routing(event)
+        routing = self._carriers.routing(event, event.template)
         chosen = beside if own is not None and own.hedges else plan
         while isinstance(choice := chosen(event.send_no, _earlier(work), routing), Choice):
             leave = await self._carriers.enter(choice.account.id, event.country, event.send_deadline)
@@ -156,6 +156,7 @@ class Sender:
             account=account,
             reason=choice.reason if isinstance(choice, Choice) else "",
             tier_s=work.tier_s,
+            template=work.event.template,
             tries=_earlier(work),
             checks_used=claim.checks_used,
             signals=claim.signals,
@@ -172,7 +173,7 @@ class Sender:
     async def _carry_out(self, work: Work, held: Held) -> tuple[Held | None, Recorded | None]:
         """One attempt to its end; answers the one that follows at once, if there is one."""
         attempt, came = await self._find_out(held)
-        routing = self._carriers.routing(attempt.about)
+        routing = self._carriers.routing(attempt.about, attempt.template)
         conclusion = conclude(attempt, came, routing, self._clock.now())
         started_s = time.monotonic()
         recorded = await self._record(work.cause, conclusion, until_s=held.lease_ends_s + LEASE_S)

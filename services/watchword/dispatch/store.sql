@@ -109,6 +109,7 @@ FROM due, verifications AS v
 WHERE a.id = due.id AND v.id = a.verification_id
 RETURNING a.id AS attempt_id, a.send_no, a.code_version, a.send_deadline, coalesce(a.receipt_state, '') AS receipt,
           v.state = 'issued' AND v.sends_requested = a.send_no AS live,
+          coalesce(nullif(v.template, ''), v.rules ->> 'template', '') AS template,
           v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
           v.policy, v.policy_version, v.reference, v.expires_at
 
@@ -148,7 +149,7 @@ SET receipt_ask_at = CASE WHEN a.receipt_due_at > statement_timestamp() + interv
                           THEN a.receipt_due_at - interval '5 minutes' END
 FROM due, verifications AS v
 WHERE a.id = due.id AND v.id = a.verification_id
-RETURNING a.id, a.account, v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type,
+RETURNING a.id, a.account, a.provider_id, v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type,
           v.purpose, v.channel, v.policy, v.policy_version, v.reference, v.expires_at
 
 -- name: record_found
@@ -251,14 +252,15 @@ SELECT until_at FROM account_scores_counted FOR UPDATE SKIP LOCKED
 
 -- name: count_verified
 -- What became, within $3, of the verifications that began in a slice (attempts carry its time in their ids too): the
--- last message before the ending is what verified, the others did not. Those that were cancelled, locked or never sent say nothing of a carrier.
+-- last message before the ending is what verified, the others did not. Those that were cancelled, locked or never sent
+-- say nothing of a carrier, nor do those that fraud objected to: pumping never verifies.
 WITH told AS (
     SELECT a.account, v.country, v.state = 'approved' AND v.ended_at <= v.created_at + $3::interval AS in_time,
            row_number() OVER (PARTITION BY v.id ORDER BY a.send_no DESC, a.try_no DESC) AS place
     FROM verifications AS v
     JOIN attempts AS a ON a.verification_id = v.id
     WHERE v.id >= uuid_floor($1) AND v.id < uuid_floor($2) AND v.state IN ('issued', 'approved', 'expired')
-      AND a.id >= uuid_floor($1) AND a.id < uuid_floor($2)
+      AND NOT v.flagged AND a.id >= uuid_floor($1) AND a.id < uuid_floor($2)
       AND a.state IN ('accepted', 'unknown') AND a.account <> ''
       AND a.claimed_at <= coalesce(v.ended_at, 'infinity')
 )

@@ -21,11 +21,14 @@ class AttemptResult(OpenEnum):
 
 
 class PassedWord(OpenEnum):
-    """Why an account was not taken: above the route's price or in another currency, not to be called now or only after
-    a wait, used by this send before, refused it before."""
+    """Why an account was not taken: above the route's price or in another currency, its sender not taken by the country
+    or not registered there, no text of its provider registered for the template, not to be called now or only after a
+    wait, used by this send before, refused it before."""
 
     PRICE = "price"
     CURRENCY = "currency"
+    SENDER = "sender"
+    TEMPLATE = "template"
     AWAY = "away"
     BUSY = "busy"
     USED = "used"
@@ -75,7 +78,7 @@ class AttemptMade(VerificationEvent, frozen=True, kw_only=True, omit_defaults=Tr
 
     NAME: ClassVar[str] = "attempt-made"
     MAJOR: ClassVar[int] = 2
-    MINOR: ClassVar[int] = 1
+    MINOR: ClassVar[int] = 2
     TOPIC: ClassVar[str] = topics.LIFECYCLE
 
     attempt_id: UUID

@@ -11,9 +11,11 @@ from watchword.kernel.event import Instant
 class SendRequested(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
     """`send_deadline` is the moment after which nothing may be sent; `not_before` when a retry is due;
     `tried` the accounts used for this send so far; `left` how many of its attempts may have left;
-    `recovery` counts how often the attempt's lease ran out."""
+    `recovery` counts how often the attempt's lease ran out; `template` is the tenant's id of what the text was made
+    from."""
 
     NAME: ClassVar[str] = "send-requested"
+    MINOR: ClassVar[int] = 1
     TOPIC: ClassVar[str] = topics.DISPATCH
 
     attempt_id: UUID
@@ -26,3 +28,4 @@ class SendRequested(VerificationEvent, frozen=True, kw_only=True, omit_defaults=
     tried: tuple[str, ...] = ()
     left: int = 0
     recovery: int = 0
+    template: str = ""

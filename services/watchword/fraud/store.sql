@@ -11,11 +11,12 @@ FOR NO KEY UPDATE
 
 -- name: assess
 -- One assessment a send: only the next one counts, and only while the verification is live. From here on timers
--- look at it when it expires, or sooner where one more send was asked for and waits for its own.
+-- look at it when it expires, or sooner where one more send was asked for and waits for its own. What was once flagged
+-- stays so.
 UPDATE verifications AS v
-SET sends_assessed = t.send_no, seq = v.seq + t.counted,
+SET sends_assessed = t.send_no, flagged = v.flagged OR t.flagged, seq = v.seq + t.counted,
     due_at = CASE WHEN t.send_no = v.sends_requested THEN v.expires_at ELSE v.due_at END
-FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS t (id, counted, send_no)
+FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::boolean[]) AS t (id, counted, send_no, flagged)
 WHERE v.id = t.id AND v.state IN ('requested', 'issued') AND v.sends_assessed = t.send_no - 1
 RETURNING v.id AS key, v.seq
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from watchword.gateways import facts
 from watchword.gateways.aws.gateway import Aws
-from watchword.gateways.contract import Gateway, QueryableGateway
+from watchword.gateways.contract import Gateway, QueryableGateway, TraceableGateway
 from watchword.gateways.echo.gateway import Echo
 from watchword.gateways.facts import Facts
 from watchword.gateways.infobip.gateway import Infobip
@@ -38,6 +38,10 @@ QUERYABLE: Mapping[str, QueryableGateway] = {
     name: gateway for name, gateway in GATEWAYS.items() if isinstance(gateway, QueryableGateway)
 }
 
+TRACEABLE: Mapping[str, TraceableGateway] = {
+    name: gateway for name, gateway in GATEWAYS.items() if isinstance(gateway, TraceableGateway)
+}
+
 # Those whose carriers keep a connection.
 SESSIONS: Mapping[str, SessionGateway] = {"smpp": Smpp()}
 
@@ -49,3 +53,7 @@ def facts_of(name: str) -> Facts:
     if name not in ALL:
         raise ValueError(f"{name}: no such gateway")
     return facts.load(Path(__file__).parent / name)
+
+
+# Those whose providers send texts of their own.
+OWN_TEXTS: frozenset[str] = frozenset(name for name in ALL if facts_of(name).capabilities.own_texts)

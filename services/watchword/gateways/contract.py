@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.kernel.verification import ReceiptState
+
+EVERY_TEMPLATE: Final = "*"
 
 
 class Resend(StrEnum):
@@ -25,9 +27,10 @@ class Resend(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One text for one phone. `to` is E.164 with "+"; `client_ref` is the attempt id; `life_s` is what is left
-    of the code's usefulness at the time `at` (aware), to be passed to the provider as validity; signed requests are
-    dated `at`. Not printable: it holds a code.
+    """One text for one phone. `to` is E.164 with "+"; `client_ref` is the attempt id; `life_s` is what is left of the
+    code's usefulness at the time `at` (aware), to be passed to the provider as validity; signed requests are dated
+    `at`. `template` is what the text was made from, "tenant/id", for a provider that has texts of its own; "" for a
+    sample. Not printable: it holds a code.
 
     The `dlt_…` fields are for India and "" elsewhere: the ids of entity and template, the telemarketers of the chain
     joined by commas, and the hash over entity and chain. A gateway passes on those that its provider asks for."""
@@ -39,6 +42,7 @@ class Message:
     life_s: int
     at: datetime
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    template: str = ""
     dlt_entity_id: str = ""
     dlt_template_id: str = ""
     dlt_telemarketers: str = ""
@@ -50,9 +54,11 @@ class Account:
     """One contract with one provider: where to call, as whom, how fast. `secrets` never print.
 
     `sender_registered_in` are countries that know the sender; `dlt_telemarketers` the chain that carries messages to
-    India, without the entity, the one who delivers last. `price_micros` is for one part of a message, in millionths of
-    `currency`, 0 where it is not known; `prices` tells it by the beginning of the number. `receipt_parts` says which
-    part's receipt counts where a provider reports on the parts of a long message: "all", "first" or "last"."""
+    India, without the entity, the one who delivers last. `templates` says by which id the provider has each text that
+    is registered with it ("tenant/id", or "*" for every one); where it says none, all are sent, but by a provider with
+    texts of its own. `price_micros` is for one part of a message, in millionths of `currency`, 0 where it is not known;
+    `prices` tells it by the beginning of the number. `receipt_parts` says which part's receipt counts where a provider
+    reports on the parts of a long message: "all", "first" or "last"."""
 
     id: str
     gateway: str
@@ -67,6 +73,7 @@ class Account:
     currency: str = "USD"
     sender_registered_in: tuple[str, ...] = ()
     dlt_telemarketers: tuple[str, ...] = ()
+    templates: Mapping[str, str] = field(default_factory=dict)
     receipt_parts: str = "all"
     options: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -76,6 +83,13 @@ class Account:
         longest prefix in `prices` decides. 0 where it is not known."""
         fitting = [prefix for prefix in self.prices if range_.startswith(prefix)]
         return self.prices[max(fitting, key=len)] if fitting else self.price_micros
+
+    def text_for(self, template: str) -> str:
+        """The provider's id of the text that stands for `template`, "tenant/id"; "" where it has none. Where nobody
+        says which it is, any of them."""
+        if not template:
+            return next(iter(self.templates.values()), "")
+        return self.templates.get(template) or self.templates.get(EVERY_TEMPLATE, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +145,8 @@ class Gateway(Protocol):
 
     def encode(self, message: Message, account: Account) -> Request:
         """The request that sends `message` through `account`. Raises ValueError, naming the field or option, where
-        the account cannot serve any message; the same account either always encodes or never does."""
+        the account cannot serve any message; the same account either always encodes or never does, but for templates
+        that its provider has no text for."""
 
     def decode(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
         """What an HTTP answer means. Total: never raises, whatever the bytes. Header names in any case."""
@@ -146,7 +161,7 @@ class Gateway(Protocol):
 
 @runtime_checkable
 class QueryableGateway(Gateway, Protocol):
-    """A gateway that can be asked about a message by our own reference."""
+    """A gateway that can be asked about a message by our own reference: whether it has it, and how far it came."""
 
     def encode_lookup(self, client_ref: str, account: Account) -> Request:
         """The request that asks for `client_ref`."""
@@ -154,3 +169,18 @@ class QueryableGateway(Gateway, Protocol):
     def decode_lookup(self, status: int, headers: Mapping[str, str], body: bytes) -> Outcome | None:
         """The outcome of the message if the gateway has it, None if it has never seen it; an answer that tells
         neither is AMBIGUOUS."""
+
+
+@runtime_checkable
+class TraceableGateway(Gateway, Protocol):
+    """A gateway that can be asked how far a message came, by the id that the provider gave it. Whether one was ever
+    sent it cannot tell: of a call that was not answered nobody knows the id. So it is no `QueryableGateway`, and by
+    itself its resend class is `blind`."""
+
+    def encode_trace(self, provider_id: str, account: Account) -> Request:
+        """The request that asks for `provider_id`, whatever characters it is made of. Raises ValueError as `encode`
+        does."""
+
+    def decode_trace(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome | None:
+        """ACCEPTED with how far it came, None where the provider says that it has no such message, else AMBIGUOUS.
+        Total: never raises."""

@@ -30,11 +30,15 @@ class Signature(StrEnum):
 
 
 class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the provider can do. `replay_window_s` is how far a signed time may lie from ours, 0 where unsigned."""
+    """What the provider can do. `replay_window_s` is how far a signed time may lie from ours, 0 where unsigned.
+    `lookup`: it can be asked by our reference; `trace`: by its own id, once that is known. `own_texts`: it sends texts
+    that it has, each named by an id (`templates` of the account), and never ours."""
 
     lookup: bool
     signature: Signature
     replay_window_s: int
+    trace: bool = False
+    own_texts: bool = False
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

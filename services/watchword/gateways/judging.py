@@ -108,3 +108,24 @@ def found(status: int, provider_id: str, *, absent: bool, receipt: ReceiptState 
     if provider_id:
         return Outcome(OutcomeClass.ACCEPTED, raw_code=str(status), provider_id=provider_id, receipt=receipt)
     return None if absent else Outcome(OutcomeClass.AMBIGUOUS, raw_code=str(status))
+
+
+def traced(
+    told: Facts,
+    account: Account,
+    status: int,
+    *,
+    provider_id: str,
+    word: str = "",
+    code: str = "",
+    absent: bool = False,
+) -> Outcome | None:
+    """What an answer about one message tells: ACCEPTED with the id it holds and how far the message came (`word` and
+    `code` as in a report; a word that nobody mapped says nothing), None where there is no such message, else
+    AMBIGUOUS."""
+    if not provider_id:
+        return found(status, "", absent=absent)
+    if word.lower() not in told.states:
+        return Outcome(OutcomeClass.ACCEPTED, raw_code=word or str(status), provider_id=provider_id)
+    receipt = report(told, account, word=word, code=code, provider_id=provider_id)
+    return Outcome(OutcomeClass.ACCEPTED, raw_code=receipt.raw_code, provider_id=provider_id, receipt=receipt.state)

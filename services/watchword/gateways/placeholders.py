@@ -14,7 +14,7 @@ import orjson
 
 CHAIN = "dlt_telemarketers"
 NAMES = frozenset({
-    "to", "to_digits", "text", "client_ref", "sender", "validity_s",
+    "to", "to_digits", "text", "code", "template_id", "client_ref", "sender", "validity_s",
     "dlt_entity_id", "dlt_template_id", CHAIN, "dlt_chain_hash",
 })  # fmt: skip
 SECRET = "secret."

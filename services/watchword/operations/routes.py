@@ -1,12 +1,13 @@
 """`watchword routes …`: what the applied routes mean for a number."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from watchword.kernel.phone import PhoneNumber, Refusal, parse
-from watchword.operations.routing import Explained, explain
+from watchword.kernel.tenancy import Choosing
+from watchword.operations.routing import Counts, Explained, explain
 from watchword.replay import terminal
 
 if TYPE_CHECKING:
@@ -26,10 +27,16 @@ def routes() -> None:
 def explain_(
     number: Annotated[str, typer.Argument(help="A number with its country code, such as +919876543210.")],
     purpose: Annotated[str, typer.Option(help="The purpose of the verification.")] = "login",
+    template: Annotated[str, typer.Option(help='What is sent, as "tenant/template"; any without it.')] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Which accounts serve NUMBER, in which order, and why. Exits 1 where nobody does."""
-    told = explain(_number(number), purpose, terminal.run(_configuration()))
+    to = _number(number)
+    configuration, counts = terminal.run(_applied())
+    if template and tuple(template.split("/", 1)) not in configuration.templates:
+        there = ", ".join("/".join(each) for each in sorted(configuration.templates)) or "none"
+        raise terminal.failed(f"there is no template {template}; there are {there}", 2)
+    told = explain(to, purpose, configuration, template, counts)
     if as_json:
         terminal.say_json(asdict(told), pretty=True)
     else:
@@ -37,7 +44,7 @@ def explain_(
     if not told.steps:
         raise terminal.failed(f"no route serves {told.country} {told.range}…: add one with `watchword apply`")
     if all(step.passed_over for step in told.steps):
-        raise terminal.failed("every account is passed over: raise the route's price_max_micros, or add an account")
+        raise terminal.failed("every account is passed over: mend what is said of one, or add an account to the route")
 
 
 def _number(text: str) -> PhoneNumber:
@@ -50,8 +57,8 @@ def _number(text: str) -> PhoneNumber:
     return found
 
 
-async def _configuration() -> "Configuration":
-    """What is applied, without anybody's secrets."""
+async def _applied() -> tuple["Configuration", Counts]:
+    """What is applied, without anybody's secrets, and what scored routes draw by now, if there are any."""
     import asyncpg
 
     from watchword.runtime.configuration import SQL, row_of, snapshot
@@ -61,9 +68,25 @@ async def _configuration() -> "Configuration":
     connection = await asyncpg.connect(dsn, timeout=10, command_timeout=10)
     try:
         rows = [row_of(record) for record in await connection.fetch(SQL["latest"])]
+        configuration = snapshot(rows, serial=0, keyring=Keyring({}))
+        scored = any(route.choice is Choosing.SCORED for route in configuration.routes)
+        return configuration, await _counts(connection) if scored else {}
     finally:
         await connection.close(timeout=10)
-    return snapshot(rows, serial=0, keyring=Keyring({}))
+
+
+async def _counts(connection: Any) -> Counts:
+    """The table of scores as it counts now, by the database's clock."""
+    from watchword.dispatch.decide.scoring import Tally
+    from watchword.dispatch.store import SQL
+
+    now = await connection.fetchval("SELECT clock_timestamp()")
+    rows = await connection.fetch(SQL["scores"])
+    tallies = {
+        (row["account"], row["country"]): Tally(row["verified"], row["unverified"], row["as_of"]).faded(now)
+        for row in rows
+    }
+    return {key: (tally.verified, tally.unverified) for key, tally in tallies.items()}
 
 
 def _say(told: Explained) -> None:
@@ -79,7 +102,21 @@ def _say(told: Explained) -> None:
         price = f", {step.price_micros / 1_000_000:g} {step.currency} a part" if step.price_micros else ""
         sender = f'"{step.sender}"' if step.sender else "the provider's choice"
         typer.echo(f"{number}. {step.account} ({step.gateway or 'gone'}), sender {sender}{price}")
-        for note in step.notes:
+        for note in (*_drawn(told, step.account), *step.notes):
             typer.echo(f"   {note}")
     for line in told.templates:
         typer.echo(f"template {line}")
+    typer.echo("Not known here, but to each running dispatch (its operations port, or `watchword top`):")
+    for metric, meaning in told.known_to_dispatch.items():
+        typer.echo(f"  {metric}: {meaning}")
+
+
+def _drawn(told: Explained, account: str) -> list[str]:
+    """What the account is drawn by, and how often it comes first."""
+    found = next((each for each in told.chances if each.account == account), None)
+    if found is None:
+        return []
+    by = f"weight {found.weight}"
+    if not found.weight:
+        by = f"codes typed in time {found.verified:.1f}, not {found.unverified:.1f}, faded by half every 15 minutes"
+    return [f"{by}: first in {found.first_share:.0%} of draws"]

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from watchword.gateways.contract import EVERY_TEMPLATE
 from watchword.kernel.destination import Refusal, destination
 from watchword.kernel.dlt import DltId
 from watchword.kernel.document import ANY, Country, Document, Name
@@ -51,7 +52,7 @@ class AccountDocument(Document, frozen=True, kw_only=True):
     id: Name
     gateway: str
     url: Annotated[str, Meta(pattern=r"^(https?|smpps?)://[^\s@]+\Z", max_length=500)]
-    sender: Annotated[str, Meta(max_length=20)] = ""
+    sender: Annotated[str, Meta(max_length=120)] = ""
     per_second: Annotated[float, Meta(gt=0, le=100_000)] = 50.0
     inflight_max: Annotated[int, Meta(ge=1, le=10_000)] = 50
     timeout_ms: Annotated[int, Meta(ge=100, le=7_000)] = 5_000
@@ -61,6 +62,7 @@ class AccountDocument(Document, frozen=True, kw_only=True):
     currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] = "USD"
     sender_registered_in: list[Country] = msgspec.field(default_factory=list)
     dlt_telemarketers: Annotated[list[DltId], Meta(max_length=10)] = msgspec.field(default_factory=list)
+    templates: dict[str, Annotated[str, Meta(min_length=1, max_length=100)]] = msgspec.field(default_factory=dict)
     receipt_parts: Literal["all", "first", "last"] = "all"
     options: dict[str, str] = msgspec.field(default_factory=dict)
     secrets: dict[str, str] = msgspec.field(default_factory=dict)
@@ -182,6 +184,12 @@ def dangling(documents: Documents, applied: Mapping[str, Collection[str]]) -> li
         *(("policies", full_id(one), "template", f"{one.tenant}/{one.template}") for one in documents.policies),
         *(("routes", route.id, "account", account) for route in documents.routes for account in route.accounts),
         *(("caps", cap.id, "tenant", cap.tenant) for cap in documents.caps if cap.tenant != ANY),
+        *(
+            ("accounts", account.id, "template", text)
+            for account in documents.accounts
+            for text in account.templates
+            if text != EVERY_TEMPLATE
+        ),
     ]
     priced = {*applied.get("price", ()), *(price.country for price in documents.prices)}
     return unpriced(documents.caps, priced) + [

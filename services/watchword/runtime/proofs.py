@@ -1,13 +1,16 @@
 """What is wrong or doubtful with the messages that a file describes, beyond the form of its fields: texts as they will
-be sent at their longest, and senders as the countries that they are routed to take them."""
+be sent at their longest, senders as the countries that they are routed to take them, and which of their own texts
+providers send for ours. What dispatch passes an account over for is decided by the same functions."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from watchword.events.topics import TENANT_RESULTS
+from watchword.gateways.catalog import OWN_TEXTS
+from watchword.gateways.contract import EVERY_TEMPLATE
 from watchword.kernel.proofreading import complaints, warnings
+from watchword.kernel.senders import Objection, objection, sendings, wants_registered_templates
 from watchword.kernel.template import Template
-from watchword.runtime.senders import Objection, objection, sendings, wants_registered_templates
 
 if TYPE_CHECKING:
     from watchword.runtime.configuration_file import Documents
@@ -27,6 +30,7 @@ def warnings_of(documents: "Documents") -> Iterator[str]:
     yield from (f"{place}: {found.words}" for place, found in _objections(documents) if not found.refuses)
     yield from _unregistered(documents)
     yield from _beyond_the_rules(documents)
+    yield from _unsent(documents)
 
 
 def _objections(documents: "Documents") -> Iterator[tuple[str, Objection]]:
@@ -36,6 +40,21 @@ def _objections(documents: "Documents") -> Iterator[tuple[str, Objection]]:
         found = objection(sending)
         if found is not None:
             yield f'[[accounts]] "{sending.account}"', found
+
+
+def _unsent(documents: "Documents") -> Iterator[str]:
+    """Templates that an account is passed over for, and accounts that have one text whatever was asked for."""
+    for account in documents.accounts:
+        if not account.templates and account.gateway not in OWN_TEXTS:
+            continue
+        where = f'[[accounts]] "{account.id}"'
+        names = [f"{each.tenant}/{each.id}" for each in documents.templates]
+        unnamed = [name for name in names if name not in account.templates]
+        if EVERY_TEMPLATE not in account.templates:
+            mend = "once it is registered, add it to templates"
+            yield from (f'{where} has no text for "{name}" and is passed over for it: {mend}' for name in unnamed)
+        elif len(unnamed) > 1:
+            yield f'{where} has one text for {", ".join(unnamed)}: templates has "{EVERY_TEMPLATE}" for all of them'
 
 
 def _unregistered(documents: "Documents") -> Iterator[str]:

@@ -49,7 +49,7 @@ class DueVerification:
 @dataclass(frozen=True, slots=True)
 class OverdueAttempt:
     """An attempt whose lease or send deadline has passed. `tried` are the accounts of the send's other tries,
-    `left` how many of those may have left us."""
+    `left` how many of those may have left us; `template` is the tenant's id of what the text was made from."""
 
     about: Facts
     attempt_id: AttemptId
@@ -65,6 +65,7 @@ class OverdueAttempt:
     first_try_at: datetime | None = None
     tried: tuple[str, ...] = ()
     left: int = 0
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ def decide_stale(facts: OverdueAttempt, now: datetime) -> Done:
         tried=facts.tried,
         left=facts.left,
         recovery=facts.recovery + 1,
+        template=facts.template,
     )
     attempt, key = str(facts.attempt_id), str(facts.about.verification_id)
     told = Emit(requested, attempt, facts.recovery + 1, key=key)

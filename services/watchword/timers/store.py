@@ -44,7 +44,9 @@ def due_of(row: asyncpg.Record) -> DueVerification:
 
 def stale_of(row: asyncpg.Record) -> OverdueAttempt:
     """A row of the statement `stale_claims`."""
-    return _attempt(row, first_try_at=row["first_try_at"], tried=tuple(row["tried"]), left=row["left"])
+    return _attempt(
+        row, first_try_at=row["first_try_at"], tried=tuple(row["tried"]), left=row["left"], template=row["template"]
+    )
 
 
 def late_of(row: asyncpg.Record) -> OverdueAttempt:

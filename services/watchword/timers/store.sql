@@ -82,7 +82,8 @@ RETURNING v.id AS key, v.seq
 SELECT v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
        v.policy, v.policy_version, v.reference, v.expires_at,
        a.id AS attempt_id, a.state, a.send_no, a.try_no, a.code_version, a.send_deadline, a.recovery, a.account,
-       a.gateway, a.lease_until AS overdue_since, send.first_try_at, send.tried, send.left
+       a.gateway, a.lease_until AS overdue_since, send.first_try_at, send.tried, send.left,
+       coalesce(nullif(v.template, ''), v.rules ->> 'template', '') AS template
 FROM attempts AS a
 JOIN verifications AS v ON v.id = a.verification_id
 CROSS JOIN LATERAL (

@@ -26,6 +26,7 @@ MESSAGE = Message(
     life_s=240,
     at=datetime(2026, 10, 26, 6, 13, 20, tzinfo=UTC),
     variables={"code": CODE, "template": "default"},
+    template="shop/default",
     dlt_entity_id="1101456789012345678",
     dlt_template_id="1107161234567890123",
     dlt_telemarketers="1102111111111111111,1102222222222222222",
@@ -55,7 +56,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Answered:
-    """A recorded answer; `expected` is None where a lookup found nothing."""
+    """A recorded answer; `expected` is None where a question found nothing."""
 
     gateway: str
     account: Account
@@ -98,8 +99,14 @@ def lookups() -> list[Sent]:
     return [_sent(gateway, account, "lookup") for gateway, account in asked]
 
 
+def traces() -> list[Sent]:
+    """One recorded question by the provider's id for every account of a gateway that can be asked so."""
+    asked = ((name, account) for name, account in accounts() if facts_of(name).capabilities.trace)
+    return [_sent(gateway, account, "trace") for gateway, account in asked]
+
+
 def answers(table: str) -> list[Answered]:
-    """Every line of a table, "send" or "lookup", of every gateway's answers.toml."""
+    """Every line of a table, "send", "lookup" or "trace", of every gateway's answers.toml."""
     return [
         Answered(
             gateway,
@@ -112,6 +119,12 @@ def answers(table: str) -> list[Answered]:
         for gateway, known in _by_gateway().items()
         for case in _read(gateway, "answers").get(table, ())
     ]
+
+
+def id_of(gateway: str) -> str:
+    """A message id as the gateway gives them: that of its first recorded acceptance."""
+    taken = (case.expected for case in answers("send") if case.gateway == gateway)
+    return next(told.provider_id for told in taken if told and told.provider_id)
 
 
 def callbacks() -> list[Called]:
@@ -152,7 +165,8 @@ def _read(gateway: str, table: str) -> dict[str, Any]:
 
 
 def _outcome(told: Mapping[str, Any]) -> Outcome:
-    return Outcome(**{**told, "kind": OutcomeClass(told["kind"])})
+    receipt = ReceiptState(told["receipt"]) if "receipt" in told else None
+    return Outcome(**{**told, "kind": OutcomeClass(told["kind"]), "receipt": receipt})
 
 
 def _receipt(told: Mapping[str, Any]) -> Receipt:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from tests.contract.gateways import samples
 from tests.contract.gateways.samples import Answered, Called, Sent
+from watchword.dispatch.decide.facts import Abilities
 from watchword.gateways import forms, judging, links
-from watchword.gateways.catalog import GATEWAYS, QUERYABLE, facts_of
+from watchword.gateways.catalog import GATEWAYS, QUERYABLE, TRACEABLE, facts_of
 from watchword.gateways.contract import Account, Callback, Resend
 from watchword.gateways.facts import Signature
 from watchword.gateways.outcome import Outcome, OutcomeClass
@@ -99,7 +100,7 @@ def test_folder_looks_like_its_siblings(name: str) -> None:
 def test_catalogue_entry_is_what_its_facts_say(name: str) -> None:
     told = facts_of(name)
     assert (GATEWAYS[name].name, GATEWAYS[name].resend) == (name, told.resend) == (told.name, told.resend)
-    assert (name in QUERYABLE) == told.capabilities.lookup
+    assert (name in QUERYABLE, name in TRACEABLE) == (told.capabilities.lookup, told.capabilities.trace)
     assert told.resend is not Resend.QUERYABLE or told.capabilities.lookup
 
 
@@ -114,6 +115,13 @@ def test_question_is_written_as_recorded(sent: Sent) -> None:
     assert samples.as_recorded(request) == sent.recorded
 
 
+@pytest.mark.parametrize("sent", samples.traces(), ids=lambda sent: f"{sent.gateway}-{sent.account.id}")
+def test_question_by_the_providers_id_is_written_as_recorded(sent: Sent) -> None:
+    gateway = TRACEABLE[sent.gateway]
+    assert samples.as_recorded(gateway.encode_trace(samples.id_of(sent.gateway), sent.account)) == sent.recorded
+    assert "/a%2F..%2Fb%3Fc%23d%20%25" in gateway.encode_trace("a/../b?c#d %", sent.account).url
+
+
 @pytest.mark.parametrize("case", ANSWERS, ids=named)
 def test_answer_means_what_is_recorded(case: Answered) -> None:
     assert GATEWAYS[case.gateway].decode(case.status, case.headers, case.body, case.account) == case.expected
@@ -122,6 +130,18 @@ def test_answer_means_what_is_recorded(case: Answered) -> None:
 @pytest.mark.parametrize("case", samples.answers("lookup"), ids=named)
 def test_answer_to_a_question_means_what_is_recorded(case: Answered) -> None:
     assert QUERYABLE[case.gateway].decode_lookup(case.status, case.headers, case.body) == case.expected
+
+
+@pytest.mark.parametrize("case", samples.answers("trace"), ids=named)
+def test_answer_to_a_question_by_the_providers_id_means_what_is_recorded(case: Answered) -> None:
+    assert TRACEABLE[case.gateway].decode_trace(case.status, case.headers, case.body, case.account) == case.expected
+
+
+@pytest.mark.parametrize("name", sorted(set(TRACEABLE) - set(QUERYABLE)))
+def test_who_is_asked_by_its_own_id_alone_is_blind_to_what_it_was_never_heard_of(name: str) -> None:
+    can = Abilities.of(GATEWAYS[name])
+    assert GATEWAYS[name].resend is not Resend.QUERYABLE
+    assert not can.can_be_asked and can.tells_later("an-id") and not can.tells_later("")
 
 
 @each_account
@@ -210,7 +230,10 @@ def test_whatever_a_provider_answers_has_a_class(
     assert len(outcome.provider_id) <= 128
     if name in QUERYABLE:
         found = QUERYABLE[name].decode_lookup(status, headers, body)
-        assert found is None or found.kind in (OutcomeClass.ACCEPTED, OutcomeClass.AMBIGUOUS)
+        assert found is None or found.kind in TAKEN_OR_NOT
+    if name in TRACEABLE:
+        traced = TRACEABLE[name].decode_trace(status, headers, body, account)
+        assert traced is None or traced.kind in TAKEN_OR_NOT
 
 
 @each_account

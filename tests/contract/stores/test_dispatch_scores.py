@@ -92,6 +92,8 @@ async def test_codes_typed_in_time_are_counted_for_the_account_that_carried_the_
     await counting.ended("issued", None, "south", country="GB")
     for state in ("cancelled", "locked", "blocked", "failed"):
         await counting.ended(state, IN_TIME, "north")
+    for state in ("approved", "expired"):  # what fraud objected to, and only watched
+        await counting.ended(state, IN_TIME, "north", flagged=True)
     process = counting.process(SCORED)
     await process.turn()
     counting.clock.at = counting.began + timedelta(seconds=59)  # what was counted has not faded yet

@@ -16,8 +16,9 @@ ROLE = "fraud"
 SQL = statements("watchword.fraud")
 
 
-async def assess(pool: Pool, *rows: tuple[Any, ...]) -> dict[str, int]:
-    found: Sequence[asyncpg.Record] = await pool.fetch(SQL["assess"], *columns(list(rows), 3))
+async def assess(pool: Pool, *rows: tuple[Any, ...], flagged: bool = False) -> dict[str, int]:
+    judged = [(*row, flagged) for row in rows]
+    found: Sequence[asyncpg.Record] = await pool.fetch(SQL["assess"], *columns(judged, 4))
     return {str(row["key"]): row["seq"] for row in found}
 
 
@@ -34,6 +35,15 @@ async def test_the_same_assessment_again_changes_nothing(stand: Pipeline, pool: 
     await assess(pool, (about.verification_id, 1, 1))
     assert await assess(pool, (about.verification_id, 1, 1)) == {}
     assert (await stand.row("SELECT seq FROM verifications"))["seq"] == 2
+
+
+async def test_what_was_flagged_once_stays_so_whatever_its_next_send_looks_like(stand: Pipeline, pool: Pool) -> None:
+    about = await stand.verification(sends_requested=3)
+    seen = []
+    for send_no, flagged in enumerate((False, True, False), start=1):
+        await assess(pool, (about.verification_id, 1, send_no), flagged=flagged)
+        seen.append((await stand.row("SELECT flagged FROM verifications"))["flagged"])
+    assert seen == [False, True, True]
 
 
 async def test_a_send_is_assessed_only_after_the_one_before_it(stand: Pipeline, pool: Pool) -> None:

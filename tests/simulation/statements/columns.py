@@ -35,6 +35,11 @@ def facts_of(verification: Row) -> dict[str, Any]:
     return {"verification_id": verification["id"], **picked(verification, *FACTS)}
 
 
+def template_of(verification: Row) -> str:
+    """The template that was asked for, or else the policy's."""
+    return str(verification["template"] or verification["rules"].get("template", ""))
+
+
 def held(rows: Rows, ids: Iterable[Any]) -> list[Row]:
     """The verifications of those ids that there are, locked in id order."""
     found: list[Row] = []

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from tests.simulation.statements.codes import begin_attempt
-from tests.simulation.statements.columns import ended, facts_of, held, moved, picked, told, unnest, uuid
+from tests.simulation.statements.columns import ended, facts_of, held, moved, picked, template_of, told, unnest, uuid
 from tests.simulation.tables import Row, Rows
 
 _CLAIMED = ("id", "send_no", "try_no", "code_version", "recovery", "send_deadline", "claimed_at", "hedges")
@@ -198,7 +198,12 @@ def to_hedge(rows: Rows, rows_max: int) -> list[Row]:
         verification = rows.get("verifications", row["verification_id"])
         assert verification is not None
         live = verification["state"] == "issued" and verification["sends_requested"] == row["send_no"]
-        told = {"attempt_id": row["id"], "receipt": row["receipt_state"] or "", "live": live}
+        told = {
+            "attempt_id": row["id"],
+            "receipt": row["receipt_state"] or "",
+            "live": live,
+            "template": template_of(verification),
+        }
         found.append({**told, **picked(row, "send_no", "code_version", "send_deadline"), **facts_of(verification)})
     return found
 
@@ -232,7 +237,7 @@ def to_ask(rows: Rows, rows_max: int) -> list[Row]:
         rows.change("attempts", row["id"], receipt_ask_at=row["receipt_due_at"] - again if later else None)
         verification = rows.get("verifications", row["verification_id"])
         assert verification is not None
-        found.append({**picked(row, "id", "account"), **facts_of(verification)})
+        found.append({**picked(row, "id", "account", "provider_id"), **facts_of(verification)})
     return found
 
 

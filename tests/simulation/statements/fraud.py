@@ -10,11 +10,11 @@ def facts(rows: Rows, ids: Any) -> list[Row]:
     return [{"verification_id": row["id"], **picked(row, "state", "sends_assessed")} for row in held(rows, ids)]
 
 
-def assess(rows: Rows, keys: Any, counted: Any, send_nos: Any) -> list[Row]:
+def assess(rows: Rows, keys: Any, counted: Any, send_nos: Any, flagged: Any) -> list[Row]:
     def columns(row: Row, index: int) -> dict[str, Any] | None:
         if row["state"] not in LIVE or row["sends_assessed"] != send_nos[index] - 1:
             return None
         due_at = row["expires_at"] if send_nos[index] == row["sends_requested"] else row["due_at"]
-        return {"sends_assessed": send_nos[index], "due_at": due_at}
+        return {"sends_assessed": send_nos[index], "flagged": row["flagged"] or flagged[index], "due_at": due_at}
 
     return moved(rows, keys, counted, columns)

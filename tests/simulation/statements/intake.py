@@ -23,7 +23,7 @@ _BEGUN = (
 )  # fmt: skip
 _NEW = {
     "state": "requested", "end_reason": "", "sends_requested": 1, "sends_assessed": 0, "sends_issued": 0,
-    "code_version": 0, "checks_used": 0, "checks_told": 0, "ended_at": None,
+    "code_version": 0, "checks_used": 0, "checks_told": 0, "ended_at": None, "flagged": False,
     "feedback": None, "feedback_no": 0,
 }  # fmt: skip
 

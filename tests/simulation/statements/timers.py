@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from tests.simulation.statements.columns import LIVE, ended, facts_of, moved, picked, told, unnest, uuid
+from tests.simulation.statements.columns import LIVE, ended, facts_of, moved, picked, template_of, told, unnest, uuid
 from tests.simulation.statements.dispatch import attempts_of
 from tests.simulation.tables import Row, Rows
 
@@ -129,6 +129,7 @@ def stale_claims(rows: Rows, rows_max: int) -> list[Row]:
             "first_try_at": min(each["created_at"] for each in tries),
             "tried": [each["account"] for each in others if each["account"]],
             "left": sum(each["state"] in _LEFT for each in others),
+            "template": template_of(whole),
         }
         found.append({**_attempt(row, whole, "lease_until"), **send})
     return found

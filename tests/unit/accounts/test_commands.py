@@ -92,7 +92,7 @@ def test_check_passes_what_is_right_and_tells_the_rest_with_its_fix(file: str) -
     assert both.exit_code == 1
     assert "ok    us (twilio)" in both.output
     assert "FAIL  in (msg91)" in both.output
-    assert "fix: correct options.template_id in its [[accounts]]" in both.output
+    assert "fix: correct templates in its [[accounts]]" in both.output
     told = json.loads(typed("check", "--file", file, "--json").output)
     assert told["checked"] == ["us", "in"]
     assert {flaw["account"] for flaw in told["flaws"]} == {"in"}
@@ -123,7 +123,7 @@ def test_nothing_is_sent_unless_it_is_asked_for_plainly(file: str, words: list[s
 def test_an_account_that_cannot_send_says_so(file: str) -> None:
     ran = typed("send-test", "in", "--to", "+447400123456", "--dry-run", "--file", file)
     assert ran.exit_code == 1
-    assert "in cannot send: template_id: this option is needed" in ran.output
+    assert "in cannot send: templates: must say by which id" in ran.output
 
 
 def test_to_india_goes_what_is_registered_and_nothing_else(tmp_path: Path) -> None:

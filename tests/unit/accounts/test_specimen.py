@@ -36,6 +36,7 @@ def test_a_registered_template_goes_to_india_with_header_ids_and_chain() -> None
     assert (message.text, message.sender) == ("000000 is your Shop code.", "SHOPIN")
     assert ids(message) == (ENTITY, TEMPLATE, ",".join(CHAIN), chain_hash(ENTITY, CHAIN))
     assert message.variables == {"code": "000000", "template": "otp"}
+    assert message.template == "shop/otp"
 
 
 def test_abroad_it_goes_as_it_is_and_so_does_a_test_without_a_template() -> None:

@@ -41,6 +41,7 @@ FACTS = CodeFacts(
     code_version=0,
     checks_used=0,
     signals=Signals(),
+    template="payment",
     minted=MINTED,
 )
 ISSUED = replace(FACTS, state=State.ISSUED, sends_issued=1, code_version=1, minted=None)
@@ -70,7 +71,7 @@ def test_an_allowed_request_gets_a_code_and_its_first_attempt() -> None:
     assert (issued.code_version, issued.digits) == (1, 6)
     assert isinstance(requested, SendRequested)
     assert (requested.send_no, requested.try_no, requested.code_version) == (1, 1, 1)
-    assert requested.send_deadline == NOW + timedelta(seconds=240)
+    assert (requested.send_deadline, requested.template) == (NOW + timedelta(seconds=240), "payment")
 
 
 def test_a_repeat_names_the_same_attempt() -> None:

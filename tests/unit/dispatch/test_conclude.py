@@ -6,10 +6,23 @@ from typing import Any
 
 import pytest
 
-from tests.support.sends import BLIND, CAN_BE_ASKED, DEDUPES, NORTH, NOW, SOUTH, attempt, called, routing, tried
-from watchword.dispatch.decide.approach import NO_ANSWER, RECEIPT_CAME, TOO_LATE
+from tests.support.sends import (
+    ABOUT,
+    BLIND,
+    CAN_BE_ASKED,
+    CAN_BE_TRACED,
+    DEDUPES,
+    NORTH,
+    NOW,
+    SOUTH,
+    attempt,
+    called,
+    routing,
+    tried,
+)
+from watchword.dispatch.decide.approach import NO_ANSWER, RECEIPT_CAME, TOO_LATE, approach
 from watchword.dispatch.decide.conclude import conclude
-from watchword.dispatch.decide.facts import Attempt, Came, Nobody, Routing
+from watchword.dispatch.decide.facts import Abilities, Attempt, Came, Nobody, Routing
 from watchword.dispatch.decide.plan import ACCOUNTS_AWAY, NO_ROUTE
 from watchword.dispatch.decide.tell import Conclusion
 from watchword.dispatch.exchange import NOT_AS_REGISTERED
@@ -180,12 +193,34 @@ def test_each_retry_waits_in_the_next_longer_topic(tier_s: int, topic: str, afte
     assert (emit.topic, emit.event.not_before) == (topic, LATER + timedelta(seconds=after_s))
 
 
+@pytest.mark.parametrize(
+    ("abilities", "provider_id", "asked"),
+    [
+        (BLIND, "m-1", False),
+        (CAN_BE_ASKED, "", True),
+        (CAN_BE_TRACED, "m-1", True),
+        (CAN_BE_TRACED, "", False),
+    ],
+)
+def test_what_was_taken_is_asked_after_where_its_gateway_can_tell(
+    abilities: Abilities, provider_id: str, asked: bool
+) -> None:
+    conclusion = end_of(attempt(abilities=abilities), called(Kind.ACCEPTED, provider_id=provider_id))
+    assert (conclusion.done.writes[0].row[-2] == ABOUT.expires_at) is asked
+
+
+def test_of_an_unanswered_call_nobody_can_be_asked_who_knows_messages_by_their_id_alone() -> None:
+    assert end_of(attempt(abilities=CAN_BE_TRACED), called(Kind.AMBIGUOUS)).state is AttemptState.UNKNOWN
+    assert approach(attempt(abilities=CAN_BE_TRACED, called_before=True, recovery=1), LATER) is NO_ANSWER
+
+
 def test_a_retry_names_the_next_attempt_and_what_was_tried() -> None:
-    conclusion = end_of(attempt(tier_s=1), called(Kind.TEMPORARY), ONE)
+    conclusion = end_of(attempt(tier_s=1, template="payment"), called(Kind.TEMPORARY), ONE)
     request = event(conclusion, SendRequested)
     following = attempt_id(request.verification_id, 1, 2)
     assert (request.attempt_id, request.try_no, request.recovery) == (following, 2, 0)
     assert (request.tried, request.left, request.first_try_at) == (("north",), 0, NOW)
+    assert request.template == "payment"
     assert conclusion.done.writes[-1].key == str(following)
 
 

@@ -31,6 +31,7 @@ SILENT = Silent(
     live=True,
     receipt="",
     tries=(ACCEPTED,),
+    template="payment",
 )
 BESIDE = attempt(try_no=2, account=SOUTH, reason="hedge", hedges=True, tries=(ACCEPTED,))
 
@@ -83,6 +84,7 @@ def test_where_nothing_was_heard_the_same_code_is_asked_for_by_another_account()
     assert (write.statement, write.row[0]) == ("queue_hedge", SILENT.attempt_id)
     assert (event.attempt_id, event.try_no, event.code_version) == (attempt_id(ABOUT.verification_id, 1, 2), 2, 1)
     assert (event.tried, event.left, event.send_deadline) == (("north",), 1, SILENT.send_deadline)
+    assert event.template == "payment"
     assert emit.topic in ("", topics.DISPATCH)
 
 

@@ -28,6 +28,7 @@ def test_the_message_is_what_was_sealed() -> None:
     message = OPENER.open(attempt(), SEALED, NOW)
     assert (message.to, message.text) == ("+919876543210", "493021 is your code.")
     assert message.variables == {"code": "493021", "template": "default"}
+    assert message.template == "shop/default"
     assert (message.client_ref, message.life_s) == (str(attempt().id), 300)
     assert "493021" not in repr(message) and "9876543210" not in repr(message)
 

@@ -19,7 +19,7 @@ from watchword.events.verification import Signals, shared
 from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
 from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.fraud.decide import observe
-from watchword.fraud.decide.assess import decide, eased, learn
+from watchword.fraud.decide.assess import decide, eased, flagged, learn
 from watchword.fraud.decide.rules import DEFAULT
 from watchword.fraud.decide.score import Score
 from watchword.fraud.decide.subject import subject
@@ -82,6 +82,31 @@ def test_monitor_mode_allows_what_it_would_block_and_learns_from_it() -> None:
     assert (assessed.action, assessed.would, assessed.mode) == (Action.ALLOW, Action.BLOCK, Mode.MONITOR)
     assert assessed.reasons[0].code == "range_unverified_pileup"
     assert features_seen(signals) == OBSERVED
+
+
+@pytest.mark.parametrize(
+    ("action", "would", "reason", "wanted"),
+    [
+        (Action.ALLOW, Action.ALLOW, "", False),
+        (Action.DELAY, Action.DELAY, "", False),
+        (Action.ALLOW, Action.BLOCK, "range_unverified_pileup", True),
+        (Action.ALLOW, Action.CHALLENGE, "", True),
+        (Action.ALLOW, Action.ALLOW, "trickle", True),
+    ],
+)
+def test_what_fraud_objects_to_is_flagged_whatever_becomes_of_it(
+    action: Action, would: Action, reason: str, wanted: bool
+) -> None:
+    reasons = (Reason(code=reason, value=1, threshold=1),) if reason else ()
+    told, _ = parts(decide(requested(), asked(), NOW))
+    assert flagged(msgspec.structs.replace(told, action=action, would=would, reasons=reasons)) is wanted
+
+
+def test_a_flag_is_written_with_the_assessment() -> None:
+    for level in (RiskLevel.BLOCKED, RiskLevel.ELEVATED):
+        verdict = decide(requested(), asked(levels={Kind.RANGE: level}, mode=FraudMode.MONITOR), NOW)
+        assert isinstance(verdict, Done)
+        assert verdict.writes[0].row == (1, level is RiskLevel.BLOCKED)
 
 
 def test_a_suspicious_send_waits_in_enforce_mode_only() -> None:

@@ -91,6 +91,14 @@ def test_text_that_looks_like_a_placeholder_stays_text() -> None:
     assert told.body == b"to=%2B919876543210&text=%7Bto%7D"
 
 
+def test_a_text_that_the_provider_has_is_named_by_its_id() -> None:
+    account = replace(ACCOUNT, options={"body": "template={template_id}&code={code}"}, templates={"shop/login": "7&"})
+    message = replace(MESSAGE, template="shop/login", variables={"code": "1234"})
+    assert GATEWAYS["template"].encode(message, account).body == b"template=7%26&code=1234"
+    with pytest.raises(ValueError, match="templates"):
+        GATEWAYS["template"].encode(replace(message, template="shop/payment"), account)
+
+
 def test_changed_options_are_read_anew() -> None:
     assert plan_of({"body": "a"}).body.parts != plan_of({"body": "b"}).body.parts
 

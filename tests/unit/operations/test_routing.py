@@ -1,14 +1,19 @@
 """What an operator is told of the way a number is served."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from watchword.dispatch.metrics import DispatchMetrics
 from watchword.gateways.contract import Account
 from watchword.kernel.dlt import Dlt, Registered
 from watchword.kernel.phone import PhoneNumber, parse
 from watchword.kernel.template import Template
-from watchword.kernel.tenancy import Route, most_specific_first
+from watchword.kernel.tenancy import Choosing, Route, most_specific_first
 from watchword.operations.routing import explain
 from watchword.runtime.configuration import Configuration
+from watchword.runtime.metrics import Metrics
 
 ROUTES = (
     Route(id="all", country="*", accounts=["beta"]),
@@ -108,3 +113,68 @@ def test_an_account_above_the_cap_is_told_as_passed_over_with_its_price() -> Non
     assert (told.routes[0].choice, told.routes[0].price_max_micros) == ("ordered", 2_000)
     [cheaper, _] = explain(number("+447400123456"), "login", configuration).steps
     assert (cheaper.price_micros, cheaper.passed_over) == (1_500, "")
+
+
+def test_an_account_whose_sender_is_not_registered_is_told_as_passed_over_by_the_word_that_dispatch_uses() -> None:
+    shop = Account(id="alpha", gateway="echo", url="http://127.0.0.1:1", sender="SHOP")
+    route = Route(id="all", country="*", accounts=["alpha"])
+    [step] = explain(number("+6581234567"), "login", Configuration(accounts={"alpha": shop}, routes=(route,))).steps
+    assert step.passed_over == "sender"
+    assert "the account is passed over; once it is registered" in step.notes[0]
+
+
+def test_for_a_template_it_is_told_who_has_a_text_for_it() -> None:
+    own = Account(id="own", gateway="msg91", url="https://h.example", templates={"shop/login": "flow-1"})
+    every = Account(id="every", gateway="msg91", url="https://h.example", templates={"*": "flow-2"})
+    route = Route(id="all", country="*", accounts=["own", "every"])
+    configuration = Configuration(accounts={"own": own, "every": every}, routes=(route,))
+    told = explain(number("+447400123456"), "login", configuration, "shop/payment")
+    assert [step.passed_over for step in told.steps] == ["template", ""]
+    assert [step.notes[-1] for step in told.steps] == [
+        "its provider's id for shop/payment: none", "its provider's id for shop/payment: flow-2"]  # fmt: skip
+    anything = explain(number("+447400123456"), "login", configuration)
+    assert [step.passed_over for step in anything.steps] == ["", ""]
+    assert [step.notes[-1] for step in anything.steps] == [
+        "registered with its provider: shop/login", "registered with its provider: every template"
+    ]  # fmt: skip
+
+
+def drawing(choice: Choosing, **further: Any) -> Configuration:
+    names = ["alpha", "beta", "dear"]
+    accounts = {name: Account(id=name, gateway="echo", url="http://127.0.0.1:1", price_micros=1) for name in names}
+    accounts["dear"] = replace(accounts["dear"], price_micros=9)
+    route = Route(id="all", country="*", accounts=names, choice=choice, price_max_micros=5, **further)
+    return Configuration(accounts=accounts, routes=(route,))
+
+
+def test_of_a_scored_route_the_counts_are_told_and_how_often_each_account_comes_first() -> None:
+    counts = {("alpha", "GB"): (5.0, 95.0), ("beta", "GB"): (90.0, 10.0), ("alpha", "IN"): (99.0, 1.0)}
+    told = explain(number("+447400123456"), "login", drawing(Choosing.SCORED, explore_share=0.2), "", counts)
+    alpha, beta = told.chances
+    assert (alpha.account, alpha.verified, alpha.unverified) == ("alpha", 5.0, 95.0)
+    assert alpha.first_share == pytest.approx(0.1, abs=0.04), "half of what is explored"
+    assert alpha.first_share + beta.first_share == pytest.approx(1)
+
+
+def test_where_nothing_was_counted_yet_every_account_is_as_likely() -> None:
+    told = explain(number("+447400123456"), "login", drawing(Choosing.SCORED))
+    assert [each.first_share for each in told.chances] == [pytest.approx(0.5, abs=0.06)] * 2
+
+
+def test_of_a_weighted_route_the_weights_are_told_and_their_shares() -> None:
+    configuration = drawing(Choosing.WEIGHTS, weights={"alpha": 30, "beta": 10, "dear": 60})
+    told = explain(number("+447400123456"), "login", configuration)
+    assert [(each.account, each.weight) for each in told.chances] == [("alpha", 30), ("beta", 10)]
+    assert told.chances[0].first_share == pytest.approx(0.75, abs=0.06)
+
+
+def test_a_route_in_order_draws_nothing() -> None:
+    assert explain(number("+447400123456"), "login", CONFIGURATION).chances == ()
+
+
+def test_what_only_dispatch_knows_is_told_by_the_metrics_that_it_has() -> None:
+    metrics = Metrics()
+    DispatchMetrics(metrics)
+    told = explain(number("+447400123456"), "login", CONFIGURATION).known_to_dispatch
+    page = metrics.exposition()[1].decode()
+    assert [name for name in told if f"# TYPE {name}" not in page] == []

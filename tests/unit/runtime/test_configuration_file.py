@@ -15,6 +15,7 @@ from watchword.runtime.configuration_file import (
     full_id,
     read,
 )
+from watchword.runtime.proofs import warnings_of
 
 GOOD = """
 [[tenants]]
@@ -53,7 +54,7 @@ scopes = ["start", "check"]
 def load(directory: Path, text: str) -> Documents:
     file = directory / "shop.toml"
     file.write_text(text)
-    return read(file, gateways={"echo", "template"})
+    return read(file, gateways={"echo", "msg91", "template"})
 
 
 def faults(directory: Path, text: str) -> str:
@@ -138,6 +139,39 @@ def test_references_that_lead_nowhere_are_told_with_the_nearest(tmp_path: Path) 
         '[[routes]] "all" names an unknown account "alfa", did you mean "alpha"?',
     ]
     assert dangling(documents, {"template": {"shop/deflt"}, "account": {"alfa"}}) == []
+
+
+OWN_TEXTS = GOOD.replace('gateway = "echo"', 'gateway = "msg91"').replace(
+    "[[routes]]", '[accounts.templates]\n"shop/default" = "flow-1"\n[[routes]]'
+)
+SECOND = '[[templates]]\nid = "payment"\ntenant = "shop"\ntexts = {en = "{code} pays"}\n'
+
+
+def test_an_account_says_by_which_id_its_provider_has_each_template(tmp_path: Path) -> None:
+    documents = load(tmp_path, OWN_TEXTS)
+    assert documents.accounts[0].templates == {"shop/default": "flow-1"}
+    assert dangling(documents, {}) == []
+    gone = load(tmp_path, OWN_TEXTS.replace("shop/default", "shop/defualt"))
+    assert dangling(gone, {}) == [
+        '[[accounts]] "alpha" names an unknown template "shop/defualt", did you mean "shop/default"?']  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (OWN_TEXTS, []),
+        (GOOD, []),
+        (GOOD.replace('gateway = "echo"', 'gateway = "msg91"'), ['has no text for "shop/default"']),
+        (OWN_TEXTS.replace('"msg91"', '"echo"') + SECOND, ['has no text for "shop/payment"']),
+        (OWN_TEXTS + SECOND, ['has no text for "shop/payment" and is passed over for it']),
+        (OWN_TEXTS.replace("shop/default", "*"), []),
+        (OWN_TEXTS.replace("shop/default", "*") + SECOND, ["has one text for shop/default, shop/payment"]),
+    ],
+)
+def test_a_template_that_an_account_has_no_text_for_is_warned_of(tmp_path: Path, text: str, told: list[str]) -> None:
+    warned = [each for each in warnings_of(load(tmp_path, text)) if each.startswith("[[accounts]]")]
+    assert len(warned) == len(told)
+    assert all(wanted in each for wanted, each in zip(told, warned, strict=True))
 
 
 MONEY = """

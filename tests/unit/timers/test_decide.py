@@ -74,6 +74,7 @@ STALE = OverdueAttempt(
     first_try_at=NOW - timedelta(seconds=20),
     tried=("echo-0",),
     left=1,
+    template="payment",
 )
 
 
@@ -142,7 +143,7 @@ def test_a_claim_whose_worker_is_gone_is_queued_again_with_all_that_dispatch_nee
     assert isinstance(event, SendRequested)
     assert (statement, row) == ("requeue", (1,))
     assert (event.attempt_id, event.try_no, event.recovery, event.tried, event.left) == (ATTEMPT, 2, 1, ("echo-0",), 1)
-    assert event.first_try_at == STALE.first_try_at
+    assert (event.first_try_at, event.template) == (STALE.first_try_at, "payment")
     [emit] = done.writes[0].emits
     assert (emit.subject, emit.ordinal, emit.key) == (str(ATTEMPT), 1, str(VERIFICATION))
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from watchword.events.attempt_made import Drawn, PassedOver, PassedWord
 from watchword.events.verification import Facts, Signals
-from watchword.gateways.contract import Account, QueryableGateway, Resend
+from watchword.gateways.contract import Account, QueryableGateway, Resend, TraceableGateway
 from watchword.gateways.outcome import Outcome
 from watchword.gateways.sessions import AnyGateway
 from watchword.kernel.gsm7 import Size
@@ -35,15 +35,27 @@ class Health(StrEnum):
 
 class Reason(StrEnum):
     """Why this account: the word that attempt-made carries as its route reason. `price`: those before it cost more than
-    the route pays; `hedge`: it is called beside another one that took the message and was not heard of again."""
+    the route pays; `registration`: their sender or the text is not registered; `hedge`: it is called beside another one
+    that took the message and was not heard of again."""
 
     FIRST = "first"
     PRICE = "price"
+    REGISTRATION = "registration"
     RESEND = "resend"
     FAILOVER = "failover"
     RETRY = "retry"
     RECOVERY = "recovery"
     HEDGE = "hedge"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a message goes, as far as it decides who may carry it. `template` is what its text was made from,
+    "tenant/id", "" where that is not known."""
+
+    country: str
+    range: str
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +136,28 @@ Came = Called | Skipped | Nobody
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a gateway offers where it is unknown whether a message left."""
+    """What a gateway offers where it is unknown whether a message left: it dedupes, or it can be asked by our
+    reference. One that can be traced tells how far a message came whose id it told us, and nothing of one that it told
+    nothing of."""
 
     dedupes: bool
     can_be_asked: bool
+    can_be_traced: bool = False
 
     @classmethod
     def of(cls, gateway: AnyGateway | None) -> "Abilities":
         """Those of `gateway`; none where the gateway is gone."""
         if gateway is None:
             return cls(dedupes=False, can_be_asked=False)
-        return cls(gateway.resend is Resend.DEDUPES, isinstance(gateway, QueryableGateway))
+        return cls(
+            dedupes=gateway.resend is Resend.DEDUPES,
+            can_be_asked=isinstance(gateway, QueryableGateway),
+            can_be_traced=isinstance(gateway, TraceableGateway),
+        )
+
+    def tells_later(self, provider_id: str) -> bool:
+        """Whether it can be asked how far a message came that it took under that id, "" where it told none."""
+        return self.can_be_asked or (self.can_be_traced and bool(provider_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +187,11 @@ def left_of(tries: Iterable[Try]) -> int:
 class Attempt:
     """A claimed attempt. It is ours for the length of its lease.
 
-    `tries` are the tries of the same send before it; `called_before` says that the gateway may have been called
-    about it with an end that nobody knows; `live` that its verification still waits for a code; `received` that a
-    receipt has come for it, `settled` that one has come for an earlier try. `tier_s` is the delay of the retry
-    topic it came through, 0 for none. One that `hedges` is made beside an earlier try, once and by one account.
+    `tries` are the tries of the same send before it; `called_before` says that the gateway may have been called about
+    it with an end that nobody knows; `live` that its verification still waits for a code; `received` that a receipt has
+    come for it, `settled` that one has come for an earlier try. `tier_s` is the delay of the retry topic it came
+    through, 0 for none; `template` the tenant's id of what its text was made from. One that `hedges` is made beside an
+    earlier try, once and by one account.
     """
 
     about: Facts
@@ -188,6 +212,7 @@ class Attempt:
     account: Account | None
     reason: str
     tier_s: int
+    template: str = ""
     tries: tuple[Try, ...] = ()
     checks_used: int = 0
     signals: Signals = NO_SIGNALS

@@ -42,8 +42,8 @@ class Allowance:
 @dataclass(frozen=True, slots=True)
 class Silent:
     """An accepted attempt whose time to be heard of is over. `live` says that its verification still waits for a code
-    and that nobody asked for another one; `receipt` is the word of the carrier's last report, "" for none; `tries` are
-    all tries of its send."""
+    and that nobody asked for another one; `template` the tenant's id of what its text was made from; `receipt` is the
+    word of the carrier's last report, "" for none; `tries` are all tries of its send."""
 
     about: Facts
     attempt_id: UUID
@@ -53,6 +53,7 @@ class Silent:
     live: bool
     receipt: str
     tries: tuple[Try, ...]
+    template: str = ""
 
 
 def hedge_at(attempt: Attempt, routing: Routing, now: datetime) -> datetime | None:
@@ -106,6 +107,7 @@ def _queued(silent: Silent) -> Write:
         send_deadline=silent.send_deadline,
         tried=tuple(each.account for each in silent.tries if each.account),
         left=left_of(silent.tries),
+        template=silent.template,
     )
     row = (silent.attempt_id, verification, silent.send_no, try_no, silent.code_version, silent.send_deadline)
     return Write("queue_hedge", str(identity), row, (Emit(event, str(identity), key=str(verification)),))

@@ -10,12 +10,20 @@ from watchword.gateways.outcome import OutcomeClass
 
 NO_ROUTE = Nobody("no_route", hopeless=True)
 ACCOUNTS_REFUSED = Nobody("accounts_refused", hopeless=True)
-PRICE_ABOVE_CAP = Nobody("price_above_cap", hopeless=True)
+ACCOUNTS_BARRED = Nobody("accounts_barred", hopeless=True)
 ACCOUNTS_AWAY = Nobody("accounts_away", hopeless=False)
 NOBODY_ELSE = Nobody("nobody_else", hopeless=True)
 
 # What these say does not change within a send: asking the same account again would only cost a try.
 _FINAL_FOR_ACCOUNT = frozenset({OutcomeClass.ACCOUNT, OutcomeClass.CONFIGURATION})
+
+# What ends a send for which every account is barred, where all are for one cause.
+_PRICE = frozenset({PassedWord.PRICE, PassedWord.CURRENCY})
+_BARRED: Sequence[tuple[frozenset[PassedWord], Nobody]] = (
+    (_PRICE, Nobody("price_above_cap", hopeless=True)),
+    (frozenset({PassedWord.SENDER}), Nobody("sender_not_registered", hopeless=True)),
+    (frozenset({PassedWord.TEMPLATE}), Nobody("template_not_registered", hopeless=True)),
+)
 
 
 def plan(send_no: int, tries: Sequence[Try], routing: Routing) -> Choice | Nobody:
@@ -29,7 +37,7 @@ def plan(send_no: int, tries: Sequence[Try], routing: Routing) -> Choice | Nobod
         return NO_ROUTE
     allowed = [account for account in routing.accounts if account.id not in routing.barred]
     if not allowed:
-        return replace(PRICE_ABOVE_CAP, grounds=_grounds((), routing))
+        return replace(_all_barred(routing), grounds=_grounds((), routing))
     refused = {each.account for each in tries if each.outcome in _FINAL_FOR_ACCOUNT}
     order = _from(allowed, send_no)
     usable = [account for account in order if account.id not in refused]
@@ -84,7 +92,16 @@ def _reason(
         return Reason.FAILOVER
     if send_no > 1:
         return Reason.RESEND
-    return Reason.FIRST if routing.accounts[0] is chosen else Reason.PRICE
+    first = routing.accounts[0]
+    if first is chosen:
+        return Reason.FIRST
+    return Reason.PRICE if routing.barred.get(first.id) in _PRICE else Reason.REGISTRATION
+
+
+def _all_barred(routing: Routing) -> Nobody:
+    """The end of a send that no account may carry. Where they are barred for several causes, its grounds say each."""
+    words = {routing.barred[account.id] for account in routing.accounts}
+    return next((ends for cause, ends in _BARRED if words <= cause), ACCOUNTS_BARRED)
 
 
 def _before(

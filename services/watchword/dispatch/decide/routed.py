@@ -3,24 +3,35 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from watchword.dispatch.decide.drawing import drawn, order_of
-from watchword.dispatch.decide.facts import Health, Routing
+from watchword.dispatch.decide.facts import Destination, Health, Routing
 from watchword.events.attempt_made import PassedWord
 from watchword.events.verification import Facts, VerificationEvent
+from watchword.gateways.catalog import OWN_TEXTS
 from watchword.gateways.contract import Account
+from watchword.kernel.senders import passed_over
 from watchword.kernel.tenancy import Route
 
 Known = Callable[[str, str], tuple[float, float]]
 """By account and country: codes typed in time of late, and codes that were not."""
 
 
-def bar(route: Route, account: Account, range_: str) -> PassedWord | None:
-    """Why the route passes the account over for a number of that range; None if it does not. A price that is not known
-    bars nobody: `watchword apply` asks for one where there is a cap."""
+def bar(route: Route, account: Account, to: Destination) -> PassedWord | None:
+    """Why the route passes the account over for a message; None if it does not. What is not known bars nobody: a price
+    (`watchword apply` asks for one where there is a cap), or which template it is."""
+    if word := _dear(route, account, to):
+        return word
+    if passed_over(account.sender, to.country, registered=to.country in account.sender_registered_in):
+        return PassedWord.SENDER
+    names_templates = account.templates or account.gateway in OWN_TEXTS
+    return PassedWord.TEMPLATE if names_templates and not account.text_for(to.template) else None
+
+
+def _dear(route: Route, account: Account, to: Destination) -> PassedWord | None:
     if not route.price_max_micros:
         return None
     if account.currency != route.price_currency:
         return PassedWord.CURRENCY
-    return PassedWord.PRICE if account.price_for(range_) > route.price_max_micros else None
+    return PassedWord.PRICE if account.price_for(to.range) > route.price_max_micros else None
 
 
 def routed(
@@ -29,10 +40,13 @@ def routed(
     health: Mapping[str, Health],
     about: Facts | VerificationEvent,
     known: Known,
+    template: str = "",
 ) -> Routing:
     """The accounts of `route` in the order in which they are tried. What is drawn is drawn by the verification, so
-    that a resend finds the order that the first send had, or one close to it, and begins at its next place."""
-    barred = {account.id: word for account in accounts if (word := bar(route, account, about.range))}
+    that a resend finds the order that the first send had, or one close to it, and begins at its next place. `template`
+    is the tenant's id of what the text was made from, "" where it is not known."""
+    to = Destination(about.country, about.range, f"{about.tenant}/{template}" if template else "")
+    barred = {account.id: word for account in accounts if (word := bar(route, account, to))}
     allowed = [account.id for account in accounts if account.id not in barred]
     counts = {account: known(account, about.country) for account in allowed}
     told = drawn(route, allowed, counts, str(about.verification_id))

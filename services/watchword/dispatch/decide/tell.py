@@ -111,6 +111,7 @@ def _request(
         tried=tuple(each.account for each in tries if each.account),
         left=left_of(tries),
         recovery=recovery,
+        template=attempt.template,
     )
     topic = topic_for((due - now).total_seconds())
     key = str(attempt.about.verification_id)
@@ -160,7 +161,7 @@ def _told(
         event.segments,
         event.possible_duplicate,
         receipt_deadline(attempt.about.expires_at),
-        attempt.about.expires_at if attempt.abilities.can_be_asked else None,
+        attempt.about.expires_at if attempt.abilities.tells_later(event.provider_id) else None,
         hedge_at,
     )
     emit = Emit(event, str(attempt.id), key=str(attempt.about.verification_id))

@@ -88,7 +88,14 @@ def assess(event: Request, facts: Asked, now: datetime) -> Done:
     if now < event.expires_at:
         kind = SignalKind.REFUSED if assessed.action is Action.BLOCK else SignalKind.SENT
         emits += observe.of_send(about, kind, facts.levels, identity, event.send_no, now)
-    return Done(writes=(Write("assess", identity, (event.send_no,), emits), *money))
+    return Done(writes=(Write("assess", identity, (event.send_no, flagged(assessed)), emits), *money))
+
+
+def flagged(assessed: VerificationAssessed) -> bool:
+    """Whether fraud objects to the send, whatever becomes of it: in monitor mode it is sent, and a block may be let
+    through on trial. What becomes of such a code says nothing of the account that carries it. A delay is a doubt."""
+    on_trial = any(reason.code == Rule.TRICKLE.value for reason in assessed.reasons)
+    return on_trial or assessed.would in (Action.BLOCK, Action.CHALLENGE)
 
 
 def paid(assessed: VerificationAssessed, facts: Asked) -> tuple[VerificationAssessed, tuple[Write, ...]]:

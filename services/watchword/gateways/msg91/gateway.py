@@ -28,9 +28,12 @@ class Msg91:
     resend: Resend = FACTS.resend
 
     def encode(self, message: Message, account: Account) -> Request:
-        """The request that fills the account's template with the message's code; the text is the template's. Raises
-        ValueError, naming it, for a wrong url, option or secret."""
+        """The request that fills MSG91's own template, which stands for the message's, with its code. Raises
+        ValueError, naming it, for a wrong url, option or secret, and for a message whose template has none."""
         writing.fitting(account, FACTS.account)
+        template_id = account.text_for(message.template)
+        if not template_id:
+            raise ValueError("templates: must say by which id the provider has the template")
         variable = account.options.get("code_variable", CODE_VARIABLE)
         if not _VARIABLE.fullmatch(variable):
             raise ValueError("code_variable: must be a letter, then letters, digits and _")
@@ -39,7 +42,7 @@ class Msg91:
             variable: message.variables.get("code", ""),
             "CRQID": message.client_ref,
         }
-        told = {"template_id": account.options["template_id"], "short_url": "0", "recipients": [recipient]}
+        told = {"template_id": template_id, "short_url": "0", "recipients": [recipient]}
         headers = {"authkey": account.secrets["token"], "Content-Type": "application/json"}
         return Request("POST", f"{writing.callable_url(account.url)}/api/v5/flow", headers, orjson.dumps(told))
 

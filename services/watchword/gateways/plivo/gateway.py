@@ -29,7 +29,7 @@ class Plivo:
     def encode(self, message: Message, account: Account) -> Request:
         """The request that sends `message`. Raises ValueError, naming it, for a wrong url, option or secret."""
         writing.fitting(account, FACTS.account)
-        auth_id, category = account.options["auth_id"], writing.one_of(account, "dlt_category", CATEGORIES)
+        category = writing.one_of(account, "dlt_category", CATEGORIES)
         pool = account.options.get("powerpack_uuid", "")
         told = {
             "powerpack_uuid" if pool else "src": pool or message.sender or account.sender,
@@ -45,18 +45,33 @@ class Plivo:
                 "dlt_template_id": message.dlt_template_id,
                 "dlt_template_category": category,
             }
-        headers = {
-            "Authorization": writing.basic(auth_id, account.secrets["token"]),
-            "Content-Type": "application/json",
-        }
-        url = f"{writing.callable_url(account.url)}/v1/Account/{writing.step(auth_id)}/Message/"
-        return Request("POST", url, headers, orjson.dumps(told))
+        headers = {"Authorization": _authorization(account), "Content-Type": "application/json"}
+        return Request("POST", _messages(account), headers, orjson.dumps(told))
 
     def decode(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
         """What the answer to a send means. Errors are sentences here, so the status decides."""
         answer = reading.object_of(body, LIMITS.answer_bytes_max)
         provider_id = "" if answer.get("error") else reading.reference(reading.at(answer, "/message_uuid/0"))
         return judging.judge(FACTS, status, headers, provider_id=provider_id)
+
+    def encode_trace(self, provider_id: str, account: Account) -> Request:
+        """The request that asks for the message with that uuid. Raises ValueError as `encode` does."""
+        writing.fitting(account, FACTS.account)
+        url = f"{_messages(account)}{writing.step(provider_id)}/"
+        return Request("GET", url, {"Authorization": _authorization(account)}, b"")
+
+    def decode_trace(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome | None:
+        """ACCEPTED with how far it came, None for a 404 with an error in Plivo's form, else AMBIGUOUS."""
+        answer = reading.object_of(body, LIMITS.answer_bytes_max)
+        return judging.traced(
+            FACTS,
+            account,
+            status,
+            provider_id=reading.reference(answer.get("message_uuid")) if status == 200 else "",
+            word=reading.word(answer.get("message_state")),
+            code=reading.word(answer.get("error_code")),
+            absent=status == 404 and bool(answer.get("error")),
+        )
 
     def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
         """The one report in a form. Raises ValueError where it holds none."""
@@ -88,6 +103,14 @@ class Plivo:
         right = proofs.mac_base64(secret, _bytes(_bare(callback.url) + nonce))
         told = reading.header(callback.headers, "X-Plivo-Signature-V2")
         return bool(nonce) and proofs.same(told, right) and links.proven(callback, account)
+
+
+def _authorization(account: Account) -> str:
+    return writing.basic(account.options["auth_id"], account.secrets["token"])
+
+
+def _messages(account: Account) -> str:
+    return f"{writing.callable_url(account.url)}/v1/Account/{writing.step(account.options['auth_id'])}/Message/"
 
 
 def _third(callback: Callback, secret: str, nonce: str) -> str:

@@ -228,6 +228,7 @@ class Template:
         plan = plan_of(account.options)
         values = _values(message, account)
         _check_secrets(plan, values)
+        _check_template(plan, values)
         headers = {name: text.render(values) for name, text in plan.headers}
         if plan.content_type:
             headers["Content-Type"] = plan.content_type
@@ -271,6 +272,8 @@ def _values(message: Message, account: Account) -> dict[str, str]:
         "to": message.to,
         "to_digits": message.to.removeprefix("+"),
         "text": message.text,
+        "code": message.variables.get("code", ""),
+        "template_id": account.text_for(message.template),
         "client_ref": message.client_ref,
         "sender": message.sender or account.sender,
         "validity_s": str(max(message.life_s, 1)),
@@ -280,6 +283,12 @@ def _values(message: Message, account: Account) -> dict[str, str]:
         "dlt_chain_hash": message.dlt_chain_hash,
         **{SECRET + name: value for name, value in account.secrets.items()},
     }
+
+
+def _check_template(plan: Plan, values: Mapping[str, str]) -> None:
+    told = (plan.path, plan.body, *(text for _, text in plan.headers))
+    if not values["template_id"] and any("template_id" in text.names for text in told):
+        raise ValueError("templates: must say by which id the provider has the template")
 
 
 def _check_secrets(plan: Plan, values: Mapping[str, str]) -> None:

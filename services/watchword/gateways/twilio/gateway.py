@@ -17,6 +17,7 @@ LIMITS = FACTS.limits
 LIFE_S = (1, 36_000)
 SERVICE = "MG"  # how the id of a messaging service begins, which is told in another field than a sender
 SERVICE_CHARS = 34
+NO_SUCH_MESSAGE = "20404"
 DEFAULT_PORTS = {"https": 443, "http": 80}
 ALGORITHMS = {"": "sha1", "HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 
@@ -30,7 +31,6 @@ class Twilio:
     def encode(self, message: Message, account: Account) -> Request:
         """The request that sends `message`. Raises ValueError, naming it, for a wrong url, option or secret."""
         writing.fitting(account, FACTS.account)
-        account_sid = account.options["account_sid"]
         sender = message.sender or account.sender
         service = sender.startswith(SERVICE) and len(sender) == SERVICE_CHARS
         fields = {
@@ -40,18 +40,33 @@ class Twilio:
             "ValidityPeriod": str(writing.life_s(message, *LIFE_S)),
             "StatusCallback": links.naming(account, message.client_ref),
         }
-        headers = {
-            "Authorization": writing.basic(account.options.get("key_sid", account_sid), account.secrets["token"]),
-            "Content-Type": forms.CONTENT_TYPE,
-        }
-        url = f"{writing.callable_url(account.url)}/2010-04-01/Accounts/{writing.step(account_sid)}/Messages.json"
-        return Request("POST", url, headers, forms.written(fields))
+        headers = {"Authorization": _authorization(account), "Content-Type": forms.CONTENT_TYPE}
+        return Request("POST", f"{_messages(account)}.json", headers, forms.written(fields))
 
     def decode(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
         """What the answer to a send means: an error's `code` decides, then the status."""
         answer = reading.object_of(body, LIMITS.answer_bytes_max)
         word = reading.word(answer.get("code") or answer.get("error_code"))
         return judging.judge(FACTS, status, headers, provider_id=reading.reference(answer.get("sid")), word=word)
+
+    def encode_trace(self, provider_id: str, account: Account) -> Request:
+        """The request that asks for the message with that `sid`. Raises ValueError as `encode` does."""
+        writing.fitting(account, FACTS.account)
+        url = f"{_messages(account)}/{writing.step(provider_id)}.json"
+        return Request("GET", url, {"Authorization": _authorization(account)}, b"")
+
+    def decode_trace(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome | None:
+        """ACCEPTED with how far it came, None for a 404 in Twilio's own words, else AMBIGUOUS."""
+        answer = reading.object_of(body, LIMITS.answer_bytes_max)
+        return judging.traced(
+            FACTS,
+            account,
+            status,
+            provider_id=reading.reference(answer.get("sid")) if status == 200 else "",
+            word=reading.word(answer.get("status")),
+            code=reading.word(answer.get("error_code")),
+            absent=status == 404 and reading.word(answer.get("code")) == NO_SUCH_MESSAGE,
+        )
 
     def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
         """The one report in a form. Raises ValueError where it holds none."""
@@ -85,6 +100,16 @@ class Twilio:
             for address in addresses
         ]
         return any(proofs.same(told, right) for right in rights)
+
+
+def _authorization(account: Account) -> str:
+    user = account.options.get("key_sid", account.options["account_sid"])
+    return writing.basic(user, account.secrets["token"])
+
+
+def _messages(account: Account) -> str:
+    sid = writing.step(account.options["account_sid"])
+    return f"{writing.callable_url(account.url)}/2010-04-01/Accounts/{sid}/Messages"
 
 
 def _algorithm(headers: Mapping[str, str]) -> str:

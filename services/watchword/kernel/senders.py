@@ -1,4 +1,5 @@
-"""What each country asks of senders, and whether the accounts that a file routes there keep to it."""
+"""What each country asks of senders: how it stands towards one, and whether the accounts that a file routes there keep
+to it. The countries are a table beside this file."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from watchword.kernel.document import ANY
 from watchword.kernel.tenancy import Route
 
 _TABLE = Path(__file__).with_name("senders.toml")
+_ON_A_PHONE_CHARS_MAX = 15
 
 
 class Allowance(StrEnum):
@@ -24,11 +26,20 @@ class Allowance(StrEnum):
 
 
 class SenderKind(StrEnum):
-    """What a sender is made of. "" is the provider's choice, and nothing is known of it."""
+    """What a sender is made of. Of what the provider chooses, which is told by "" or by the id of a pool, nothing is
+    known."""
 
     ALPHANUMERIC = "alphanumeric"
     NUMERIC = "numeric"
     PROVIDERS = "provider's choice"
+
+
+class Standing(StrEnum):
+    """How a country stands towards a sender: it comes through, only once it is registered, or not at all."""
+
+    TAKEN = "taken"
+    UNREGISTERED = "unregistered"
+    REFUSED = "refused"
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,27 +85,44 @@ def rules() -> Mapping[str, Rule]:
 
 
 def kind_of(sender: str) -> SenderKind:
-    """What a sender is made of."""
-    if not sender:
+    """What a sender is made of. What is longer than any phone shows is the name of a pool of senders."""
+    if not sender or len(sender.removeprefix("+")) > _ON_A_PHONE_CHARS_MAX:
         return SenderKind.PROVIDERS
     return SenderKind.NUMERIC if sender.removeprefix("+").isdecimal() else SenderKind.ALPHANUMERIC
 
 
+def standing(sender: str, country: str, *, registered: bool) -> Standing:
+    """How the country stands towards the sender; `registered` says that it was registered there."""
+    rule, kind = rules().get(country), kind_of(sender)
+    if rule is None or kind is SenderKind.PROVIDERS:
+        return Standing.TAKEN
+    allowance = rule.alphanumeric if kind is SenderKind.ALPHANUMERIC else rule.numeric
+    if allowance is Allowance.REFUSED or sender.lower() in rule.names_refused:
+        return Standing.REFUSED
+    # Where texts are registered, they bring their own sender with them.
+    needed = allowance is Allowance.REGISTERED and rule.templates is Allowance.ALLOWED
+    return Standing.UNREGISTERED if needed and not registered else Standing.TAKEN
+
+
+def passed_over(sender: str, country: str, *, registered: bool) -> bool:
+    """Whether a message from the sender would be lost on its way to the country, or shown as a scam: then another
+    account is to carry it. Never where texts are registered, for there the account's own sender is not what is
+    written."""
+    taken = standing(sender, country, registered=registered) is Standing.TAKEN
+    return not taken and not wants_registered_templates(country)
+
+
 def objection(sending: Sending) -> Objection | None:
     """What the country has against the sender, with the mend; None where nothing is known against it."""
-    rule, kind = rules().get(sending.country), kind_of(sending.sender)
-    if rule is None or kind is SenderKind.PROVIDERS:
+    stands = standing(sending.sender, sending.country, registered=sending.registered)
+    if stands is Standing.TAKEN:
         return None
-    allowance = rule.alphanumeric if kind is SenderKind.ALPHANUMERIC else rule.numeric
-    what = f'"{sending.sender}" as sender to {sending.country}: {rule.because}'
-    if allowance is Allowance.REFUSED or sending.sender.lower() in rule.names_refused:
-        mend = "route the country through an account with another sender"
-        return Objection(sending.named, f"{what}; {mend}")
-    # Where texts are registered, they bring their own sender with them.
-    if allowance is Allowance.REGISTERED and not sending.registered and rule.templates is Allowance.ALLOWED:
-        mend = f'once it is registered, say sender_registered_in = ["{sending.country}"]'
-        return Objection(False, f"{what}; {mend}")
-    return None
+    lost = passed_over(sending.sender, sending.country, registered=sending.registered)
+    what = f'"{sending.sender}" as sender to {sending.country}: {rules()[sending.country].because}'
+    what += "; the account is passed over" if lost else ""
+    if stands is Standing.REFUSED:
+        return Objection(sending.named, f"{what}; route the country through an account with another sender")
+    return Objection(False, f'{what}; once it is registered, say sender_registered_in = ["{sending.country}"]')
 
 
 def sendings(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from watchword.kernel.senders import SenderKind, Sending, kind_of, objection, passed_over, rules
 from watchword.runtime.configuration_file import ConfigurationError, read
 from watchword.runtime.proofs import warnings_of
-from watchword.runtime.senders import SenderKind, Sending, kind_of, objection, rules
 
 FILE = """
 [[tenants]]
@@ -43,6 +43,7 @@ def warned(directory: Path, *, country: str, sender: str, countries: str = '"GB"
     [
         ("", SenderKind.PROVIDERS), ("SHOP", SenderKind.ALPHANUMERIC), ("SHOP24", SenderKind.ALPHANUMERIC),
         ("24242", SenderKind.NUMERIC), ("+14155550100", SenderKind.NUMERIC),
+        ("pool-78ec067f62f94d57", SenderKind.PROVIDERS),
     ],
 )  # fmt: skip
 def test_a_sender_is_a_name_or_a_number(sender: str, kind: SenderKind) -> None:
@@ -63,7 +64,7 @@ def test_where_only_the_route_for_everywhere_leads_there_it_is_warned_of(tmp_pat
 
 def test_a_name_is_registered_first_where_the_country_wants_that(tmp_path: Path) -> None:
     [told] = warned(tmp_path, country="SG", sender="SHOP")
-    assert told.endswith('once it is registered, say sender_registered_in = ["SG"]')
+    assert told.endswith('the account is passed over; once it is registered, say sender_registered_in = ["SG"]')
     assert warned(tmp_path, country="SG", sender="SHOP", registered='"SG"') == []
     assert warned(tmp_path, country="SG", sender="") == []
     assert warned(tmp_path, country="FR", sender="SHOP") == []
@@ -83,3 +84,9 @@ def test_texts_to_india_want_their_registration(tmp_path: Path) -> None:
 def test_every_country_of_the_table_is_one() -> None:
     assert all(len(country) == 2 and country.isupper() for country in rules())
     assert all(rule.because for rule in rules().values())
+
+
+def test_a_number_to_india_is_objected_to_and_used_since_texts_bring_their_own_header() -> None:
+    told = objection(Sending("alpha", "56789", "IN", registered=False, named=False))
+    assert told is not None and "passed over" not in told.words
+    assert not passed_over("56789", "IN", registered=False)
