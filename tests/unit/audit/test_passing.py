@@ -122,7 +122,7 @@ def stranger(age: timedelta = timedelta(0)) -> str:
     return str(attempt_id(UUID(int=born_ms << 80), 1, 1))
 
 
-@pytest.mark.parametrize("reference", ["x", str(uuid4()), stranger()])
+@pytest.mark.parametrize("reference", ["x", str(uuid4()), stranger()], ids=["no-id", "any-id", "like-ours"])
 def test_report_of_no_attempt_is_parked_or_buried(reference: str) -> None:
     assert heard(report(client_ref=reference)) == NEITHER
     assert heard(report(client_ref=reference), parked=frozenset({"r-1"})) == []
