@@ -28,7 +28,7 @@ _LOCKED = {
     "pids_limit": 256,
     "logging": _LOGS,
 }
-# The outbox is turned over many times a minute, which is how long autovacuum sleeps by default (migration 0017).
+# The outbox is turned over many times a minute, which is how long autovacuum sleeps by default (migration 0015).
 _POSTGRES_SETTINGS = ("autovacuum_naptime=15s",)
 _KAFKA_ENVIRONMENT = {
     "KAFKA_PROCESS_ROLES": "broker,controller",

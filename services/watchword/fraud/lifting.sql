@@ -36,5 +36,5 @@ WHERE v.id = t.id AND v.state = 'issued' AND v.sends_requested = t.send_no - 1
 RETURNING v.id AS key, v.seq
 
 -- name: load_ruleset
--- The only way by which an operator changes the configuration: migration 0012.
+-- The only way by which an operator changes the configuration: migration 0011.
 SELECT load_ruleset($1, $2::text::jsonb, $3)
