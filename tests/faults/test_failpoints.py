@@ -10,29 +10,26 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
-import orjson
 import pytest
 import pytest_asyncio
 
 from tests.support import stack as stacks
-from tests.support.deaths import KILLED, Death, Story, Task, arm, dies, told_of
+from tests.support.deaths import DISPATCH, KILLED, STEP, Death, Story, Task, arm, dies, points, told_of
+from tests.support.inbox import publishes
 from tests.support.platform import Platform, Verified, fresh_number
-from tests.support.records import publish
 from tests.support.waiting import eventually
-from watchword.events import topics
 from watchword.local.stack import Stack
 
 PUBLIC = "intake,checks"
-STEP = ("decoded", "gathered", "acted", "committed", "published", "offsets_committed")
 AGAIN = ("acted", "published")  # the step is written once: where it is not what is tried, its two worst moments do
-DOOR = ("gathered", "acted", "committed", "published")
-INBOX = ("committed", "published", "offsets_committed")  # before the commit it is the same desk
-AROUND_THE_CALL = ("claimed", "before_call", "called", "before_result")
-AFTER_THE_RESULT = ("result_committed", "published", "offsets_committed")
-CHECKS = ("counted", "acted", "committed", "published")
-RECEIPTS_DOOR = ("taken", "acknowledged")
-TIMERS = ("acted", "committed", "published")
-SWEEP = ("sweeping", "swept")
+CODES = points("codes", *STEP)
+FRAUD = points("fraud", *AGAIN)
+RECEIPTS = points("receipts", *AGAIN, "taken", "acknowledged")
+DOOR = points("intake", "gathered", "acted", "committed", "published")
+INBOX = points("intake", "committed", "published", "offsets_committed")  # before the commit: in the long form
+CHECKS = points("checks", "counted", "acted", "committed", "published")
+TIMERS = ("timers.due_verifications.acted", "timers.due_verifications.committed", "timers.published")
+SWEEP = points("timers", "sweeping", "swept")
 
 pytestmark = [pytest.mark.apache, pytest.mark.timeout(180)]
 
@@ -51,12 +48,12 @@ def assert_nothing_is_wrong(death: Death, *, result: str = "approved", messages:
 
 
 async def lives_of(
-    stack: Stack, platform: Platform, group: str, worker: str, points: tuple[str, ...], story: Callable[[], Story]
+    stack: Stack, platform: Platform, group: str, names: tuple[str, ...], story: Callable[[], Story]
 ) -> dict[str, Death]:
     """One life of a worker after another, each ending at its point; then everybody's story to its end."""
     ended: dict[str, tuple[int | None, Task]] = {}
-    for point in points:
-        ended[point] = await dies(stack, group, f"{worker}.{point}", story())
+    for point in names:
+        ended[point] = await dies(stack, group, point, story())
     return await told_of(stack, platform, ended)
 
 
@@ -70,33 +67,32 @@ def verifies(platform: Platform, **fields: Any) -> Story:
 
 @pytest_asyncio.fixture(scope="module")
 async def fraud(stack: Stack, platform: Platform) -> dict[str, Death]:
-    return await lives_of(stack, platform, "fraud", "fraud", AGAIN, lambda: verifies(platform, policy="patient"))
+    return await lives_of(stack, platform, "fraud", FRAUD, lambda: verifies(platform, policy="patient"))
 
 
 @pytest_asyncio.fixture(scope="module")
 async def codes(stack: Stack, platform: Platform) -> dict[str, Death]:
-    return await lives_of(stack, platform, "codes", "codes", STEP, lambda: verifies(platform, policy="patient"))
+    return await lives_of(stack, platform, "codes", CODES, lambda: verifies(platform, policy="patient"))
 
 
 @pytest_asyncio.fixture(scope="module")
 async def receipts(stack: Stack, platform: Platform) -> dict[str, Death]:
-    points = (*AGAIN, *RECEIPTS_DOOR)
-    return await lives_of(stack, platform, "receipts", "receipts", points, lambda: verifies(platform))
+    return await lives_of(stack, platform, "receipts", RECEIPTS, lambda: verifies(platform))
 
 
-@pytest.mark.parametrize("point", AGAIN)
+@pytest.mark.parametrize("point", FRAUD)
 async def test_fraud_dies_and_its_user_is_verified(fraud: dict[str, Death], point: str) -> None:
     assert_nothing_is_wrong(fraud[point])
     assert sum(told.event == "verification-assessed" for told in fraud[point].life) == 1
 
 
-@pytest.mark.parametrize("point", STEP)
+@pytest.mark.parametrize("point", CODES)
 async def test_codes_dies_and_its_user_is_verified(codes: dict[str, Death], point: str) -> None:
     assert_nothing_is_wrong(codes[point])
     assert sum(told.event == "code-issued" for told in codes[point].life) == 1
 
 
-@pytest.mark.parametrize("point", (*AGAIN, *RECEIPTS_DOOR))
+@pytest.mark.parametrize("point", RECEIPTS)
 async def test_receipts_dies_and_the_receipt_is_recorded_once(receipts: dict[str, Death], point: str) -> None:
     assert_nothing_is_wrong(receipts[point])
     assert sum(told.event == "receipt-recorded" for told in receipts[point].life) == 1
@@ -105,44 +101,14 @@ async def test_receipts_dies_and_the_receipt_is_recorded_once(receipts: dict[str
 # Intake: both doors ----------------------------------------------------------------------------------------------
 
 
-def publishes(stack: Stack, platform: Platform) -> Story:
-    """A user whose platform asks through the Kafka door; nobody answers it, so the database tells the id."""
-
-    async def story() -> Verified:
-        way = Verified(fresh_number())
-        body = {"to": way.number, "reference": way.number}
-        await publish(stack.cluster, topics.INBOX, orjson.dumps(body), submitted(way.number))
-
-        async def begun() -> str:
-            found = await stacks.rows(stack, "SELECT id::text FROM verifications WHERE reference = $1", way.number)
-            return str(found[0]["id"]) if found else ""
-
-        way.id = await eventually(begun, within_s=30, what="a verification of the published request")
-        await platform.enter_code(way)
-        return way
-
-    return story
-
-
-def submitted(identity: str) -> dict[str, str]:
-    """The attributes of a published request."""
-    return {
-        "ce_specversion": "1.0",
-        "ce_id": identity,
-        "ce_source": "/demo/shop",
-        "ce_type": "otp.verification-submitted.v1",
-        "content-type": "application/json",
-    }
-
-
 @pytest_asyncio.fixture(scope="module")
 async def intake(stack: Stack, platform: Platform) -> dict[str, Death]:
-    return await lives_of(stack, platform, PUBLIC, "intake", DOOR, lambda: verifies(platform))
+    return await lives_of(stack, platform, PUBLIC, DOOR, lambda: verifies(platform))
 
 
 @pytest_asyncio.fixture(scope="module")
 async def inbox(stack: Stack, platform: Platform) -> dict[str, Death]:
-    return await lives_of(stack, platform, PUBLIC, "intake", INBOX, lambda: publishes(stack, platform))
+    return await lives_of(stack, platform, PUBLIC, INBOX, lambda: publishes(stack, platform))
 
 
 @pytest.mark.parametrize("point", DOOR)
@@ -167,8 +133,8 @@ async def dispatch(stack: Stack, platform: Platform) -> dict[str, Death]:
     for purpose in ("blind", "blind-once"):
         story = partial(attempted, stack, platform, purpose)
         ended[purpose] = await dies(stack, "dispatch", "dispatch.called", story)
-    for point in (*AROUND_THE_CALL, *AFTER_THE_RESULT):
-        ended[point] = await dies(stack, "dispatch", f"dispatch.{point}", verifies(platform))
+    for point in DISPATCH:
+        ended[point] = await dies(stack, "dispatch", point, verifies(platform))
     return await told_of(stack, platform, ended)
 
 
@@ -188,7 +154,7 @@ async def attempted(stack: Stack, platform: Platform, purpose: str) -> Verified:
     return way
 
 
-@pytest.mark.parametrize("point", (*AROUND_THE_CALL, *AFTER_THE_RESULT))
+@pytest.mark.parametrize("point", DISPATCH)
 async def test_dispatch_dies_and_a_gateway_that_dedupes_sends_one_message(
     dispatch: dict[str, Death], point: str
 ) -> None:
@@ -228,7 +194,7 @@ async def checks(stack: Stack, platform: Platform) -> dict[str, Death]:
         told = await platform.until_answered("/v1/verifications", {"to": number}, faults=way.faults)
         way.id = str(told.body["id"])
         await platform.carriers.wait_for_code(number)
-        ended[point] = await dies(stack, PUBLIC, f"checks.{point}", partial(entered, platform, way))
+        ended[point] = await dies(stack, PUBLIC, point, partial(entered, platform, way))
     return await told_of(stack, platform, ended)
 
 
@@ -240,10 +206,10 @@ async def entered(platform: Platform, way: Verified) -> Verified:
 @pytest.mark.parametrize("point", CHECKS)
 async def test_checks_dies_and_the_right_code_is_right_once(checks: dict[str, Death], point: str) -> None:
     """Where the approval was committed and its answer lost, the repeat says so: used."""
-    answer = "approved" if point in ("counted", "acted") else checks[point].way.result
+    answer = "approved" if point in ("checks.counted", "checks.acted") else checks[point].way.result
     assert answer in ("approved", "used")
     assert_nothing_is_wrong(checks[point], result=answer)
-    assert checks[point].row["checks_used"] == (1 if point in ("committed", "published") else 2)
+    assert checks[point].row["checks_used"] == (1 if point in ("checks.committed", "checks.published") else 2)
 
 
 async def test_a_guess_during_which_checks_dies_is_not_free(stack: Stack, platform: Platform) -> None:
@@ -275,10 +241,10 @@ async def timers(stack: Stack, platform: Platform) -> AsyncIterator[dict[str, De
     ended: dict[str, tuple[int | None, Task]] = {}
     await asyncio.to_thread(stack.terminate, "fraud")
     for point in TIMERS:
-        ended[point] = await dies(stack, "timers", f"timers.{point}", verifies(platform))
+        ended[point] = await dies(stack, "timers", point, verifies(platform))
     for point in SWEEP:
         await asyncio.to_thread(arm, stack, PUBLIC, "intake.committed")
-        ended[point] = await dies(stack, "timers", f"timers.{point}", verifies(platform))
+        ended[point] = await dies(stack, "timers", point, verifies(platform))
     told = await told_of(stack, platform, ended)
     await asyncio.to_thread(stack.restart, "fraud")
     yield told

@@ -1,36 +1,61 @@
-"""The long form of the failpoints: each point alone and under load, and workers that freeze instead of dying.
+"""The long form of the failpoints: every worker at once dies under load, at one point after another; whoever asks again
+or through the Kafka door; and workers that freeze while another does their work.
 
 Not part of `make test`; `make faults` runs it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.support import stack as stacks
-from tests.support.deaths import KILLED, REACHED_WITHIN_S, Death, Task, arm, is_frozen, second, told_of
-from tests.support.platform import Platform, fresh_number, platform_of
-from tests.support.waiting import eventually
+from tests.support.deaths import (
+    DISPATCH,
+    KILLED,
+    REACHED_WITHIN_S,
+    STEP,
+    Death,
+    Story,
+    Task,
+    arm,
+    dies,
+    is_frozen,
+    points,
+    second,
+    told_of,
+)
+from tests.support.inbox import publishes
+from tests.support.platform import Platform, Verified, fresh_number, platform_of
+from tests.support.waiting import eventually, paced
 from watchword.local.kafka import Kind
 from watchword.local.stack import Plan, Stack
 
 CONFIGURATION = Path(__file__).parents[1] / "support" / "stories.toml"
 PUBLIC = "intake,checks"
 HITS = 3
-STEP = ("decoded", "gathered", "acted", "committed", "published", "offsets_committed")
-MATRIX = (
-    *((worker, f"{worker}.{point}") for worker in ("fraud", "codes", "receipts") for point in STEP),
-    *((PUBLIC, f"intake.{point}") for point in ("gathered", "acted", "committed", "published")),
-    *((PUBLIC, f"checks.{point}") for point in ("counted", "acted", "committed", "published")),
-    *(
-        ("dispatch", f"dispatch.{point}")
-        for point in ("claimed", "before_call", "called", "before_result", "result_committed", "published")
+GAP_S = 1.2  # the policy asks for 1 s between two sends
+ALL_DEAD_WITHIN_S = 60.0
+OF_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "fraud": points("fraud", *STEP),
+    "codes": points("codes", *STEP),
+    "receipts": points("receipts", *STEP, "taken", "acknowledged"),
+    "dispatch": DISPATCH,
+    PUBLIC: (
+        *points("intake", "gathered", "acted", "committed", "published"),
+        *points("checks", "counted", "acted", "committed", "published"),
     ),
-    ("dispatch", "dispatch.offsets_committed"),
-)
+}
+# One point of every group a load. Who dies later in a verification's life dies while those before it come back.
+ROUNDS = [
+    {group: point for group, point in zip(OF_GROUPS, names, strict=True) if point}
+    for names in zip_longest(*OF_GROUPS.values())
+]
+BEFORE_THE_COMMIT = points("intake", "gathered", "acted")
+AGAIN = points("intake.desk", "gathered", "acted", "committed")
 FROZEN = (
     ("codes", "codes.decoded"),
     ("codes", "codes.committed"),
@@ -68,35 +93,94 @@ def assert_nobody_noticed(deaths: dict[str, Death]) -> None:
     assert [death for death in deaths.values() if not death.is_gapless] == []
 
 
-@pytest.mark.parametrize(("group", "point"), MATRIX, ids=[point for _, point in MATRIX])
-async def test_a_worker_dies_under_load_and_every_user_is_verified_with_one_message(
-    stack: Stack, platform: Platform, group: str, point: str
+@pytest.mark.parametrize("points", ROUNDS, ids=["+".join(each.values()) for each in ROUNDS])
+async def test_every_worker_dies_under_one_load_and_every_user_is_verified_with_one_message(
+    stack: Stack, platform: Platform, points: Mapping[str, str]
 ) -> None:
-    await asyncio.to_thread(arm, stack, group, point, hits=HITS)
-    armed = stack.children[group].process
+    await asyncio.gather(*(asyncio.to_thread(arm, stack, group, point, hits=HITS) for group, point in points.items()))
+    armed = {point: stack.children[group].process for group, point in points.items()}
     ended: dict[str, tuple[int | None, Task]] = {}
 
     async def dead() -> bool:
         ended.update(one_more_user(platform, len(ended)))
-        return armed.exit_code is not None
+        return all(process.exit_code is not None for process in armed.values())
 
-    await eventually(dead, within_s=REACHED_WITHIN_S, what=f"{group} to die at {point}")
-    assert armed.exit_code == KILLED
+    await eventually(dead, within_s=ALL_DEAD_WITHIN_S, what=f"all of {points} to be reached")
+    assert {point: process.exit_code for point, process in armed.items()} == dict.fromkeys(armed, KILLED)
     assert_nobody_noticed(await told_of(stack, platform, ended))
 
 
-@pytest.mark.parametrize(("group", "point"), FROZEN, ids=[point for _, point in FROZEN])
-async def test_a_worker_freezes_until_another_has_done_its_work_and_changes_nothing_when_it_thaws(
-    stack: Stack, platform: Platform, group: str, point: str
+# Who comes by another way ----------------------------------------------------------------------------------------
+
+
+def asks_again(platform: Platform) -> Story:
+    """A user who asks for the code once more: that is not done at once, but under locks."""
+
+    async def story() -> Verified:
+        way = Verified(fresh_number())
+        way.id = await platform.started(way.number, policy="patient")
+        await platform.carriers.wait_for_code(way.number)
+        await paced(GAP_S)
+        path = f"/v1/verifications/{way.id}/resend"
+        told = await platform.until_answered(path, {}, faults=way.faults, idempotency_key=way.id)
+        assert told.status == 202, told
+        await platform.carriers.wait_for_code(way.number, seen=1, within_s=30)
+        await platform.enter_code(way)
+        return way
+
+    return story
+
+
+async def lives_of(
+    stack: Stack, platform: Platform, names: tuple[str, ...], story: Callable[[], Story]
+) -> dict[str, Death]:
+    """One life of intake after another, each ending at its point; then everybody's story to its end."""
+    ended = {point: await dies(stack, PUBLIC, point, story()) for point in names}
+    return await told_of(stack, platform, ended)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def again(stack: Stack, platform: Platform) -> dict[str, Death]:
+    return await lives_of(stack, platform, AGAIN, lambda: asks_again(platform))
+
+
+@pytest_asyncio.fixture(scope="module")
+async def inbox(stack: Stack, platform: Platform) -> dict[str, Death]:
+    return await lives_of(stack, platform, BEFORE_THE_COMMIT, lambda: publishes(stack, platform))
+
+
+@pytest.mark.parametrize("point", AGAIN)
+async def test_intake_dies_and_who_asked_again_has_two_messages(again: dict[str, Death], point: str) -> None:
+    death = again[point]
+    assert death.exit_code == KILLED, f"nothing came to {point}"
+    assert (death.way.result, death.row["state"], death.messages) == ("approved", "approved", 2), death
+    assert death.is_gapless, death
+    assert sum(told.event == "resend-requested" for told in death.life) == 1
+
+
+@pytest.mark.parametrize("point", BEFORE_THE_COMMIT)
+async def test_intake_dies_before_its_commit_and_the_published_request_is_one_verification(
+    inbox: dict[str, Death], point: str
 ) -> None:
-    await asyncio.to_thread(arm, stack, group, point, action="freeze")
+    assert inbox[point].exit_code == KILLED, f"nothing came to {point}"
+    assert_nobody_noticed({point: inbox[point]})
+
+
+# Frozen ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("group", "frozen_at"), FROZEN, ids=[point for _, point in FROZEN])
+async def test_a_worker_freezes_until_another_has_done_its_work_and_changes_nothing_when_it_thaws(
+    stack: Stack, platform: Platform, group: str, frozen_at: str
+) -> None:
+    await asyncio.to_thread(arm, stack, group, frozen_at, action="freeze")
     frozen = stack.children[group].process
     user = asyncio.create_task(platform.verify(fresh_number(), policy="patient"))
 
     async def stands_still() -> bool:
         return is_frozen(frozen.pid)
 
-    await eventually(stands_still, within_s=REACHED_WITHIN_S, what=f"{group} to freeze at {point}")
+    await eventually(stands_still, within_s=REACHED_WITHIN_S, what=f"{group} to freeze at {frozen_at}")
     async with second(stack, group):
         way = await user
         frozen.thaw()

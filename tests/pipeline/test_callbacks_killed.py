@@ -3,56 +3,41 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import pytest_asyncio
 
+from tests.support.alone import KILLED, alone, died
 from tests.support.callbacks import configure, ended, endpoint, id_of, states, tell
+from tests.support.commands import environment
+from tests.support.deaths import points
 from tests.support.pipeline import Pipeline
 from tests.support.receiver import Reply, receiver
 from watchword.events import topics
 from watchword.events.callback_delivered import CallbackDelivered
+from watchword.events.verification import Facts
 
-CALLBACKS = "from watchword.runtime import process, settings; process.run(settings.load_runtime(), 'callbacks')"
-KILLED = 137
 NUMBERS = ("+919876543210", "+919876543211")
+STEP = points("callbacks", "decoded", "gathered", "acted", "committed", "published", "offsets_committed")
+LANES = (*points("callbacks", "claimed", "answered", "concluding", "concluded"), "callbacks-results.published")
+CALLS = {"WATCHWORD_CALLBACKS_ALLOW_LOCAL": "true", "WATCHWORD_CALLBACKS_TIMEOUT_S": "0.5"}
 
 
-def environment(stand: Pipeline, failpoints: str = "") -> dict[str, str]:
-    told = stand.settings()
-    return {
-        "WATCHWORD_POSTGRES": told.postgres.get_secret_value(),
-        "WATCHWORD_KAFKA": told.kafka,
-        "WATCHWORD_KEYRING": told.keyring,
-        "WATCHWORD_TOPIC_PREFIX": told.topic_prefix,
-        "WATCHWORD_GROUP_PREFIX": told.group_prefix,
-        "WATCHWORD_CALLBACKS_ALLOW_LOCAL": "true",
-        "WATCHWORD_CALLBACKS_TIMEOUT_S": "0.5",
-        "WATCHWORD_FAILPOINTS": failpoints,
-    }
-
-
-@asynccontextmanager
-async def calling(stand: Pipeline, failpoints: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
-    """`watchword run callbacks` in a process of its own; killed at the end if it still runs."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CALLBACKS, env=environment(stand, failpoints), stdout=asyncio.subprocess.DEVNULL
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await asyncio.wait_for(process.wait(), 10)
+def calling(stand: Pipeline, point: str = "") -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """`watchword run callbacks`, told to call this machine."""
+    return alone(stand, "callbacks", point=point, **CALLS)
 
 
 async def redeliver(stand: Pipeline, *words: str) -> dict[str, object]:
     """What `watchword callbacks redeliver … --json` prints."""
     command = (sys.executable, "-m", "watchword", "callbacks", "redeliver", *words, "--json")
     process = await asyncio.create_subprocess_exec(
-        *command, env=environment(stand), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *command, env={**environment(stand), **CALLS}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     out, complaint = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0, complaint.decode()
@@ -75,9 +60,9 @@ async def test_whoever_dies_on_the_way_has_it_delivered_under_the_same_id(
     about = await ended(stand, at=datetime.now(UTC))
     async with receiver() as shop:
         await configure(stand, endpoint(shop.url))
-        async with calling(stand, failpoints=f"{point}:1:kill") as process:
+        async with calling(stand, point) as process:
             await tell(stand, about)
-            assert await asyncio.wait_for(process.wait(), 45) == KILLED
+            assert await died(process) == KILLED
         async with calling(stand), stand.running("timers"):
             await states(stand, wanted={"delivered": 1})
             [told] = await stand.told(topics.LIFECYCLE, count=1, name="callback-delivered")
@@ -88,6 +73,57 @@ async def test_whoever_dies_on_the_way_has_it_delivered_under_the_same_id(
     assert (
         len({each.envelope.id for each in await stand.told(topics.LIFECYCLE, count=1, name="callback-delivered")}) == 1
     )
+
+
+@dataclass(frozen=True)
+class Deaths:
+    """How each life ended, the ending it was to tell, every webhook-id that was called, and the ids of the events that
+    tell of each ending: of its delivery, and of its result on a topic."""
+
+    codes: dict[str, int | None]
+    about: dict[str, Facts]
+    called: Sequence[str]
+    delivered: Counter[str]
+    results: Counter[str]
+
+
+@pytest_asyncio.fixture(scope="module")
+async def deaths(lasting_stand: Pipeline) -> Deaths:
+    """One life after another, each with an ending of its own to tell; and one that does what they left."""
+    stand = lasting_stand
+    codes: dict[str, int | None] = {}
+    about: dict[str, Facts] = {}
+    async with receiver() as shop:
+        await configure(stand, endpoint(shop.url))
+        for number, point in enumerate((*STEP, *LANES)):
+            said = {"number": f"+9198765433{number:02d}", "request_id": f"request-{number}"}
+            about[point] = await ended(stand, at=datetime.now(UTC), **said)
+            await tell(stand, about[point])
+            async with calling(stand, point) as process:
+                codes[point] = await died(process)
+        async with calling(stand), stand.running("timers"):
+            await states(stand, wanted={"delivered": 2 * len(about)})
+            await stand.told(topics.LIFECYCLE, count=len(about), name=CallbackDelivered.NAME)
+            await stand.outbox_is_empty()
+        called = shop.ids
+    of_deliveries = {
+        (each.key, each.envelope.id)
+        for each in await stand.read(topics.LIFECYCLE)
+        if each.event.NAME == CallbackDelivered.NAME
+    }
+    of_results = {(each.envelope.subject, each.envelope.id) for each in await stand.read(topics.RESULTS)}
+    return Deaths(codes, about, called, Counter(one for one, _ in of_deliveries), Counter(one for one, _ in of_results))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("point", (*STEP, *LANES))
+async def test_whoever_dies_anywhere_has_it_delivered_and_told_once(deaths: Deaths, point: str) -> None:
+    """The endpoint is called once more at most, under the same id; an event that is published again is the same one."""
+    assert deaths.codes[point] == KILLED, f"nothing came to {point}"
+    verification = str(deaths.about[point].verification_id)
+    assert deaths.called.count(str(id_of(deaths.about[point]))) in (1, 2)
+    assert (deaths.delivered[verification], deaths.results[verification]) == (1, 1)
 
 
 async def test_an_operator_has_one_event_or_a_span_delivered_again_and_may_look_first(stand: Pipeline) -> None:

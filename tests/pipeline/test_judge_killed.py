@@ -1,7 +1,6 @@
 """The judge as a process of its own, killed as by a power cut: its table comes back, nothing counts twice."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -9,6 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from tests.support.alone import KILLED, alone, died
+from tests.support.deaths import points
 from tests.support.pipeline import PARTITIONS, Pipeline
 from tests.support.waiting import eventually
 from watchword.events import topics
@@ -23,29 +24,7 @@ MARKER = next(
     for number in range(10_000)
     if shard_of(marker := feature_key(Kind.RANGE, "+99890123", f"shop-{number}")) == shard_of(RANGE)
 )
-JUDGE = "from watchword.runtime import process, settings; process.run(settings.load_runtime(), 'judge')"
-KILLED = 137
-
-
-@asynccontextmanager
-async def judging(stand: Pipeline, failpoints: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
-    """`watchword run judge` in a process of its own; killed at the end if it still runs."""
-    told = stand.settings(failpoints=failpoints)
-    named = {
-        "WATCHWORD_POSTGRES": told.postgres.get_secret_value(),
-        "WATCHWORD_KAFKA": told.kafka,
-        "WATCHWORD_KEYRING": told.keyring,
-        "WATCHWORD_TOPIC_PREFIX": told.topic_prefix,
-        "WATCHWORD_GROUP_PREFIX": told.group_prefix,
-        "WATCHWORD_FAILPOINTS": failpoints,
-    }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", JUDGE, env=named)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await asyncio.wait_for(process.wait(), 10)
+POINTS = points("judge", "weighed", "told", "kept", "dropped")
 
 
 async def tell(stand: Pipeline, *numbers: int, feature: str = RANGE) -> None:
@@ -88,12 +67,12 @@ async def committed(stand: Pipeline) -> AsyncIterator[Callable[[], Awaitable[int
 
 async def test_a_judge_that_was_killed_still_knows_what_it_saw(stand: Pipeline) -> None:
     """Nine sends without a code block a range: seven before the kill and two after it, and no repeat is one of them."""
-    async with judging(stand) as process:
+    async with alone(stand, "judge") as process:
         await tell(stand, *range(7))
         await levels(stand, RiskLevel.ELEVATED)
         process.kill()
         await process.wait()
-    async with judging(stand):
+    async with alone(stand, "judge"):
         await tell(stand, 5, 6)
         await tell(stand, *range(9), feature=MARKER)
         [marker] = await levels(stand, RiskLevel.BLOCKED)
@@ -110,19 +89,33 @@ async def test_a_judge_that_comes_back_to_waiting_signals_has_committed_them_soo
         async def caught_up() -> bool:
             return await behind() == 0
 
-        async with judging(stand):
+        async with alone(stand, "judge"):
             await tell(stand, *range(7))
             await levels(stand, RiskLevel.ELEVATED)
         await asyncio.gather(*(tell(stand, number) for number in range(100, 300)))
-        async with judging(stand):
+        async with alone(stand, "judge"):
             await eventually(caught_up, within_s=20, what="everything to be committed")
 
 
-@pytest.mark.parametrize("point", ["judge.weighed", "judge.told"])
+@pytest.mark.parametrize("point", [*POINTS[:2], *(pytest.param(each, marks=pytest.mark.slow) for each in POINTS[2:])])
 async def test_a_level_is_told_though_the_judge_died_while_telling_it(stand: Pipeline, point: str) -> None:
-    async with judging(stand, failpoints=f"{point}:1:kill") as process:
+    """Dead before the table was written it tells the level again, after that it knows that it was told: the repeats
+    are read before the marker, and change nothing."""
+    async with alone(stand, "judge", point=point) as process:
         await tell(stand, *range(9))
-        assert await asyncio.wait_for(process.wait(), 45) == KILLED
-    async with judging(stand):
-        told = await levels(stand, RiskLevel.BLOCKED, at_least=1 if point == "judge.weighed" else 2)
+        assert await died(process) == KILLED
+    async with alone(stand, "judge"):
+        await tell(stand, *range(9), feature=MARKER)
+        await told_of(stand, MARKER)
+        told = await told_of(stand, RANGE)
+    assert len(told) == (2 if point == "judge.told" else 1)
     assert len({each.until for each in told}) == 1
+
+
+async def told_of(stand: Pipeline, feature: str) -> list[RiskLevelSet]:
+    """The first moment at which a feature is blocked, every time that was told."""
+
+    async def told() -> list[RiskLevelSet]:
+        return [each for each in await levels(stand, RiskLevel.BLOCKED) if each.feature == feature]
+
+    return await eventually(told, within_s=45, what=f"{feature} to be blocked")

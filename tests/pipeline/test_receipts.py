@@ -1,26 +1,26 @@
 """receipts with its door and its matcher, between real Kafka and real Postgres: nothing a carrier said is lost."""
 
-import asyncio
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import aiohttp
 import orjson
 import pytest
 
-from tests.support import postgres
+from tests.support.alone import KILLED, alone, died
 from tests.support.door import Answered, Caller, calling
-from tests.support.pipeline import PATIENCE_S, Pipeline, pipeline
+from tests.support.pipeline import PATIENCE_S, OwnKafka, Pipeline
 from tests.support.rows import attempt, issued
 from tests.support.waiting import eventually
 from watchword.events import topics
 from watchword.events.receipt_received import ReceiptReceived
 from watchword.events.receipt_recorded import ReceiptRecorded
-from watchword.local import kafka
 from watchword.local.ports import LOOPBACK, free_ports
 
 CONFIGURATION = Path(__file__).with_name("receipts.toml")
@@ -184,17 +184,9 @@ async def test_a_body_beyond_64_kib_and_odd_headers_are_refused_with_a_problem(s
 
 
 async def test_while_kafka_is_silent_reports_go_into_postgres_and_out_again_when_it_is_back(
-    database: postgres.FreshDatabase, request: pytest.FixtureRequest, tmp_path: Path
+    own_kafka: OwnKafka,
 ) -> None:
-    broker = await asyncio.to_thread(kafka.start, tmp_path / "kafka", prefer=request.config.getoption("--kafka"))
-    try:
-        async with pipeline(broker.bootstrap, database.dsn, "own.", tmp_path) as stand:
-            await _silence(stand, broker)
-    finally:
-        await asyncio.to_thread(broker.stop)
-
-
-async def _silence(stand: Pipeline, broker: kafka.Broker) -> None:
+    stand, broker = own_kafka.stand, own_kafka.broker
     ours = await accepted(stand)
     async with receiving(stand, names="receipts,timers") as carrier:
         broker.freeze()
@@ -226,3 +218,66 @@ async def test_a_report_of_nothing_we_know_is_parked_and_answered_like_any_other
         [row] = await eventually(parked, within_s=PATIENCE_S, what="a parked receipt")
     assert (answer.status, answer.body) == (200, b"")
     assert tuple(row) == ("echo-1", "m-404")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["receipts.unparked", "receipts-parked.published"])
+async def test_receipts_dies_with_a_parked_report_in_hand_and_it_is_recorded_once(stand: Pipeline, point: str) -> None:
+    ours = await accepted(stand, state="sending", provider_id="")
+    async with receiving(stand) as carrier:
+        await report(carrier, {"id": "m-1", "state": "delivered"})
+        await eventually(partial(parked_reports, stand), within_s=PATIENCE_S, what="a parked receipt")
+    await stand.connection.execute("UPDATE attempts SET state = 'accepted', provider_id = 'm-1'")
+    await stand.connection.execute("UPDATE receipts_parked SET look_at = now()")
+    [port] = free_ports(1)
+    async with alone(stand, "receipts", point=point, WATCHWORD_RECEIPTS_HTTP_PORT=str(port)) as process:
+        assert await died(process) == KILLED
+    async with receiving(stand, names="receipts,timers"):
+        await recorded(stand, 1)
+        await stand.outbox_is_empty()
+    told = await stand.told(topics.LIFECYCLE, count=1, name="receipt-recorded")
+    assert {(each.event.attempt_id, each.envelope.sequence) for each in told} == {(ours, 4)}  # type: ignore[attr-defined]
+    assert len({each.envelope.id for each in told}) == 1
+    assert not await parked_reports(stand)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["receipts.detoured"])
+async def test_receipts_dies_with_a_report_that_went_round_a_silent_kafka_and_it_is_recorded_once(
+    own_kafka: OwnKafka, point: str
+) -> None:
+    """The carrier heard nothing, so it reports again."""
+    stand, said = own_kafka.stand, {"id": "m-1", "state": "delivered"}
+    ours = await accepted(stand)
+    await stand.configure(CONFIGURATION)
+    [port] = free_ports(1)
+    async with (
+        alone(stand, "receipts", point=point, WATCHWORD_RECEIPTS_HTTP_PORT=str(port)) as process,
+        calling(f"http://{LOOPBACK}:{port}") as carrier,
+    ):
+        await eventually(partial(is_open, carrier), within_s=PATIENCE_S, what="the door to be open")
+        own_kafka.broker.freeze()
+        try:
+            with pytest.raises(aiohttp.ClientError):
+                await report(carrier, said)
+            assert await died(process) == KILLED
+        finally:
+            own_kafka.broker.thaw()
+    async with receiving(stand, names="receipts,timers") as carrier:
+        assert (await report(carrier, said)).status == 200
+        await recorded(stand, 1)
+        await stand.outbox_is_empty()
+    [event] = await recorded(stand, 1)
+    assert (event.attempt_id, event.state) == (ours, "delivered")
+
+
+async def is_open(carrier: Caller) -> bool:
+    try:
+        await carrier.send("GET", "/")
+    except aiohttp.ClientError:
+        return False
+    return True
+
+
+async def parked_reports(stand: Pipeline) -> int:
+    return int(await stand.connection.fetchval("SELECT count(*) FROM receipts_parked"))

@@ -1,8 +1,6 @@
 """dispatch and receipts over SMPP: a message goes out on a kept connection, and what comes back on it is durable before
 the carrier hears that it was."""
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,17 +8,15 @@ from uuid import UUID
 
 import pytest
 
+from tests.support.alone import KILLED, alone, died
 from tests.support.carrier import simulated
-from tests.support.commands import environment
 from tests.support.dispatch import Sending
-from tests.support.pipeline import PATIENCE_S, Pipeline
+from tests.support.pipeline import PATIENCE_S, OwnKafka, Pipeline
 from tests.support.waiting import eventually
 from watchword.events import topics
 from watchword.events.receipt_recorded import ReceiptRecorded
 
 CONFIGURATION = Path(__file__).with_name("smpp.toml")
-DISPATCH = "from watchword.runtime import process, settings; process.run(settings.load_runtime(), 'dispatch')"
-KILLED = 137
 USUAL = {"bind": "trx", "binds": "1", "id_format": "exact", "timeout_ms": "2000", "enquire_s": "30"}
 
 
@@ -158,9 +154,9 @@ async def test_what_is_in_the_window_is_answered_before_the_worker_stops(stand: 
 async def test_whoever_dies_with_a_receipt_in_hand_is_told_it_again(stand: Pipeline, point: str) -> None:
     async with bound(stand) as it, stand.running("receipts"):
         await it.carriers.behave("north", receipt_delay_ms={"kind": "uniform", "min": 1_500, "max": 1_500})
-        async with alone(stand, failpoints=f"{point}:1:kill") as process:
+        async with alone(stand, "dispatch", point=point) as process:
             attempt = await it.request(await it.issued())
-            assert await asyncio.wait_for(process.wait(), 60) == KILLED
+            assert await died(process) == KILLED
         assert await it.state_of(attempt) == "accepted"
         counts = await it.carriers.receipts_of("north")
         assert (counts.posted, counts.pending) == (0, 1)
@@ -174,14 +170,29 @@ async def test_whoever_dies_with_a_receipt_in_hand_is_told_it_again(stand: Pipel
     assert len({each.envelope.id for each in kept}) == 1
 
 
-@asynccontextmanager
-async def alone(stand: Pipeline, failpoints: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`watchword run dispatch` in a process of its own; killed at the end if it still runs."""
-    told = environment(stand) | {"WATCHWORD_FAILPOINTS": failpoints}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", DISPATCH, env=told)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await asyncio.wait_for(process.wait(), 10)
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["dispatch.detoured"])
+async def test_whoever_dies_with_a_receipt_that_went_round_a_silent_kafka_is_told_it_again(
+    own_kafka: OwnKafka, point: str
+) -> None:
+    stand = own_kafka.stand
+    async with bound(stand) as it:
+        await it.carriers.behave("north", receipt_delay_ms={"kind": "uniform", "min": 2_000, "max": 2_000})
+        async with alone(stand, "dispatch", point=point) as process:
+            attempt = await it.request(await it.issued())
+            await it.reached(attempt, "accepted")
+            own_kafka.broker.freeze()
+            try:
+                assert await died(process) == KILLED
+            finally:
+                own_kafka.broker.thaw()
+        async with stand.running("dispatch,receipts,timers"):
+            await settled(it)
+            await recorded(stand, 1)
+            await stand.outbox_is_empty()
+        [event] = await recorded(stand, 1)
+        assert (event.attempt_id, event.state, await receipt_state(stand, attempt)) == (
+            attempt, "delivered", "delivered"
+        )  # fmt: skip
+        assert len(await it.carriers.inbox("+919876543210")) == 1
+    assert len({each.envelope.id for each in await stand.read(topics.RECEIPTS)}) == 1

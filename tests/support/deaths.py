@@ -19,6 +19,25 @@ REACHED_WITHIN_S = 15.0
 Story = Callable[[], Awaitable[Verified]]
 
 
+def points(stage: str, *moments: str) -> tuple[str, ...]:
+    """The names of these moments of a stage, as failpoints are armed with them."""
+    return tuple(f"{stage}.{moment}" for moment in moments)
+
+
+# The standard step of every loop, and what dispatch does with a message.
+STEP = ("decoded", "gathered", "acted", "committed", "published", "offsets_committed")
+DISPATCH = points(
+    "dispatch",
+    "claimed",
+    "before_call",
+    "called",
+    "before_result",
+    "result_committed",
+    "published",
+    "offsets_committed",
+)
+
+
 @dataclass
 class Death:
     """What came of one user whose verification brought a worker to `point`. `exit_code` is None where the worker

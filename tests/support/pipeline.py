@@ -29,6 +29,7 @@ from watchword.gateways.catalog import ALL
 from watchword.kernel.event import Emit, Event
 from watchword.kernel.policy import Policy
 from watchword.kernel.secret import Phone
+from watchword.local.kafka import Broker
 from watchword.runtime import aad, keyring, outbox
 from watchword.runtime.apply import Applied, apply
 from watchword.runtime.kafka import Cluster
@@ -184,6 +185,14 @@ class Pipeline:
         )
         named = {name: values[name] for name in Facts.__struct_fields__ if name in values}
         return Facts(verification_id=identity, **named)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKafka:
+    """A pipeline whose broker may fall silent: nobody else is on it."""
+
+    stand: Pipeline
+    broker: Broker
 
 
 def _read(record: Any) -> Read:

@@ -37,7 +37,7 @@ async def build(context: Context) -> list[Service]:
     metrics = CallbacksMetrics(context.metrics)
     current = context.configuration.current
     own_topics = TenantTopics(context.cluster, current, production=context.settings.partitions == "production")
-    teller = Teller("callbacks", publisher=context.publisher, pool=context.pool)
+    teller = Teller("callbacks-results", publisher=context.publisher, pool=context.pool)
     ledger = Ledger(context.pool, context.clock, teller, metrics)
     sender = Sender(
         settings,

@@ -49,6 +49,8 @@ class Asking:
         if self._carriers.resting.is_set():
             return
         rows = await self._noting.pool.fetch(SQL["to_ask"], ROWS_A_TURN_MAX)
+        if not rows:
+            return
         wanted = [
             Unreported(
                 row["id"],

@@ -140,6 +140,7 @@ class Judge:
     async def _keep(self, weighed: Weighed, table: Table) -> None:
         """Write what changed; then drop a few features of which nothing is left, and their levels with them."""
         await self._until_known(partial(table.write, weighed.nodes.changed()))
+        reach("judge.kept")
         for each in weighed.told.values():
             self._metrics.tell(each)
             log.info("judge.level_set", kind=each.feature.partition(":")[0], risk=each.level.value)
@@ -148,6 +149,7 @@ class Judge:
         faded = self._sweep.faded(seen, table, weighed.now_s)
         await self._publish([Outgoing(topics.RISK_LEVELS, feature.encode(), None, ()) for feature in faded.told])
         await self._until_known(partial(table.write, dropped(faded.all, touched)))
+        reach("judge.dropped")
 
     async def _bury(self, record: Record, reason: str, detail: str) -> None:
         """The record's bytes to the dead topic. Until that is done nothing behind it is taken."""

@@ -166,8 +166,8 @@ class Desk:
         async with self._pool.acquire(timeout=5) as connection, connection.transaction():
             rulings = await self._decide(connection, requests, rows)
             settled = await self._teller.store(connection, rows)
-            reach("intake.acted")
-        reach("intake.committed")
+            reach("intake.desk.acted")
+        reach("intake.desk.committed")
         self._teller.forget(settled)
         self._teller.tell_soon(rows)
         replies = [ruling.reply for ruling in rulings]
@@ -185,7 +185,7 @@ class Desk:
             for request, each in zip(requests, found, strict=True)
         ]
         tats_us = await store.hold_buckets(connection, {limit.key for _, each in asked for limit in each.limits})
-        reach("intake.gathered")
+        reach("intake.desk.gathered")
         now = self._clock.now()
         buckets = Buckets(tats_us, to_us(now))
         rulings = decide_all(asked, buckets, now)

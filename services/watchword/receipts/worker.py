@@ -31,7 +31,7 @@ MATCH_EVERY_S = 0.2  # no user waits for a receipt
 async def build(context: Context) -> list[Service]:
     """The services of this worker, in start order."""
     settings, metrics = ReceiptsSettings.load(), ReceiptsMetrics(context.metrics)
-    teller = Teller("receipts", publisher=context.publisher, pool=context.pool)
+    teller = Teller("receipts-parked", publisher=context.publisher, pool=context.pool)
     parked = ParkedReports(context, teller, settings.parked_rows_max, metrics)
     door = CarriersDoor(context, settings, metrics)
     context.carriers.mount(*door.routes())

@@ -108,9 +108,9 @@ class Loop(Generic[F]):
         self._task: asyncio.Task[None] | None = None
         self._held: dict[TopicPartition, float] = {}
         self._in_hand: Sequence[Any] = ()
-        self._finished = Finished(self._reader, lambda: reach(f"{step.worker}.offsets_committed"))
+        self._finished = Finished(self._reader, lambda: reach(f"{step.group}.offsets_committed"))
         self._waiting: dict[TopicPartition, Unfinished] = {}
-        self._teller = Teller(step.worker, publisher=publisher, pool=pool)
+        self._teller = Teller(step.group, publisher=publisher, pool=pool)
         self._decisions = InARow()
         self._transactions = InARow()
         self._records_max = step.records_max
@@ -221,7 +221,7 @@ class Loop(Generic[F]):
         """Carry out every record that is due; answers the next offset to commit per partition."""
         offsets = {_partition(record): record.offset + 1 for record in records}
         incoming, letters = self._read(records)
-        reach(f"{self._step.worker}.decoded")
+        reach(f"{self._step.group}.decoded")
         waiting: dict[TopicPartition, int] = {}
         for batch in rounds(incoming):
             due = [each for each in batch if each.offset < waiting.get(each.partition, each.offset + 1)]
@@ -260,7 +260,7 @@ class Loop(Generic[F]):
         """One transaction for `batch`; answers the partitions that must wait, and from which offset."""
         async with self._pool.acquire(timeout=5) as connection, connection.transaction():
             facts = await self._step.gather(batch, connection) if batch else {}
-            reach(f"{self._step.worker}.gathered")
+            reach(f"{self._step.group}.gathered")
             now = self._clock.now()
             verdicts = [(each, self._decide(each, facts.get(each.key), now)) for each in batch]
             waiting = self._hold_later(verdicts, now)
@@ -268,8 +268,8 @@ class Loop(Generic[F]):
             rows = await self._act(connection, carried, now)
             rows += [*letters, *_letters(self._reader, carried)]
             settled = await self._teller.store(connection, rows)
-            reach(f"{self._step.worker}.acted")
-        reach(f"{self._step.worker}.committed")
+            reach(f"{self._step.group}.acted")
+        reach(f"{self._step.group}.committed")
         if batch:
             self._transactions.well()
         self._teller.forget(settled)

@@ -30,11 +30,11 @@ class Teller:
     """Publishes committed outbox rows and remembers which of them Kafka has acknowledged.
 
     `tell` waits for the acknowledgement; `tell_soon` returns at once and publishes in the background, batches
-    growing while the previous one is under way.
+    growing while the previous one is under way. A worker with several names them apart by `stage`.
     """
 
-    def __init__(self, worker: str, *, publisher: Publisher, pool: Pool) -> None:
-        self._worker = worker
+    def __init__(self, stage: str, *, publisher: Publisher, pool: Pool) -> None:
+        self._stage = stage
         self._publisher = publisher
         self._pool = pool
         self._waiting: deque[OutboxRow] = deque()
@@ -46,7 +46,7 @@ class Teller:
 
     async def start(self) -> None:
         """Begin to publish in the background."""
-        self._task = asyncio.create_task(self._run(), name=f"teller-{self._worker}")
+        self._task = asyncio.create_task(self._run(), name=f"teller-{self._stage}")
 
     async def stop(self) -> None:
         """Publish what waits, delete what was published, end."""
@@ -63,9 +63,9 @@ class Teller:
         try:
             await self._publisher.publish([row.outgoing() for row in rows])
         except PublishUnknown as error:
-            log.warning("runtime.publish_unknown", worker=self._worker, error=str(error))
+            log.warning("runtime.publish_unknown", stage=self._stage, error=str(error))
             return False
-        reach(f"{self._worker}.published")
+        reach(f"{self._stage}.published")
         if self._quiet:
             self._wake.set()
         room = max(SETTLED_MAX - len(self._settled), 0)
@@ -115,7 +115,7 @@ class Teller:
             async with self._pool.acquire(timeout=5) as connection:
                 ids = await self.store(connection, ())
         except AWAY as error:
-            log.info("runtime.settle_later", worker=self._worker, error=repr(error))
+            log.info("runtime.settle_later", stage=self._stage, error=repr(error))
             return
         self.forget(ids)
 

@@ -77,8 +77,8 @@ class Overdue(Generic[F]):
                 return 0
             rows = await self._carry_out(connection, first_of_each(found), now)
             settled = await self._teller.store(connection, rows)
-            reach("timers.acted")
-        reach("timers.committed")
+            reach(f"timers.{self._kind.name}.acted")
+        reach(f"timers.{self._kind.name}.committed")
         self._teller.forget(settled)
         self._teller.tell_soon(rows)
         self._metrics.dealt_with.add(len(found), stage=self._kind.name)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import asyncpg
 import structlog
 
+from watchword.runtime.failpoints import reach
 from watchword.runtime.postgres import Pool, columns
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.settings import TimersSettings
@@ -97,6 +98,8 @@ class Tidying:
             numbers = columns([(row["tenant"], row["number_token"]) for row in held], 2)
             await connection.execute(SQL["forget_pointers"], *numbers, retention, timeout=10)
             told = await connection.execute(SQL["forget_numbers"], *numbers, timeout=10)
+            reach("timers.forgetting")
+        reach("timers.forgotten")
         self._metrics.forgotten.add(_count(told), stage="forget_numbers")
 
 

@@ -1,0 +1,86 @@
+"""fraud as a process of its own, killed at every point of the loop that learns from endings: the money that was held
+for a send is spent once, whatever of its step is done twice."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import pytest
+import pytest_asyncio
+
+from tests.support.alone import KILLED, alone, died
+from tests.support.deaths import points
+from tests.support.pipeline import PATIENCE_S, Pipeline
+from tests.support.rows import attempt, issued
+from tests.support.waiting import eventually
+from watchword.events import topics
+from watchword.events.verification import shared
+from watchword.events.verification_ended import Ending, VerificationEnded
+
+POINTS = points("fraud-outcomes", "decoded", "gathered", "acted", "committed", "published", "offsets_committed")
+PRICE = 100
+JUNK = b"\xff\x00 not an event"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@dataclass(frozen=True)
+class Deaths:
+    """How each life ended, and what became of the money: (held, spent)."""
+
+    codes: Mapping[str, int | None]
+    money: tuple[int, int]
+
+
+async def over(stand: Pipeline, number: int) -> None:
+    """A verification that ended after one message, for which money is held, and its ending."""
+    about = await issued(stand, number=f"+9198765434{number:02d}", state="approved", due_at=None)
+    await attempt(stand, about, state="accepted", account="echo-1")
+    await stand.connection.execute(
+        "INSERT INTO reservations (verification_id, send_no, price_micros, counters, look_at) "
+        "VALUES ($1, 1, $2, '{all}', $3)", about.verification_id, PRICE, datetime.now(UTC) + timedelta(days=1),
+    )  # fmt: skip
+    await stand.connection.execute("UPDATE spending SET held_micros = held_micros + $1", PRICE)
+    ended = VerificationEnded(
+        **shared(about), state=Ending.APPROVED, reason="right_code", requested_at=datetime.now(UTC)
+    )
+    await stand.publish(ended, subject=str(about.verification_id))
+
+
+async def settled(stand: Pipeline) -> bool:
+    return bool((await stand.row("SELECT NOT EXISTS (SELECT FROM reservations) AS done"))["done"])
+
+
+@pytest_asyncio.fixture(scope="module")
+async def deaths(lasting_stand: Pipeline) -> Deaths:
+    """One life after another, each brought to its point by an ending and by a record that nobody can read: only its
+    dead letter makes this loop publish."""
+    stand, codes = lasting_stand, dict[str, int | None]()
+    await stand.connection.execute(
+        "INSERT INTO spending (counter, cap, span, ends_at, limit_micros) VALUES ('all', 'all', 'day', $1, 1000000)",
+        datetime.now(UTC) + timedelta(days=1),
+    )
+    for number, point in enumerate(POINTS):
+        await over(stand, number)
+        await stand.publish_raw(topics.LIFECYCLE, b"junk", JUNK, [("ce_type", b"otp.verification-ended.v1")])
+        async with alone(stand, "fraud", point=point) as process:
+            codes[point] = await died(process)
+    async with alone(stand, "fraud"), stand.running("timers"):
+        await eventually(partial(settled, stand), within_s=PATIENCE_S, what="all money to be settled")
+        await stand.outbox_is_empty()
+    money = await stand.row("SELECT held_micros, spent_micros FROM spending")
+    return Deaths(codes, (money["held_micros"], money["spent_micros"]))
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_fraud_dies_while_it_learns_and_money_is_spent_once(deaths: Deaths, point: str) -> None:
+    assert deaths.codes[point] == KILLED, f"nothing came to {point}"
+    assert deaths.money == (0, len(POINTS) * PRICE)
+
+
+async def test_what_nobody_could_read_has_its_dead_letters(lasting_stand: Pipeline, deaths: Deaths) -> None:
+    """Each under its own position, however often the record was read."""
+    letters = await lasting_stand.records(topics.dead(topics.LIFECYCLE))
+    assert len({dict(each.headers)["wwd_offset"] for each in letters}) == len(deaths.codes)
+    assert {each.value for each in letters} == {JUNK}
