@@ -32,7 +32,7 @@ from tests.support.records import lives
 from tests.support.waiting import eventually, paced
 
 CLASSES = ("dedupes", "asked", "blind")
-JUDGE = points("judge", "weighed", "told", "kept", "dropped")
+JUDGE = points("judge", "told", "dropped")
 # One moment each in the middle of the work, where a frozen process holds locks that others want.
 FROZEN = (("intake,checks", "intake.acted"), ("intake,checks", "checks.counted"), ("judge", "judge.told"))
 TAKEN_OVER = (

@@ -35,7 +35,8 @@ class Deaths:
 
 async def over(stand: Pipeline, number: int) -> None:
     """A verification that ended after one message, for which money is held, and its ending."""
-    about = await issued(stand, number=f"+9198765434{number:02d}", state="approved", due_at=None)
+    ends = {"state": "approved", "ended_at": datetime.now(UTC), "due_at": None}
+    about = await issued(stand, number=f"+9198765434{number:02d}", **ends)
     await attempt(stand, about, state="accepted", account="echo-1")
     await stand.connection.execute(
         "INSERT INTO reservations (verification_id, send_no, price_micros, counters, look_at) "

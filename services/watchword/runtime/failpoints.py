@@ -1,7 +1,8 @@
 """Named places where a test may stop the process dead. No-ops unless WATCHWORD_FAILPOINTS names one.
 
 `codes.committed:3:kill` ends the process, as kill -9 would, the third time it reaches `codes.committed`;
-`freeze` stops it as SIGSTOP would.
+`freeze` stops it as SIGSTOP would. A name begins with its stage, so that a test can aim at one loop or duty of several;
+tests/architecture holds that some test kills a process at each.
 """
 
 import os
