@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -35,7 +36,7 @@ class Deaths:
 
 async def over(stand: Pipeline, number: int) -> None:
     """A verification that ended after one message, for which money is held, and its ending."""
-    ends = {"state": "approved", "ended_at": datetime.now(UTC), "due_at": None}
+    ends: dict[str, Any] = {"state": "approved", "ended_at": datetime.now(UTC), "due_at": None}
     about = await issued(stand, number=f"+9198765434{number:02d}", **ends)
     await attempt(stand, about, state="accepted", account="echo-1")
     await stand.connection.execute(
