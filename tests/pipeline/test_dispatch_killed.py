@@ -28,8 +28,8 @@ async def test_dispatch_dies_before_it_asks_after_a_message_and_asks_at_the_next
             assert await died(process) == KILLED
         row = await stand.row("SELECT receipt_ask_at = receipt_due_at - interval '5 minutes' AS later FROM attempts")
         assert row["later"]
-        await stand.connection.execute("UPDATE attempts SET receipt_ask_at = now()")
         async with stand.running("dispatch"):
+            await stand.connection.execute("UPDATE attempts SET receipt_ask_at = now()")
             [told] = await stand.told(topics.LIFECYCLE, count=1, name="receipt-recorded")
             await stand.outbox_is_empty()
         assert len(await it.carriers.inbox(NUMBER)) == 1
