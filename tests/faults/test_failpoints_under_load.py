@@ -114,7 +114,9 @@ def asks_again(platform: Platform) -> Story:
 
     async def story() -> Verified:
         way = Verified(fresh_number())
-        way.id = await platform.started(way.number, policy="patient")
+        body = {"to": way.number, "policy": "patient"}
+        begun = await platform.until_answered("/v1/verifications", body, faults=way.faults, idempotency_key=way.number)
+        way.id = str(begun.body["id"])
         await platform.carriers.wait_for_code(way.number)
         await paced(GAP_S)
         path = f"/v1/verifications/{way.id}/resend"
@@ -179,6 +181,7 @@ async def test_codes_freezes_until_another_has_done_its_work_and_changes_nothing
     await eventually(stands_still, within_s=REACHED_WITHIN_S, what=f"codes to freeze at {frozen_at}")
     async with second(stack, "codes"):
         way = await user
+        assert is_frozen(frozen.pid), "all of it was done by the other one"
         frozen.thaw()
         after = asyncio.create_task(platform.verify(fresh_number(), policy="patient"))
         await after

@@ -119,7 +119,7 @@ async def deaths(lasting_stand: Pipeline) -> Deaths:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("point", (*STEP, *LANES))
 async def test_whoever_dies_anywhere_has_it_delivered_and_told_once(deaths: Deaths, point: str) -> None:
-    """The endpoint may be called once more for each life that ended with it in hand, always under the id of the event; an
+    """The endpoint may be called once more for each life that ended with it in hand, always under the event's id; an
     event that is published again is the same one."""
     assert deaths.codes[point] == KILLED, f"nothing came to {point}"
     verification = str(deaths.about[point].verification_id)
