@@ -125,9 +125,11 @@ async def reported(stack: Stack, *, within_s: float) -> None:
 
 @asynccontextmanager
 async def second(stack: Stack, group: str) -> AsyncIterator[None]:
-    """One more process of a worker, which takes over the partitions of the first once that one is given up."""
+    """One more process of a worker, which takes over the partitions of the first once that one is given up. Its doors
+    are its own: the first one holds those that are known."""
     child = stack.children[group]
-    environment = {**(child.program.environment or {}), "WATCHWORD_ORDINAL": "1", "WATCHWORD_OPS_PORT": "0"}
+    doors = dict.fromkeys(("WATCHWORD_OPS_PORT", "WATCHWORD_HTTP_PORT", "WATCHWORD_RECEIPTS_HTTP_PORT"), "0")
+    environment = {**(child.program.environment or {}), **doors, "WATCHWORD_ORDINAL": "1"}
     process = await asyncio.to_thread(Process, replace(child.program, environment=environment))
     try:
         yield
