@@ -127,6 +127,29 @@ async def test_whoever_dies_anywhere_has_it_delivered_and_told_once(deaths: Deat
     assert (deaths.delivered[verification], deaths.results[verification]) == (1, 1)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["callbacks.results_told"])
+async def test_whoever_dies_over_results_that_waited_for_their_topic_has_them_told_once(
+    stand: Pipeline, point: str
+) -> None:
+    await configure(stand)
+    about = await ended(stand, at=datetime.now(UTC), tenant="press")
+    await stand.connection.execute(
+        "INSERT INTO callback_deliveries (verification_id, event_id, endpoint, tenant, event, body, state, told_at, "
+        "begun_at, next_at, expires_at, gives_up_at) "
+        "VALUES ($1, $2, '', 'press', 'verification-ended', '', 'pending', now(), now(), now(), now(), now())",
+        about.verification_id, id_of(about),
+    )  # fmt: skip
+    async with calling(stand, point) as process:
+        assert await died(process) == KILLED
+    async with calling(stand), stand.running("timers"):
+        await states(stand, wanted={"delivered": 1})
+        [told] = await stand.told("press.results", count=1)
+        await stand.outbox_is_empty()
+    assert told.envelope.subject == str(about.verification_id)
+    assert len({each.envelope.id for each in await stand.read("press.results")}) == 1
+
+
 async def test_an_operator_has_one_event_or_a_span_delivered_again_and_may_look_first(stand: Pipeline) -> None:
     first, second = [await ended(stand, at=datetime.now(UTC), number=number) for number in NUMBERS]
     async with receiver(Reply(200)) as shop:
