@@ -48,10 +48,10 @@ simulate: setup ## thousands of histories on simulated servers; MINUTES=10, or S
 	@$(BIN)/python -m tests.simulation --minutes $(or $(MINUTES),1) $(and $(SEED),--seed $(SEED))
 
 faults: setup ## the long form of the faults: every point under load, frozen workers; options as for test
-	$(BIN)/pytest -q -m slow tests/faults tests/pipeline/test_smpp.py $(ARGS)
+	$(BIN)/pytest -q -m slow tests/faults tests/pipeline --ignore=tests/pipeline/test_many_receipts.py $(ARGS)
 
 long: setup ## the long form of what is no fault: plans over a million rows, ten thousand receipts, a clean end
-	$(BIN)/pytest -q -m slow tests/contract tests/journeys tests/pipeline --ignore=tests/pipeline/test_smpp.py $(ARGS)
+	$(BIN)/pytest -q -m slow tests/contract tests/journeys tests/pipeline/test_many_receipts.py $(ARGS)
 
 chaos: setup ## everything runs and everything breaks: MINUTES=5 RATE=20 SEED=7, ARGS="--json"; then the audit
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),5) --rate $(or $(RATE),20) --seed $(or $(SEED),0) $(ARGS)
