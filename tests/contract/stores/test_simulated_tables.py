@@ -18,15 +18,15 @@ from tests.simulation.world import World
 from tests.support.postgres import FreshDatabase
 
 SEEDS = (3, 8)
-# Some for what others come to seldom: 124 interrupts a check, 126 begins under locks, 193 locks, in 215 an attempt is late,
-# in 241 a number is out of guesses.
+# Some for what others come to seldom: 124 interrupts a check, 126 begins under locks, 193 locks, in 215 an attempt is
+# late, in 241 a number is out of guesses.
 MANY = (11, *range(100, 116), 124, 126, 193, 215, 241)
 # What a history comes to only by rare luck, or ten minutes after the life of a code. Nothing comes between a count and
-# itself in a simulated store, so `count` is asked only where a budget is short, and then mostly for nobody. No tenant of
-# theirs has refusals that are told to nobody.
+# itself in a simulated store, so `count` is asked only where a budget is short, and then mostly for nobody. Of their
+# tenants none has refusals that are told to nobody.
 SELDOM = {
-    "issue_silently", "states", "record_found", "look_later", "park", "unpark", "assume_receipt", "await_no_receipt", "look_again",
-    "count", "unreported", "parked_too_long",
+    "states", "record_found", "look_later", "park", "unpark", "assume_receipt", "await_no_receipt", "look_again",
+    "count", "unreported", "parked_too_long", "issue_silently",
 }  # fmt: skip
 _TIMEOUT_S = 10.0
 _CLOCK = """
