@@ -14,6 +14,8 @@ from watchword.local.kafka import Kind
 from watchword.local.stack import GROUPS, Plan
 
 LOAD = Load(count=500, rate_per_s=50)
+# Fraud only watches: users who cannot check their codes for a while look like a pumped country.
+CONFIGURATION = Path(__file__).parents[1] / "support" / "stories.toml"
 
 
 @pytest.mark.apache
@@ -21,7 +23,8 @@ LOAD = Load(count=500, rate_per_s=50)
 async def test_killing_every_worker_in_the_middle_of_500_loses_none_and_sends_none_twice(
     server_directory: Path,
 ) -> None:
-    async with stacks.running(Plan(directory=server_directory, kafka=Kind.APACHE)) as stack:
+    plan = Plan(directory=server_directory, kafka=Kind.APACHE, configuration=CONFIGURATION)
+    async with stacks.running(plan) as stack:
         async with generator(api=stack.api_url, key=stack.api_key, simulator=stack.simulator_url) as platform:
             load = asyncio.create_task(platform.run(LOAD))
             for name in GROUPS:
