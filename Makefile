@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults long interop bench bench-fraud scale outage capacity simulate chaos soak overload attacks bench-peers clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults long interop advisories bench bench-fraud scale outage capacity simulate chaos soak overload attacks bench-peers clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -64,6 +64,9 @@ overload: setup ## ten times what is sustained, looked for from RATE=20 up: a co
 
 attacks: setup ## every attack on the running system, in the long form; options as for test
 	$(BIN)/pytest -q -m "not interop" tests/attacks $(ARGS)
+
+advisories: setup ## known flaws of what is shipped; says so where nobody who keeps them can be asked
+	.ci/advisories
 
 interop: setup ## SMPP against software that others wrote; .ci/interop-peers installs it
 	$(BIN)/pytest -q -rs -m interop tests/interop $(ARGS)
