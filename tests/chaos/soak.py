@@ -36,7 +36,7 @@ console = Console(stderr=True)
 async def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     """Load in slices, a sample after each."""
     samples: list[Sample] = []
-    lost = 0
+    lost = refused = 0
     phones = int(options.rate * options.minutes * 60 / 3)
     async with (
         stacks.running(Plan(directory=directory, kafka=Kind.APACHE)) as stack,
@@ -46,11 +46,12 @@ async def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         for number in range(SLICES):
             seen = await platform.run(rate_per_s=options.rate, seconds=options.minutes * 60 / SLICES)
             await stacks.at_rest(stack, within_s=120)
-            lost += seen.started - seen.approved
+            refused += (turned_away := seen.refused.get("overloaded", 0))
+            lost += seen.started - seen.approved - turned_away
             samples.append(await _sample(stack, seen))
             _say(number, seen, samples[-1])
         audit = in_words(await audited(stack))
-    return told(samples, options, lost, audit)
+    return told(samples, options, lost=lost, refused=refused, audit=audit)
 
 
 async def _sample(stack: Stack, seen: Seen) -> Sample:
@@ -69,8 +70,9 @@ async def _sample(stack: Stack, seen: Seen) -> Sample:
     )
 
 
-def told(samples: list[Sample], options: argparse.Namespace, lost: int, audit: str) -> dict[str, Any]:
-    """The figures of a run and whether they are as they should be."""
+def told(samples: list[Sample], options: argparse.Namespace, *, lost: int, refused: int, audit: str) -> dict[str, Any]:
+    """The figures of a run, and whether they are as they should be. Who is `refused` heard 503 at once, for the machine
+    was too full for a moment; who is `lost` was let in."""
     growth = flatness.growth_of_memory(samples)
     unflat = flatness.unflat(samples)
     return {
@@ -78,6 +80,7 @@ def told(samples: list[Sample], options: argparse.Namespace, lost: int, audit: s
         "minutes": options.minutes,
         "growth": {name: round(share, 4) for name, share in growth.items()},
         "unflat": unflat,
+        "refused": refused,
         "not_approved_in_time": lost,
         "audit": audit,
         "samples": msgspec.to_builtins(samples),
@@ -95,7 +98,7 @@ def show(out: Console, told: Mapping[str, Any]) -> None:
     out.print(table)
     out.print(f"connections to the database: {first['connections']} → {last['connections']}")
     out.print(f"median latencies, ms: {first['latency_ms']} → {last['latency_ms']}")
-    out.print(f"not approved while their slice lasted: {told['not_approved_in_time']}")
+    out.print(f"refused: {told['refused']}; let in, and not approved in their slice: {told['not_approved_in_time']}")
     for line in told["unflat"]:
         out.print(f"  [bold red]✗[/] {line}")
     out.print(f"audit: {told['audit']}", soft_wrap=True, highlight=False)
