@@ -28,6 +28,7 @@ from watchword.runtime.acting import Cause, Told
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.failpoints import reach
 from watchword.runtime.health import Check
+from watchword.runtime.in_a_row import BUGS_IN_A_ROW_MAX
 from watchword.runtime.kafka import Reader
 from watchword.runtime.metrics import RuntimeMetrics
 from watchword.runtime.pace import Pace
@@ -46,7 +47,6 @@ EVERY_S: Final = 0.02
 FULL_PAUSE_S: Final = 0.1
 DRAIN_S: Final = 12.0
 STOP_POLLING_S: Final = 3.0
-BUGS_IN_A_ROW_MAX: Final = 50
 _NUMBER_MAX: Final = 255
 _TIERS_S = {topic: delay_s for delay_s, topic in RETRY_TIERS_S}
 

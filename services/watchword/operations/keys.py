@@ -4,11 +4,11 @@ import base64
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 
+from watchword.replay.terminal import AsJson, say_json
 from watchword.runtime import keyring
 from watchword.runtime.clock import WallClock
 from watchword.runtime.inbox_seal import public_key
@@ -20,7 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 KeyringPath = Annotated[Path, typer.Argument(help="The keyring file.")]
 
 
@@ -64,18 +63,14 @@ def public(path: KeyringPath, as_json: AsJson = False) -> None:
     keys = Keyring.load(path, {Purpose.INBOX}).opening(Purpose.INBOX)
     told = [{"id": key.id, "public_key": base64.b64encode(public_key(key)).decode()} for key in keys]
     if as_json:
-        _say(told)
+        say_json(told, pretty=True)
         return
     typer.echo("\n".join(f"{one['id']}  {one['public_key']}" for one in told))
 
 
 def _print_keys(found: Iterable[KeyFacts], *, as_json: bool) -> None:
     if as_json:
-        _say([asdict(one) for one in found])
+        say_json([asdict(one) for one in found], pretty=True)
         return
     for one in found:
         typer.echo(f"{one.id}  {one.purpose:<13} {one.created_at:%Y-%m-%d %H:%M}  {'seals' if one.seals else 'opens'}")
-
-
-def _say(told: Any) -> None:
-    typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
