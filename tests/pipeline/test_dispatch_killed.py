@@ -3,6 +3,7 @@ death costs a hedge but never makes two."""
 
 import pytest
 
+from tests.pipeline.test_feedback import carrier, done, typed
 from tests.support.alone import KILLED, alone, died
 from tests.support.dispatch import sending
 from tests.support.pipeline import Pipeline
@@ -35,6 +36,27 @@ async def test_dispatch_dies_before_it_asks_after_a_message_and_asks_at_the_next
         assert len(await it.carriers.inbox(NUMBER)) == 1
     assert told.envelope.sequence == 5
     assert (await stand.row("SELECT receipt_state FROM attempts"))["receipt_state"] == "delivered"
+
+
+@pytest.mark.parametrize("point", ["dispatch.feedback"])
+async def test_dispatch_dies_before_it_tells_a_carrier_of_a_code_that_was_typed_and_tells_after_its_restart(
+    stand: Pipeline, point: str
+) -> None:
+    """It is held for a minute and a half by whoever died over it."""
+    async with carrier(stand) as (own, it):
+        own.listens.set()
+        async with stand.running("dispatch"):
+            await it.reached(await it.request(await it.issued("+998901234567")), "accepted")
+            await stand.outbox_is_empty()
+        await typed(stand)
+        async with alone(stand, "dispatch", point=point) as process:
+            assert await died(process) == KILLED
+        row = await stand.row("SELECT feedback_tries, feedback_at > now() AS held FROM attempts")
+        assert (tuple(row), own.heard) == ((1, True), [])
+        async with stand.running("dispatch"):
+            await typed(stand)
+            await done(stand)
+    assert own.heard == [(f"SM{1:032x}", "confirmed")]
 
 
 @pytest.mark.parametrize("point", ["dispatch.hedging"])

@@ -20,6 +20,13 @@ class DispatchMetrics:
         self.late_sends = own.counter("late_sends_total", "Requests written past their deadline.")
         self.possible_duplicates = own.counter("possible_duplicates_total", "Messages that may be second ones.")
         self.hedges = own.counter("hedges_total", "Messages sent beside one of which nothing was heard.")
+        self.feedback = own.counter(
+            "feedback_total",
+            "Looks at accepted messages whose provider takes feedback, by what came of them: converted and unconverted "
+            "were told, refused, given_up and too_late never will be, again and waiting are looked at once more.",
+            "outcome",
+            "account",
+        )
         self.cost_micros = own.counter("cost_micros_total", "Price of what may have left, in millionths.", "account")
         self.leases_lost = own.counter("leases_lost_total", "Results that came after their lease.")
         self.repeated = own.counter("repeated_total", "Requests read again after their attempt was taken or over.")

@@ -65,14 +65,15 @@ WITH concluded AS (
         raw_code = t.raw_code,
         provider_id = coalesce(nullif(t.provider_id, ''), a.provider_id), price_micros = t.price_micros, currency = t.currency,
         latency_ms = t.latency_ms, segments = t.segments, possible_duplicate = t.possible_duplicate,
+        feedback_at = CASE WHEN t.state = 'accepted' THEN t.feedback_at END,
         receipt_due_at = CASE WHEN t.state = 'accepted' AND a.receipt_rank < 90 THEN t.receipt_due_at END,
         receipt_ask_at = CASE WHEN t.state = 'accepted' AND a.receipt_rank < 40 THEN t.receipt_ask_at END,
         hedge_at = CASE WHEN a.receipt_rank < 80 THEN t.hedge_at END
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::text[], $8::text[],
                 $9::bigint[], $10::text[], $11::int[], $12::smallint[], $13::boolean[], $14::timestamptz[],
-                $15::timestamptz[], $16::timestamptz[])
+                $15::timestamptz[], $16::timestamptz[], $17::timestamptz[])
         AS t (id, counted, owner, recovery, state, outcome, raw_code, provider_id, price_micros, currency,
-              latency_ms, segments, possible_duplicate, receipt_due_at, receipt_ask_at, hedge_at)
+              latency_ms, segments, possible_duplicate, feedback_at, receipt_due_at, receipt_ask_at, hedge_at)
     WHERE a.id = t.id AND a.state = 'sending' AND a.owner = t.owner AND a.recovery = t.recovery
     RETURNING a.id, a.verification_id, t.counted
 )
@@ -174,6 +175,40 @@ SELECT f.id AS key,
               + sum(f.counted) OVER (PARTITION BY f.verification_id ORDER BY f.id))::int AS seq
 FROM found AS f
 JOIN bumped AS b ON b.id = f.verification_id
+
+-- name: to_tell
+-- Attempts of an account whose provider may be told now what became of their code. Each is put off for longer than
+-- telling takes, and counted if its verification has ended; committed before anybody is told. `carried`: of the messages
+-- that can have brought the code that was typed it is the last one, before any of which a carrier says that it failed.
+WITH due AS (
+    SELECT id FROM attempts
+    WHERE account = $1 AND feedback_at <= statement_timestamp()
+    ORDER BY feedback_at
+    LIMIT $2
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE attempts AS a
+SET feedback_at = statement_timestamp() + $3::interval,
+    feedback_tries = a.feedback_tries + (v.ended_at IS NOT NULL)::int
+FROM due, verifications AS v
+WHERE a.id = due.id AND v.id = a.verification_id
+RETURNING a.id, a.verification_id, a.provider_id, a.feedback_tries AS tries, a.feedback_at AS held_until,
+          v.state, v.ended_at, v.expires_at,
+          coalesce(a.id = (
+              SELECT b.id FROM attempts AS b
+              WHERE b.verification_id = a.verification_id AND b.state IN ('accepted', 'unknown')
+                AND b.code_version = v.code_version AND b.claimed_at <= v.ended_at
+              ORDER BY coalesce(b.receipt_state IN ('expired', 'undelivered', 'rejected'), false),
+                       b.send_no DESC, b.try_no DESC
+              LIMIT 1
+          ), false) AS carried
+
+-- name: note_told
+-- What came of it: done with, or to be looked at again; nothing of what somebody else has taken up meanwhile.
+UPDATE attempts AS a
+SET feedback_at = t.look_at, feedback_tries = t.tries
+FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::smallint[]) AS t (id, held_until, look_at, tries)
+WHERE a.id = t.id AND a.feedback_at = t.held_until
 
 -- name: requeue
 -- attempt moves: sending -> queued

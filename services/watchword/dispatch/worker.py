@@ -8,6 +8,7 @@ from watchword.dispatch.asking import PAUSE_S, Asking
 from watchword.dispatch.carriers import Carriers
 from watchword.dispatch.decide.hedge import Allowance
 from watchword.dispatch.feed import READS, Feed
+from watchword.dispatch.feedback import Feedback
 from watchword.dispatch.hedging import PAUSE_S as HEDGE_EVERY_S
 from watchword.dispatch.hedging import Hedging
 from watchword.dispatch.ledger import Ledger
@@ -59,7 +60,8 @@ async def build(context: Context) -> list[Service]:
     def sharing(owner: str, carriers: Carriers) -> Service:
         return Shares(context.pool, owner, context.configuration, carriers.share)
 
-    return services(context, settings, metrics, reports, speaking, sharing)
+    feedback = Feedback(context.pool, context.configuration.current, context.clock, metrics)
+    return [*services(context, settings, metrics, reports, speaking, sharing), feedback]
 
 
 def services(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from watchword.gateways import facts
 from watchword.gateways.aws.gateway import Aws
-from watchword.gateways.contract import Gateway, QueryableGateway, TraceableGateway
+from watchword.gateways.contract import Gateway, QueryableGateway, TellableGateway, TraceableGateway
 from watchword.gateways.echo.gateway import Echo
 from watchword.gateways.facts import Facts
 from watchword.gateways.infobip.gateway import Infobip
@@ -40,6 +40,10 @@ QUERYABLE: Mapping[str, QueryableGateway] = {
 
 TRACEABLE: Mapping[str, TraceableGateway] = {
     name: gateway for name, gateway in GATEWAYS.items() if isinstance(gateway, TraceableGateway)
+}
+
+TELLABLE: Mapping[str, TellableGateway] = {
+    name: gateway for name, gateway in GATEWAYS.items() if isinstance(gateway, TellableGateway)
 }
 
 # Those whose carriers keep a connection.

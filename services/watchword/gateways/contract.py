@@ -58,7 +58,8 @@ class Account:
     is registered with it ("tenant/id", or "*" for every one); where it says none, all are sent, but by a provider with
     texts of its own. `price_micros` is for one part of a message, in millionths of `currency`, 0 where it is not known;
     `prices` tells it by the beginning of the number. `receipt_parts` says which part's receipt counts where a provider
-    reports on the parts of a long message: "all", "first" or "last"."""
+    reports on the parts of a long message: "all", "first" or "last". `feedback` tells the provider whether codes were
+    typed, where its gateway can."""
 
     id: str
     gateway: str
@@ -75,6 +76,7 @@ class Account:
     dlt_telemarketers: tuple[str, ...] = ()
     templates: Mapping[str, str] = field(default_factory=dict)
     receipt_parts: str = "all"
+    feedback: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -90,6 +92,19 @@ class Account:
         if not template:
             return next(iter(self.templates.values()), "")
         return self.templates.get(template) or self.templates.get(EVERY_TEMPLATE, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What became of the code in one message, to be told to the provider that carried it. `provider_id` is what the
+    provider calls the message, `client_ref` what we do. `converted`: the code was typed, else its verification ended
+    without it; `at` is when (aware). Signed requests are dated `now` (aware)."""
+
+    provider_id: str
+    client_ref: str
+    converted: bool
+    at: datetime
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,3 +199,16 @@ class TraceableGateway(Gateway, Protocol):
     def decode_trace(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome | None:
         """ACCEPTED with how far it came, None where the provider says that it has no such message, else AMBIGUOUS.
         Total: never raises."""
+
+
+@runtime_checkable
+class TellableGateway(Gateway, Protocol):
+    """A gateway whose provider takes it into account whether the code in a message was typed: to choose its routes by
+    what arrives, not by what is reported. Told only of messages of accounts that have `feedback`, whose sends announce
+    it where the provider wants that."""
+
+    def encode_feedback(self, conversion: Conversion, account: Account) -> Request:
+        """The request that tells it. Doing it twice changes nothing. Raises ValueError as `encode` does."""
+
+    def decode_feedback(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
+        """ACCEPTED where the provider took it, else why not, as of a send. Total: never raises."""

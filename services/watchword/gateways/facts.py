@@ -29,16 +29,26 @@ class Signature(StrEnum):
     SESSION = "session"  # the connection it came over, on which we told our password
 
 
+class Feedback(StrEnum):
+    """What a provider takes of what became of a message."""
+
+    NONE = "none"
+    CONVERTED = "converted"  # that its code was typed; what it does not hear of counts as not
+    EITHER = "either"  # that as well as that it was not
+
+
 class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the provider can do. `replay_window_s` is how far a signed time may lie from ours, 0 where unsigned.
     `lookup`: it can be asked by our reference; `trace`: by its own id, once that is known. `own_texts`: it sends texts
-    that it has, each named by an id (`templates` of the account), and never ours."""
+    that it has, each named by an id (`templates` of the account), and never ours. `feedback`: what it can be told of
+    codes that were typed."""
 
     lookup: bool
     signature: Signature
     replay_window_s: int
     trace: bool = False
     own_texts: bool = False
+    feedback: Feedback = Feedback.NONE
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -110,6 +110,15 @@ def found(status: int, provider_id: str, *, absent: bool, receipt: ReceiptState 
     return None if absent else Outcome(OutcomeClass.AMBIGUOUS, raw_code=str(status))
 
 
+def heard(told: Facts, status: int, headers: Mapping[str, str], *, word: str = "", family: str = "") -> Outcome:
+    """What an answer to feedback means: a word that is mapped decides, then the status, and any 2xx took it: nothing
+    hangs on it that an id would have to prove."""
+    mapped = told.errors.get(word.lower()) or told.families.get(family.lower())
+    kind = mapped or (OutcomeClass.ACCEPTED if 200 <= status < 300 else facts.of_status(told.statuses, status))
+    wait_ms = reading.retry_after_ms(headers) if kind is OutcomeClass.THROTTLED else 0
+    return Outcome(kind, raw_code=word or family or str(status), retry_after_ms=wait_ms)
+
+
 def traced(
     told: Facts,
     account: Account,

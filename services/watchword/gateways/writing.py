@@ -3,6 +3,7 @@ an account with the options and secrets its gateway.toml asks for."""
 
 import base64
 import re
+from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
 from watchword.gateways import reasons
@@ -73,6 +74,11 @@ def life_s(message: Message, least: int, most: int) -> int:
 def life_min(message: Message) -> int:
     """The same in minutes, rounded down for a provider that counts them: a code is better lost than late."""
     return max(message.life_s // 60, 1)
+
+
+def utc(at: datetime) -> str:
+    """A moment as RFC 3339 has it, in UTC, to the second."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def step(value: str) -> str:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from watchword.gateways.catalog import TELLABLE
 from watchword.gateways.contract import EVERY_TEMPLATE
 from watchword.kernel.destination import Refusal, destination
 from watchword.kernel.dlt import DltId
@@ -64,6 +65,7 @@ class AccountDocument(Document, frozen=True, kw_only=True):
     dlt_telemarketers: Annotated[list[DltId], Meta(max_length=10)] = msgspec.field(default_factory=list)
     templates: dict[str, Annotated[str, Meta(min_length=1, max_length=100)]] = msgspec.field(default_factory=dict)
     receipt_parts: Literal["all", "first", "last"] = "all"
+    feedback: bool = False
     options: dict[str, str] = msgspec.field(default_factory=dict)
     secrets: dict[str, str] = msgspec.field(default_factory=dict)
 
@@ -287,6 +289,11 @@ def _faults(documents: Documents, gateways: Collection[str]) -> list[str]:
     for account in documents.accounts:
         if account.gateway not in gateways:
             faults.append(f'[[accounts]] "{account.id}" names {_no_such("gateway", account.gateway, gateways)}')
+        elif account.feedback and account.gateway not in TELLABLE:
+            faults.append(
+                f'[[accounts]] "{account.id}": feedback cannot be told through the gateway "{account.gateway}"; it can '
+                f"through {', '.join(sorted(TELLABLE))}"
+            )
     return faults
 
 

@@ -2,15 +2,15 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import watchword.gateways
 from watchword.gateways.catalog import GATEWAYS, facts_of
-from watchword.gateways.contract import Account, Callback, Message, Receipt, Request
-from watchword.gateways.facts import Signature
+from watchword.gateways.contract import Account, Callback, Conversion, Message, Receipt, Request
+from watchword.gateways.facts import Feedback, Signature
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.kernel.dlt import chain_hash
 from watchword.kernel.verification import ReceiptState
@@ -105,8 +105,33 @@ def traces() -> list[Sent]:
     return [_sent(gateway, account, "trace") for gateway, account in asked]
 
 
+def announced() -> list[Sent]:
+    """One recorded send for every account of a gateway that takes feedback, once it is to be told."""
+    return [_sent(gateway, replace(account, feedback=True), "announce") for gateway, account in _tellable()]
+
+
+def feedbacks() -> list[tuple[Sent, Conversion]]:
+    """What a provider is told of a message whose code was typed and, where it takes that, of one whose was not."""
+    return [
+        (_sent(gateway, replace(account, feedback=True), kind), conversion_of(gateway, converted=kind == "converted"))
+        for gateway, account in _tellable()
+        for kind in ("converted", "unconverted")
+        if kind == "converted" or facts_of(gateway).capabilities.feedback is Feedback.EITHER
+    ]
+
+
+def conversion_of(gateway: str, *, converted: bool) -> Conversion:
+    """What became of `MESSAGE` forty seconds later, told a minute after that."""
+    at = MESSAGE.at + timedelta(seconds=40)
+    return Conversion(id_of(gateway), MESSAGE.client_ref, converted, at, at + timedelta(minutes=1))
+
+
+def _tellable() -> list[tuple[str, Account]]:
+    return [each for each in accounts() if facts_of(each[0]).capabilities.feedback is not Feedback.NONE]
+
+
 def answers(table: str) -> list[Answered]:
-    """Every line of a table, "send", "lookup" or "trace", of every gateway's answers.toml."""
+    """Every line of a table, "send", "lookup", "trace" or "feedback", of every gateway's answers.toml."""
     return [
         Answered(
             gateway,

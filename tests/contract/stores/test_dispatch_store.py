@@ -353,6 +353,76 @@ async def test_a_receipt_in_the_meantime_settles_a_hedge(rows: Rows) -> None:
     assert claim is not None and claim.settled
 
 
+TOLD_LATER = timedelta(seconds=90)
+TYPED_AT = datetime.now(UTC) - timedelta(seconds=5)
+
+
+async def _looked_at(rows: Rows, account: str = "north") -> list[asyncpg.Record]:
+    async with rows.pool.acquire() as connection:
+        return list(await connection.fetch(SQL["to_tell"], account, 10, TOLD_LATER))
+
+
+async def _ended(rows: Rows, about: Facts, state: str) -> None:
+    await rows.stand.connection.execute(
+        "UPDATE verifications SET state = $2, ended_at = $3 WHERE id = $1", about.verification_id, state, TYPED_AT
+    )
+
+
+async def _sent(rows: Rows, about: Facts, **columns: Any) -> UUID:
+    known = {"state": "accepted", "account": "north", "provider_id": "m", "feedback_at": PAST, "claimed_at": PAST}
+    return await attempt(rows.stand, about, **(known | {"claimed_at": TYPED_AT - timedelta(seconds=20)} | columns))
+
+
+async def test_a_message_is_looked_at_by_one_process_and_counted_as_told_once_its_verification_ended(
+    rows: Rows,
+) -> None:
+    about = await issued(rows.stand)
+    sent = await _sent(rows, about)
+    assert await _looked_at(rows, "south") == []
+    [live] = await _looked_at(rows)
+    assert (live["id"], live["state"], live["tries"], live["carried"]) == (sent, "issued", 0, False)
+    assert await _looked_at(rows) == [], "it is held by whoever looked first"
+    await _ended(rows, about, "approved")
+    await rows.stand.connection.execute("UPDATE attempts SET feedback_at = $1", PAST)
+    [due] = await _looked_at(rows)
+    assert (due["state"], due["tries"], due["carried"], due["provider_id"]) == ("approved", 1, True, "m")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "carried"),
+    [
+        ({}, {}, 2),
+        ({}, {"state": "unknown"}, 2),
+        ({}, {"state": "rejected"}, 1),
+        ({}, {"receipt_state": "undelivered"}, 1),
+        ({"receipt_state": "expired"}, {"receipt_state": "undelivered"}, 2),
+        ({}, {"claimed_at": TYPED_AT + timedelta(seconds=1)}, 1),
+        ({}, {"code_version": 2}, 1),
+    ],
+    ids=["resent", "unknown", "never left", "failed", "both failed", "after it was typed", "another code"],
+)
+async def test_the_code_that_was_typed_is_put_down_to_one_message(
+    rows: Rows, first: dict[str, Any], second: dict[str, Any], carried: int
+) -> None:
+    about = await issued(rows.stand)
+    sent = {1: await _sent(rows, about, **first), 2: await _sent(rows, about, send_no=2, **second)}
+    await _ended(rows, about, "approved")
+    found = {row["id"] for row in await _looked_at(rows) if row["carried"]}
+    assert found == {sent[carried]}
+
+
+async def test_what_came_of_telling_is_noted_but_by_nobody_who_held_it_too_long(rows: Rows) -> None:
+    sent = await _sent(rows, await issued(rows.stand))
+    [late] = await _looked_at(rows)
+    await rows.stand.connection.execute("UPDATE attempts SET feedback_at = $1", PAST)
+    [due] = await _looked_at(rows)
+    async with rows.pool.acquire() as connection:
+        for held, look_at, noted in ((late, None, due["held_until"]), (due, PAST, PAST), (due, None, PAST)):
+            await connection.execute(SQL["note_told"], [sent], [held["held_until"]], [look_at], [2])
+            assert (await rows.row(sent))["feedback_at"] == noted
+    assert (await rows.row(sent))["feedback_tries"] == 2
+
+
 async def _beside(connection: Any, about: Facts, first: UUID) -> int:
     beside = attempt_id(about.verification_id, 1, 2)
     columns = (

@@ -14,7 +14,7 @@ _NEW_ATTEMPT = {
     "claimed_at": None, "concluded_at": None, "outcome": "", "raw_code": "", "provider_id": "", "price_micros": 0,
     "currency": "", "latency_ms": 0, "segments": 0, "possible_duplicate": False, "receipt_state": None,
     "receipt_rank": 0, "receipt_at": None, "receipt_due_at": None, "receipt_ask_at": None, "receipt_parts": 0,
-    "hedge_at": None, "hedges": False,
+    "hedge_at": None, "hedges": False, "feedback_at": None, "feedback_tries": 0,
 }  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def hold(rows: Rows, ids: Any) -> list[Row]:
 def conclude(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any, *columns: Any) -> list[Row]:
     names = (
         "state", "outcome", "raw_code", "provider_id", "price_micros", "currency", "latency_ms", "segments",
-        "possible_duplicate", "receipt_due_at", "receipt_ask_at", "hedge_at",
+        "possible_duplicate", "feedback_at", "receipt_due_at", "receipt_ask_at", "hedge_at",
     )  # fmt: skip
     found: list[Row] = []
     for key, count, owner, recovery, *values in unnest(keys, counted, owners, recoveries, *columns):
@@ -105,6 +105,7 @@ def conclude(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any, 
         ends["provider_id"] = ends["provider_id"] or row["provider_id"]
         ends["receipt_due_at"] = ends["receipt_due_at"] if accepted and row["receipt_rank"] < 90 else None
         ends["receipt_ask_at"] = ends["receipt_ask_at"] if accepted and row["receipt_rank"] < 40 else None
+        ends["feedback_at"] = ends["feedback_at"] if accepted else None
         ends["hedge_at"] = ends["hedge_at"] if row["receipt_rank"] < 80 else None
         rows.change("attempts", row["id"], lease_until=None, concluded_at=rows.now, **ends)
         found.append({"key": row["id"], "seq": told(rows, row["verification_id"], count)})

@@ -97,6 +97,11 @@ def test_an_account_document_has_every_field_of_the_contract() -> None:
             'gateway = "ecco"',
             '[[accounts]] "alpha" names an unknown gateway "ecco", did you mean "echo"?',
         ),
+        (
+            'gateway = "echo"',
+            'gateway = "echo"\nfeedback = true',
+            '[[accounts]] "alpha": feedback cannot be told through the gateway "echo"; it can through aws, infobip,',
+        ),
         ("https://gateway.example", "ftp://gateway", "url: must be an address"),
         ("https://gateway.example", "https://user:hunter3@gateway", "url: must be an address"),
         ('"hunter2"', '"env:NOT_SET_ANYWHERE"', "secret 'token': env:NOT_SET_ANYWHERE is not set"),

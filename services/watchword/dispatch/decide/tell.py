@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from watchword.dispatch.decide.facts import Attempt, Called, Came, Choice, Try, left_of
+from watchword.dispatch.decide.feedback import first_look_at
 from watchword.dispatch.decide.postpone import topic_for
 from watchword.events.attempt_made import AttemptMade, AttemptResult
 from watchword.events.send_requested import SendRequested
@@ -160,6 +161,7 @@ def _told(
         event.latency_ms,
         event.segments,
         event.possible_duplicate,
+        first_look_at(attempt.account, event.provider_id, attempt.first_try_at),
         receipt_deadline(attempt.about.expires_at),
         attempt.about.expires_at if attempt.abilities.tells_later(event.provider_id) else None,
         hedge_at,

@@ -11,13 +11,14 @@ from typing import Any
 import orjson
 
 from watchword.gateways import facts, judging, proofs, reading, sigv4, writing
-from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend
+from watchword.gateways.contract import Account, Callback, Conversion, Message, Receipt, Request, Resend
 from watchword.gateways.outcome import Outcome
 
 FACTS = facts.load(Path(__file__).parent)
 LIMITS = FACTS.limits
 LIFE_S = (5, 259_200)
-TARGET = "PinpointSMSVoiceV2.SendTextMessage"
+SEND = "PinpointSMSVoiceV2.SendTextMessage"
+TELL = "PinpointSMSVoiceV2.PutMessageFeedback"
 SERVICE = "sms-voice"
 REFERENCE = "client_ref"  # the name our reference has in Context, which comes back in every event
 MOMENT_MS_MAX = 10**14
@@ -47,12 +48,9 @@ class Aws:
         if message.dlt_entity_id:
             india = {"IN_ENTITY_ID": message.dlt_entity_id, "IN_TEMPLATE_ID": message.dlt_template_id}
             told["DestinationCountryParameters"] = india
-        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": TARGET}
-        request = Request("POST", f"{writing.callable_url(account.url)}/", headers, orjson.dumps(told))
-        signer = sigv4.Signer(
-            account.options["access_key_id"], account.secrets["token"], account.options["region"], SERVICE
-        )
-        return sigv4.signed(request, signer, message.at)
+        if account.feedback:
+            told["MessageFeedbackEnabled"] = True
+        return _signed(SEND, told, account, message.at)
 
     def decode(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
         """What the answer to a send means: the exception's Reason decides, then the exception."""
@@ -63,8 +61,22 @@ class Aws:
             headers,
             provider_id=reading.reference(answer.get("MessageId")),
             word=reading.word(answer.get("Reason")),
-            family=reading.word(answer.get("__type")).rpartition("#")[2],
+            family=_exception(answer),
         )
+
+    def encode_feedback(self, conversion: Conversion, account: Account) -> Request:
+        """The request that says whether the code of the message was typed, signed as of `conversion.now`. Raises
+        ValueError as `encode` does."""
+        writing.fitting(account, FACTS.account)
+        status = "RECEIVED" if conversion.converted else "FAILED"
+        told = {"MessageFeedbackStatus": status, "MessageId": conversion.provider_id}
+        return _signed(TELL, told, account, conversion.now)
+
+    def decode_feedback(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
+        """Whether AWS took it, by the exception's Reason, then the exception, then the status."""
+        answer = reading.object_of(body, LIMITS.answer_bytes_max)
+        word, family = reading.word(answer.get("Reason")), _exception(answer)
+        return judging.heard(FACTS, status, headers, word=word, family=family)
 
     def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
         """The event, bare or as EventBridge wraps it. Raises ValueError where it is none."""
@@ -75,6 +87,19 @@ class Aws:
     def verify(self, callback: Callback, account: Account, now: datetime) -> bool:
         """Whether the callback carries the account's secret: the API key of EventBridge's connection."""
         return proofs.tells_secret(callback, account)
+
+
+def _signed(target: str, told: Mapping[str, Any], account: Account, at: datetime) -> Request:
+    headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": target}
+    request = Request("POST", f"{writing.callable_url(account.url)}/", headers, orjson.dumps(told))
+    signer = sigv4.Signer(
+        account.options["access_key_id"], account.secrets["token"], account.options["region"], SERVICE
+    )
+    return sigv4.signed(request, signer, at)
+
+
+def _exception(answer: Mapping[str, Any]) -> str:
+    return reading.word(answer.get("__type")).rpartition("#")[2]
 
 
 def _receipt(told: Mapping[str, Any], account: Account) -> Receipt:

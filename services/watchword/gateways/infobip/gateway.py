@@ -12,7 +12,7 @@ from urllib.parse import quote
 import orjson
 
 from watchword.gateways import facts, judging, links, reading, writing
-from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend
+from watchword.gateways.contract import Account, Callback, Conversion, Message, Receipt, Request, Resend
 from watchword.gateways.outcome import Outcome
 
 FACTS = facts.load(Path(__file__).parent)
@@ -41,7 +41,9 @@ class Infobip:
             told["webhooks"] = {"delivery": delivery, "contentType": "application/json"}
         headers = {**_authorization(account), "Content-Type": "application/json"}
         url = f"{writing.callable_url(account.url)}/sms/3/messages"
-        return Request("POST", url, headers, orjson.dumps({"messages": [told]}))
+        tracked = {"conversionTracking": {"useConversionTracking": True}}
+        whole = {"messages": [told], **({"options": tracked} if account.feedback else {})}
+        return Request("POST", url, headers, orjson.dumps(whole))
 
     def decode(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
         """What the answer to a send means: the id of the message's status decides, then that status' group."""
@@ -70,6 +72,16 @@ class Infobip:
         provider_id = reading.reference(rows[0].get("messageId")) if rows else ""
         receipt = FACTS.states.get(_word(rows[0]).lower()) if rows else None
         return judging.found(status, provider_id, absent=results == [], receipt=receipt)
+
+    def encode_feedback(self, conversion: Conversion, account: Account) -> Request:
+        """The request that says that the code of the message was typed. Raises ValueError as `encode` does."""
+        url = f"{writing.callable_url(account.url)}/ct/1/log/end/{writing.step(conversion.provider_id)}"
+        return Request("POST", url, _authorization(account), b"")
+
+    def decode_feedback(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
+        """Whether Infobip took it."""
+        answer = reading.object_of(body, LIMITS.answer_bytes_max)
+        return judging.heard(FACTS, status, headers, word=_error(answer))
 
     def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
         """The reports under "results". Raises ValueError where one is none, or on another message than the address

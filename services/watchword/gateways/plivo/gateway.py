@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from watchword.gateways import facts, forms, judging, links, proofs, reading, writing
-from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend
+from watchword.gateways.contract import Account, Callback, Conversion, Message, Receipt, Request, Resend
 from watchword.gateways.outcome import Outcome
 
 FACTS = facts.load(Path(__file__).parent)
@@ -45,6 +45,8 @@ class Plivo:
                 "dlt_template_id": message.dlt_template_id,
                 "dlt_template_category": category,
             }
+        if account.feedback:
+            told["trackable"] = True
         headers = {"Authorization": _authorization(account), "Content-Type": "application/json"}
         return Request("POST", _messages(account), headers, orjson.dumps(told))
 
@@ -72,6 +74,20 @@ class Plivo:
             code=reading.word(answer.get("error_code")),
             absent=status == 404 and bool(answer.get("error")),
         )
+
+    def encode_feedback(self, conversion: Conversion, account: Account) -> Request:
+        """The request that says that the code of the message with that uuid was typed; what is not told was not
+        converted there. Raises ValueError as `encode` does."""
+        writing.fitting(account, FACTS.account)
+        user, message = writing.step(account.options["auth_id"]), writing.step(conversion.provider_id)
+        url = f"{writing.callable_url(account.url)}/v1/account/{user}/message/{message}/conversion/"
+        headers = {"Authorization": _authorization(account), "Content-Type": "application/json"}
+        told = {"status": "CONVERTED", "timestamp": writing.utc(conversion.at)}
+        return Request("POST", url, headers, orjson.dumps(told))
+
+    def decode_feedback(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
+        """Whether Plivo took it, by the status."""
+        return judging.heard(FACTS, status, headers)
 
     def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
         """The one report in a form. Raises ValueError where it holds none."""

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import orjson
 
 from watchword.gateways import facts, judging, links, proofs, reading, writing
-from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend
+from watchword.gateways.contract import Account, Callback, Conversion, Message, Receipt, Request, Resend
 from watchword.gateways.outcome import Outcome
 
 FACTS = facts.load(Path(__file__).parent)
@@ -30,7 +30,7 @@ class Sinch:
     def encode(self, message: Message, account: Account) -> Request:
         """The request that sends `message`. Raises ValueError, naming it, for a wrong url, option or secret."""
         expires_at = message.at + timedelta(seconds=writing.life_s(message, *LIFE_S))
-        told = {
+        told: dict[str, Any] = {
             "from": message.sender or account.sender,
             "to": [message.to],
             "body": message.text,
@@ -40,6 +40,8 @@ class Sinch:
         }
         if address := links.proving(account, message.client_ref):
             told["callback_url"] = address
+        if account.feedback:
+            told["feedback_enabled"] = True
         headers = {**_authorization(account), "Content-Type": "application/json"}
         return Request("POST", _batches(account), headers, orjson.dumps(told))
 
@@ -59,6 +61,18 @@ class Sinch:
         batches = reading.object_of(body, LIMITS.answer_bytes_max).get("batches") if status == 200 else None
         rows = reading.rows_of(batches)
         return judging.found(status, reading.reference(rows[0].get("id")) if rows else "", absent=batches == [])
+
+    def encode_feedback(self, conversion: Conversion, account: Account) -> Request:
+        """The request that says that the code of the one message in that batch was typed: no recipients stands for all.
+        Raises ValueError as `encode` does."""
+        url = f"{_batches(account)}/{writing.step(conversion.provider_id)}/delivery_feedback"
+        headers = {**_authorization(account), "Content-Type": "application/json"}
+        return Request("POST", url, headers, orjson.dumps({"recipients": []}))
+
+    def decode_feedback(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
+        """Whether Sinch took it."""
+        answer = reading.object_of(body, LIMITS.answer_bytes_max)
+        return judging.heard(FACTS, status, headers, word=reading.word(answer.get("code")))
 
     def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
         """The one report in an object. Raises ValueError where it is none."""

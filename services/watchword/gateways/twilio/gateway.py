@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from watchword.gateways import facts, forms, judging, links, proofs, reading, writing
-from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend
+from watchword.gateways.contract import Account, Callback, Conversion, Message, Receipt, Request, Resend
 from watchword.gateways.outcome import Outcome
 
 FACTS = facts.load(Path(__file__).parent)
@@ -39,6 +39,7 @@ class Twilio:
             "Body": message.text,
             "ValidityPeriod": str(writing.life_s(message, *LIFE_S)),
             "StatusCallback": links.naming(account, message.client_ref),
+            "ProvideFeedback": "true" if account.feedback else "",
         }
         headers = {"Authorization": _authorization(account), "Content-Type": forms.CONTENT_TYPE}
         return Request("POST", f"{_messages(account)}.json", headers, forms.written(fields))
@@ -67,6 +68,19 @@ class Twilio:
             code=reading.word(answer.get("error_code")),
             absent=status == 404 and reading.word(answer.get("code")) == NO_SUCH_MESSAGE,
         )
+
+    def encode_feedback(self, conversion: Conversion, account: Account) -> Request:
+        """The request that says that the code of the message with that `sid` was typed; what is not told is unconfirmed
+        there. Raises ValueError as `encode` does."""
+        writing.fitting(account, FACTS.account)
+        url = f"{_messages(account)}/{writing.step(conversion.provider_id)}/Feedback.json"
+        headers = {"Authorization": _authorization(account), "Content-Type": forms.CONTENT_TYPE}
+        return Request("POST", url, headers, forms.written({"Outcome": "confirmed"}))
+
+    def decode_feedback(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
+        """Whether Twilio took it."""
+        answer = reading.object_of(body, LIMITS.answer_bytes_max)
+        return judging.heard(FACTS, status, headers, word=reading.word(answer.get("code")))
 
     def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
         """The one report in a form. Raises ValueError where it holds none."""

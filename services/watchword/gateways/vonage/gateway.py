@@ -5,12 +5,13 @@ What it calls and what its words mean: README.md and gateway.toml beside this fi
 
 import hmac
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from watchword.gateways import facts, forms, judging, links, proofs, reading, writing
-from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend
+from watchword.gateways.contract import Account, Callback, Conversion, Message, Receipt, Request, Resend
 from watchword.gateways.outcome import Outcome
 from watchword.kernel import gsm7
 
@@ -20,6 +21,7 @@ LIFE_S = (20, 604_800)
 SENT = "0"
 PARTLY = "partly_sent"
 SIGNATURE = "sig"
+CONVERSIONS_URL = "https://api.nexmo.com"  # another host than that of messages
 ALGORITHMS = ("sha256", "sha512", "sha1", "md5")
 
 
@@ -33,6 +35,7 @@ class Vonage:
         """The request that sends `message`. Raises ValueError, naming it, for a wrong url, option or secret."""
         writing.fitting(account, FACTS.account)
         _algorithm(account)
+        _conversions(account)
         fields = {
             "api_key": account.options["api_key"],
             "api_secret": account.secrets["token"],
@@ -57,6 +60,23 @@ class Vonage:
         word = PARTLY if failed and SENT in words else (failed or [""])[0]
         provider_id = reading.reference(rows[0].get("message-id")) if rows else ""
         return judging.judge(FACTS, status, headers, provider_id=provider_id, word=word)
+
+    def encode_feedback(self, conversion: Conversion, account: Account) -> Request:
+        """The request that says whether the code of the message was typed, and when. Raises ValueError as `encode`
+        does."""
+        writing.fitting(account, FACTS.account)
+        asked = {
+            "message-id": conversion.provider_id,
+            "delivered": "true" if conversion.converted else "false",
+            "timestamp": f"{conversion.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        }
+        url = f"{_conversions(account)}/conversions/sms?{urlencode(asked)}"
+        authorization = writing.basic(account.options["api_key"], account.secrets["token"])
+        return Request("POST", url, {"Authorization": authorization}, b"")
+
+    def decode_feedback(self, status: int, headers: Mapping[str, str], body: bytes, account: Account) -> Outcome:
+        """Whether Vonage took it, by the status: 402 where the account may not tell."""
+        return judging.heard(FACTS, status, headers)
 
     def receipts(self, callback: Callback, account: Account) -> list[Receipt]:
         """The one report in a query string, a form or an object. Raises ValueError where there is none."""
@@ -89,6 +109,10 @@ class Vonage:
         )
         right = hmac.new(secret.encode(), signed.encode("utf-8", "surrogatepass"), algorithm).hexdigest()
         return proofs.same(told.get(SIGNATURE, "").lower(), right)
+
+
+def _conversions(account: Account) -> str:
+    return writing.callable_url(account.options.get("conversions_url", CONVERSIONS_URL), "options.conversions_url")
 
 
 def _algorithm(account: Account) -> str:
