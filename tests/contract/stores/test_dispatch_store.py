@@ -369,7 +369,7 @@ async def _ended(rows: Rows, about: Facts, state: str) -> None:
 
 
 async def _sent(rows: Rows, about: Facts, **columns: Any) -> UUID:
-    known = {"state": "accepted", "account": "north", "provider_id": "m", "feedback_at": PAST, "claimed_at": PAST}
+    known: dict[str, Any] = {"state": "accepted", "account": "north", "provider_id": "m", "feedback_at": PAST}
     return await attempt(rows.stand, about, **(known | {"claimed_at": TYPED_AT - timedelta(seconds=20)} | columns))
 
 
