@@ -16,9 +16,9 @@ from tests.contract.gateways import samples
 from tests.contract.gateways.samples import Answered, Called, Sent
 from watchword.dispatch.decide.facts import Abilities
 from watchword.gateways import forms, judging, links
-from watchword.gateways.catalog import ALL, GATEWAYS, QUERYABLE, TELLABLE, TRACEABLE, facts_of
-from watchword.gateways.contract import Account, Callback, Conversion, Resend, TellableGateway
-from watchword.gateways.facts import Feedback, Signature
+from watchword.gateways.catalog import GATEWAYS, QUERYABLE, TELLABLE, TRACEABLE, facts_of
+from watchword.gateways.contract import Account, Callback, Resend
+from watchword.gateways.facts import Signature
 from watchword.gateways.outcome import Outcome, OutcomeClass
 
 FILES = {"__init__.py", "gateway.py", "gateway.toml", "README.md", "wire/accounts.toml", "wire/answers.toml"}
@@ -29,7 +29,6 @@ CALLBACKS = list(samples.callbacks())
 AUTHENTIC = [called for called in CALLBACKS if called.expected]
 EXAMPLES = 25  # of each property and account: hundreds over the catalogue
 TAKEN_OR_NOT = {OutcomeClass.ACCEPTED, OutcomeClass.AMBIGUOUS}
-ANNOUNCES_NOTHING = frozenset({"vonage"})  # which accounts may tell is arranged with its support
 BY_BODY = (Signature.BODY, Signature.BODY_AND_TIME)
 # What stands between us and a provider, or is left of it: none of this says that a message was taken.
 STRAY = {
@@ -121,44 +120,6 @@ def test_question_by_the_providers_id_is_written_as_recorded(sent: Sent) -> None
     gateway = TRACEABLE[sent.gateway]
     assert samples.as_recorded(gateway.encode_trace(samples.id_of(sent.gateway), sent.account)) == sent.recorded
     assert "/a%2F..%2Fb%3Fc%23d%20%25" in gateway.encode_trace("a/../b?c#d %", sent.account).url
-
-
-@pytest.mark.parametrize("sent", samples.announced(), ids=lambda sent: f"{sent.gateway}-{sent.account.id}")
-def test_a_message_that_feedback_will_follow_says_so_as_recorded_and_no_other_does(sent: Sent) -> None:
-    told = samples.as_recorded(GATEWAYS[sent.gateway].encode(samples.MESSAGE, sent.account))
-    assert told == sent.recorded
-    untold = GATEWAYS[sent.gateway].encode(samples.MESSAGE, replace(sent.account, feedback=False))
-    assert (samples.as_recorded(untold) != told) == (sent.gateway not in ANNOUNCES_NOTHING)
-
-
-@pytest.mark.parametrize("told", samples.feedbacks(), ids=lambda told: f"{told[0].gateway}-{told[1].converted}")
-def test_feedback_is_written_as_recorded(told: tuple[Sent, Conversion]) -> None:
-    sent, conversion = told
-    gateway = TELLABLE[sent.gateway]
-    request = gateway.encode_feedback(conversion, sent.account)
-    assert samples.as_recorded(request) == sent.recorded
-    strange = gateway.encode_feedback(replace(conversion, provider_id="a/../b?c#d %"), sent.account)
-    assert "a/../b" not in strange.url and all("!" <= letter <= "~" for letter in strange.url)
-    assert samples.NUMBER[1:] not in f"{request.url}{request.body!r}", "who was verified is not told"
-    assert [secret for secret in sent.account.secrets.values() if secret in request.url] == []
-
-
-@pytest.mark.parametrize("name", sorted(ALL))
-def test_who_can_be_told_is_what_the_facts_say(name: str) -> None:
-    takes = facts_of(name).capabilities.feedback
-    assert (name in TELLABLE) == isinstance(ALL[name], TellableGateway) == (takes is not Feedback.NONE)
-
-
-@pytest.mark.parametrize("case", samples.answers("feedback"), ids=named)
-def test_answer_to_feedback_means_what_is_recorded(case: Answered) -> None:
-    gateway = TELLABLE[case.gateway]
-    assert gateway.decode_feedback(case.status, case.headers, case.body, case.account) == case.expected
-
-
-@pytest.mark.parametrize("name", sorted(TELLABLE))
-def test_feedback_has_recorded_answers_of_each_kind(name: str) -> None:
-    kinds = {case.expected.kind for case in samples.answers("feedback") if case.gateway == name and case.expected}
-    assert {OutcomeClass.ACCEPTED, OutcomeClass.THROTTLED, OutcomeClass.ACCOUNT} <= kinds
 
 
 @pytest.mark.parametrize("case", ANSWERS, ids=named)
