@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -73,6 +74,12 @@ async def done(stand: Pipeline) -> None:
     await eventually(nothing_left, within_s=PATIENCE_S, what="nothing to tell")
 
 
+async def put_off(stand: Pipeline, count: int) -> bool:
+    """Whether all those are looked at again by and by, and nobody holds one."""
+    later = "SELECT count(*) FROM attempts WHERE feedback_at BETWEEN now() AND now() + interval '31 seconds'"
+    return bool(await stand.connection.fetchval(later) == count)
+
+
 async def test_a_carrier_hears_once_that_the_code_in_its_message_was_typed(stand: Pipeline) -> None:
     async with carrier(stand) as (own, it):
         own.listens.set()
@@ -94,5 +101,9 @@ async def test_a_carrier_that_hangs_over_feedback_holds_no_code_up(stand: Pipeli
         await eventually(own.is_busy, within_s=PATIENCE_S, what="as many calls as it is given at a time")
         await it.reached(await it.request(await it.issued("+998901234599")), "accepted")
         assert (own.hanging, own.heard) == (CALLS_MAX, []), "it was sent beside calls that hang"
-        own.listens.set()
+        await eventually(partial(put_off, stand, len(numbers)), within_s=PATIENCE_S, what="nothing to be under way")
+        tries = await stand.connection.fetch("SELECT feedback_tries FROM attempts ORDER BY feedback_tries DESC")
+        assert [row["feedback_tries"] for row in tries] == [1] * CALLS_MAX + [0] * 5, (
+            "who was not called is not counted"
+        )
     assert len(own.announced) == len(numbers) + 1
