@@ -56,7 +56,7 @@ def _account(name: str, gateway: str, **changes: object) -> Account:
 # One account of each class: one that dedupes by our reference, one that can be asked for it, one that does neither.
 ACCOUNTS: Mapping[str, Account] = {
     "dedupes": _account("dedupes", "echo"),
-    "asked": _account("asked", "sinch"),
+    "asked": _account("asked", "sinch", templates={"*": "as registered"}),
     "blind": _account("blind", "jasmin"),
     "holds": _account("holds", "jasmin", on_unknown="hold"),
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from watchword.gateways import facts
 from watchword.gateways.aws.gateway import Aws
@@ -19,6 +20,7 @@ from watchword.gateways.smpp.gateway import Smpp
 from watchword.gateways.template.gateway import Template
 from watchword.gateways.twilio.gateway import Twilio
 from watchword.gateways.vonage.gateway import Vonage
+from watchword.kernel import dlt
 
 GATEWAYS: Mapping[str, Gateway] = {
     "aws": Aws(),
@@ -61,3 +63,23 @@ def facts_of(name: str) -> Facts:
 
 # Those whose providers send texts of their own.
 OWN_TEXTS: frozenset[str] = frozenset(name for name in ALL if facts_of(name).capabilities.own_texts)
+
+# Those that cannot tell their providers what a text is registered as in India.
+WITHOUT_DLT: frozenset[str] = frozenset(name for name in ALL if not facts_of(name).capabilities.dlt)
+
+
+class Registered(Protocol):
+    """An account, as a file has it or as workers do."""
+
+    @property
+    def gateway(self) -> str: ...
+
+    @property
+    def templates(self) -> Mapping[str, str]: ...
+
+
+def sends_only_registered(account: Registered, country: str) -> bool:
+    """Whether the account is for texts alone of which it says that they are registered with its provider: where it says
+    so of any, where the provider has texts of its own, and in India where only the provider could add their ids."""
+    by_provider = account.gateway in OWN_TEXTS or (country == dlt.COUNTRY and account.gateway in WITHOUT_DLT)
+    return bool(account.templates) or by_provider

@@ -41,7 +41,7 @@ class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the provider can do. `replay_window_s` is how far a signed time may lie from ours, 0 where unsigned.
     `lookup`: it can be asked by our reference; `trace`: by its own id, once that is known. `own_texts`: it sends texts
     that it has, each named by an id (`templates` of the account), and never ours. `feedback`: what it can be told of
-    codes that were typed."""
+    codes that were typed. Without `dlt` its interface has no field for the ids that operators in India ask for."""
 
     lookup: bool
     signature: Signature
@@ -49,6 +49,7 @@ class Capabilities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trace: bool = False
     own_texts: bool = False
     feedback: Feedback = Feedback.NONE
+    dlt: bool = True
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from watchword.dispatch.decide.facts import Destination
 from watchword.dispatch.decide.routed import bar
 from watchword.dispatch.decide.scoring import Key
 from watchword.events.attempt_made import PassedWord
-from watchword.gateways.catalog import OWN_TEXTS
+from watchword.gateways.catalog import sends_only_registered
 from watchword.gateways.contract import EVERY_TEMPLATE, Account
 from watchword.kernel import dlt
 from watchword.kernel.document import ANY
@@ -178,7 +178,7 @@ def _notes(account: Account, to: Destination, route: Route) -> list[str]:
         notes.append(f"its sender is registered in {to.country}")
     if to.country == dlt.COUNTRY and not account.dlt_telemarketers:
         notes.append("no dlt_telemarketers: the provider must know the chain to the operators itself")
-    if account.templates or account.gateway in OWN_TEXTS:
+    if sends_only_registered(account, to.country):
         notes.append(_registered(account, to.template))
     return notes
 

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from watchword.events.topics import TENANT_RESULTS
-from watchword.gateways.catalog import OWN_TEXTS
+from watchword.gateways.catalog import OWN_TEXTS, WITHOUT_DLT
 from watchword.gateways.contract import EVERY_TEMPLATE
+from watchword.kernel import dlt
+from watchword.kernel.document import ANY
 from watchword.kernel.proofreading import complaints, warnings
 from watchword.kernel.senders import Objection, objection, sendings, wants_registered_templates
 from watchword.kernel.template import Template
@@ -21,6 +23,8 @@ def faults_of(documents: "Documents") -> Iterator[str]:
     for template in documents.templates:
         yield from (f"{_place(template)} {fault}" for fault in complaints(template))
     yield from (f"{place}: {found.words}" for place, found in _objections(documents) if found.refuses)
+    mend = "leave it out, or say in templates to which texts the provider adds them"
+    yield from (f"{place}: {mend}" for place in _bare(documents, dlt.COUNTRY))
 
 
 def warnings_of(documents: "Documents") -> Iterator[str]:
@@ -28,6 +32,8 @@ def warnings_of(documents: "Documents") -> Iterator[str]:
     for template in documents.templates:
         yield from (f"{_place(template)} {each}" for each in warnings(template))
     yield from (f"{place}: {found.words}" for place, found in _objections(documents) if not found.refuses)
+    if any(dlt.COUNTRY in tenant.countries for tenant in documents.tenants):
+        yield from (f"{place}; it is passed over there" for place in _bare(documents, ANY))
     yield from _unregistered(documents)
     yield from _beyond_the_rules(documents)
     yield from _unsent(documents)
@@ -40,6 +46,20 @@ def _objections(documents: "Documents") -> Iterator[tuple[str, Objection]]:
         found = objection(sending)
         if found is not None:
             yield f'[[accounts]] "{sending.account}"', found
+
+
+def _bare(documents: "Documents", country: str) -> Iterator[str]:
+    """Accounts by which texts reach India without the ids of entity and template, on routes of `country`."""
+    for account in documents.accounts:
+        for route in documents.routes:
+            if account.gateway not in WITHOUT_DLT or account.templates or account.id not in route.accounts:
+                continue
+            if route.country == country:
+                yield (
+                    f'[[accounts]] "{account.id}" is on the route "{route.id}" to {dlt.COUNTRY}, and '
+                    f'"{account.gateway}" has no field for the ids of entity and template, without which '
+                    "operators there drop a message"
+                )
 
 
 def _unsent(documents: "Documents") -> Iterator[str]:

@@ -29,7 +29,7 @@ async def ended(stand: Pipeline, about: Facts, state: str) -> None:
 
 
 async def sent(stand: Pipeline, about: Facts, **columns: Any) -> UUID:
-    known = {"state": "accepted", "account": "north", "provider_id": "m", "feedback_at": PAST}
+    known: dict[str, Any] = {"state": "accepted", "account": "north", "provider_id": "m", "feedback_at": PAST}
     return await attempt(stand, about, **(known | {"claimed_at": TYPED_AT - timedelta(seconds=20)} | columns))
 
 

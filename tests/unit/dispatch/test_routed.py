@@ -159,6 +159,15 @@ def test_who_names_templates_carries_those_alone_whoever_writes_the_text() -> No
     assert bar(ANYWHERE, NORTH, to("SG", "shop/payment")) is None
 
 
+def test_who_cannot_tell_of_a_registration_carries_to_india_what_its_provider_knows_alone() -> None:
+    account = replace(NORTH, gateway="sinch")
+    assert bar(ANYWHERE, account, to("IN", "shop/login")) == bar(ANYWHERE, account, to("IN")) == "template"
+    assert bar(ANYWHERE, account, to("SG", "shop/login")) is None
+    for name, word in (("*", None), ("shop/login", None), ("shop/payment", "template")):
+        known = replace(account, templates={name: "as registered"})
+        assert bar(ANYWHERE, known, to("IN", "shop/login")) == word
+
+
 def test_the_tenants_own_template_is_looked_for() -> None:
     assert routing(MSG91, route=ANYWHERE, template="login").barred == {}
     assert routing(MSG91, route=ANYWHERE, template="payment").barred == {"north": "template"}

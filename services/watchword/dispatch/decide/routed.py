@@ -6,7 +6,7 @@ from watchword.dispatch.decide.drawing import drawn, order_of
 from watchword.dispatch.decide.facts import Destination, Health, Routing
 from watchword.events.attempt_made import PassedWord
 from watchword.events.verification import Facts, VerificationEvent
-from watchword.gateways.catalog import OWN_TEXTS
+from watchword.gateways.catalog import sends_only_registered
 from watchword.gateways.contract import Account
 from watchword.kernel.senders import passed_over
 from watchword.kernel.tenancy import Route
@@ -22,8 +22,8 @@ def bar(route: Route, account: Account, to: Destination) -> PassedWord | None:
         return word
     if passed_over(account.sender, to.country, registered=to.country in account.sender_registered_in):
         return PassedWord.SENDER
-    names_templates = account.templates or account.gateway in OWN_TEXTS
-    return PassedWord.TEMPLATE if names_templates and not account.text_for(to.template) else None
+    missing = sends_only_registered(account, to.country) and not account.text_for(to.template)
+    return PassedWord.TEMPLATE if missing else None
 
 
 def _dear(route: Route, account: Account, to: Destination) -> PassedWord | None:
