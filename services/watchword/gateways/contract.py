@@ -97,11 +97,10 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """What became of the code in one message, to be told to the provider that carried it. `provider_id` is what the
-    provider calls the message, `client_ref` what we do. `converted`: the code was typed, else its verification ended
-    without it; `at` is when (aware). Signed requests are dated `now` (aware)."""
+    provider calls the message. `converted`: the code was typed, else its verification ended without it; `at` is when
+    (aware). Signed requests are dated `now` (aware)."""
 
     provider_id: str
-    client_ref: str
     converted: bool
     at: datetime
     now: datetime

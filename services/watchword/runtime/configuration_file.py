@@ -48,7 +48,10 @@ class ConfigurationError(Exception):
 
 class AccountDocument(Document, frozen=True, kw_only=True):
     """An account as the file has it; the fields of `gateways.contract.Account`. A secret is written out, or as
-    "file:/path" or "env:NAME"."""
+    "file:/path" or "env:NAME".
+
+    `feedback` has the provider told, by dispatch, whether the codes in its messages were typed; some providers must
+    agree to it first (`gateways/<gateway>/README.md`, decision 0054)."""
 
     id: Name
     gateway: str

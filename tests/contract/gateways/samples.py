@@ -123,7 +123,7 @@ def feedbacks() -> list[tuple[Sent, Conversion]]:
 def conversion_of(gateway: str, *, converted: bool) -> Conversion:
     """What became of `MESSAGE` forty seconds later, told a minute after that."""
     at = MESSAGE.at + timedelta(seconds=40)
-    return Conversion(id_of(gateway), MESSAGE.client_ref, converted, at, at + timedelta(minutes=1))
+    return Conversion(id_of(gateway), converted, at, at + timedelta(minutes=1))
 
 
 def _tellable() -> list[tuple[str, Account]]:

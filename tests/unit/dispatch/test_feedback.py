@@ -39,7 +39,7 @@ DUE = Due(
     carried=True,
 )
 TELLING = replace(NORTH, feedback=True)
-CONVERTED = Conversion("SM1", str(DUE.attempt_id), True, ENDED, NOW)
+CONVERTED = Conversion("SM1", True, ENDED, NOW)
 PASSING = (OutcomeClass.THROTTLED, OutcomeClass.TEMPORARY, OutcomeClass.AMBIGUOUS)
 
 

@@ -79,7 +79,7 @@ def decide(due: Due, takes: Feedback, now: datetime) -> Conversion | Noted:
         return Noted(due, Word.TOO_LATE, None, due.tries)
     if due.tries > TRIES_MAX:  # whoever took it up died over it, every time
         return Noted(due, Word.GIVEN_UP, None, due.tries)
-    return Conversion(due.provider_id, str(due.attempt_id), converted, due.ended_at, now)
+    return Conversion(due.provider_id, converted, due.ended_at, now)
 
 
 def conclude(due: Due, told: Conversion, outcome: Outcome | None, now: datetime) -> Noted:
