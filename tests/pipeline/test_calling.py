@@ -142,6 +142,36 @@ async def test_no_request_is_repeated_by_itself_when_a_kept_connection_breaks(ca
     assert len(server.requests) == 2
 
 
+async def test_what_a_carrier_says_after_its_answer_is_not_taken_for_the_answer_to_the_next_user(
+    caller: Caller,
+) -> None:
+    lines: list[asyncio.StreamWriter] = []
+
+    async def kept(writer: asyncio.StreamWriter, number: int) -> None:
+        lines.append(writer)
+        await well(writer, number)
+
+    async with serving(kept) as server, serving(well) as other:
+        await caller.call(request(server.url), opened(), timeout_s=2)
+        lines[0].write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        await caller.call(request(other.url), opened(), timeout_s=2)  # by then it has come
+        answer = await caller.call(request(server.url), opened(), timeout_s=2)
+    assert isinstance(answer, Reply) and answer.status == 202
+    assert (len(server.requests), server.connections) == (2, 2)
+
+
+async def test_an_answer_that_is_always_about_to_come_ends_with_the_timeout(caller: Caller) -> None:
+    async def soon(writer: asyncio.StreamWriter, _: int) -> None:
+        while not writer.is_closing():
+            writer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with serving(soon) as server:
+        silence = await caller.call(request(server.url), opened(), timeout_s=0.2)
+    assert silence == Silence(True, "TimeoutError")
+
+
 async def test_no_redirect_is_followed(caller: Caller) -> None:
     async def elsewhere(writer: asyncio.StreamWriter, _: int) -> None:
         writer.write(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")

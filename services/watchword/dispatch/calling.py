@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.connector import Connection
@@ -68,18 +69,31 @@ _gate: ContextVar[Gate] = ContextVar("gate")
 
 
 class _GatedConnector(aiohttp.TCPConnector):
-    """Hands out a connection only through the gate of the call that asks for it."""
+    """Hands out a connection only through the gate of the call that asks for it, and none on which something was said
+    since its last call: the client would take that for the answer to the next one, which is somebody else's."""
+
+    def __init__(self, *, limit: int) -> None:
+        super().__init__(limit=limit, keepalive_timeout=KEEPALIVE_S)
+        self._called_before: WeakSet[object] = WeakSet()
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: "Sequence[Any]", timeout: aiohttp.ClientTimeout
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)  # type: ignore[arg-type]  # a list in the stubs
+        while self._was_spoken_on(connection):
+            connection.close()
+            connection = await super().connect(req, traces, timeout)  # type: ignore[arg-type]
+        self._called_before.add(connection.protocol)
         try:
             _gate.get().pass_once()
         except Refused:
             connection.close()
             raise
         return connection
+
+    def _was_spoken_on(self, connection: Connection) -> bool:
+        protocol = connection.protocol
+        return protocol in self._called_before and protocol is not None and protocol.should_close
 
 
 class Caller:
@@ -88,7 +102,7 @@ class Caller:
     def __init__(self, calls_max: int) -> None:
         """Must be made while the event loop runs."""
         self._session = aiohttp.ClientSession(
-            connector=_GatedConnector(limit=calls_max, keepalive_timeout=KEEPALIVE_S),
+            connector=_GatedConnector(limit=calls_max),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
             auto_decompress=False,
