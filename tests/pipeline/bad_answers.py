@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from tests.support.misbehaving import Answer
+from tests.support.scripted import Answer, http
 
 TIMEOUT_MS: Final = 3_000
 MEGABYTES: Final = 10 * 1024 * 1024
@@ -59,20 +59,6 @@ class Case:
     follows: Follows
     gateway: str = "template"
     provider_id: str = ""
-
-
-def http(
-    body: bytes = b"",
-    *,
-    status: str = "200 OK",
-    kind: str = "application/json",
-    length: int | None = None,
-    more: str = "",
-) -> bytes:
-    """An HTTP answer; `length` is what it says of its body where that is not true, `more` are lines of its head."""
-    told = len(body) if length is None else length
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {told}\r\n{more}\r\n"
-    return head.encode("latin-1") + body
 
 
 def chunked(body: bytes) -> bytes:

@@ -16,8 +16,8 @@ from tests.pipeline.bad_answers import ACCOUNTS, CASES, ENDLESS, TIMEOUT_MS, Cas
 from tests.support import rows
 from tests.support.carrier import simulated
 from tests.support.dispatch import SENT_AT_ONCE, Sending
-from tests.support.misbehaving import misbehaving
 from tests.support.pipeline import PATIENCE_S, Pipeline
+from tests.support.scripted import scripted
 from tests.support.waiting import eventually
 from watchword.events.verification import Facts
 
@@ -30,7 +30,7 @@ Attempts = Mapping[str, Sequence[asyncpg.Record]]
 
 
 async def test_whatever_a_carrier_answers_is_classed_in_time_and_nobody_gets_a_second_code(stand: Pipeline) -> None:
-    async with simulated() as carriers, misbehaving({case.name: case.answer for case in CASES}) as bad:
+    async with simulated() as carriers, scripted({case.name: case.answer for case in CASES}) as bad:
         for name in ("south", "east"):
             await carriers.behave(name, **SENT_AT_ONCE)
         await stand.configure(CONFIGURATION, url=carriers.url, misbehaving=_accounts(bad.url))

@@ -1,4 +1,4 @@
-"""A carrier that takes every request whole and then answers as none should: bytes on a bare socket."""
+"""A carrier that takes every request whole and answers the bytes it was told, on a bare socket: as none should, too."""
 
 import asyncio
 import socket
@@ -28,8 +28,22 @@ class Answer:
     reset: bool = False
 
 
+def http(
+    body: bytes = b"",
+    *,
+    status: str = "200 OK",
+    kind: str = "application/json",
+    length: int | None = None,
+    more: str = "",
+) -> bytes:
+    """An HTTP answer; `length` is what it says of its body where that is not true, `more` are lines of its head."""
+    told = len(body) if length is None else length
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {told}\r\n{more}\r\n"
+    return head.encode("latin-1") + body
+
+
 @dataclass
-class Misbehaving:
+class Scripted:
     """Answers are chosen by the first step of the path that is called, and counted by it. `written_bytes` is what an
     answer without end could be got rid of before nobody read any more."""
 
@@ -88,9 +102,9 @@ async def _request(reader: asyncio.StreamReader) -> str:
 
 
 @asynccontextmanager
-async def misbehaving(answers: Mapping[str, Answer]) -> AsyncIterator[Misbehaving]:
+async def scripted(answers: Mapping[str, Answer]) -> AsyncIterator[Scripted]:
     """The carrier on a free port; an account of it calls at `{url}/{name of the answer}`."""
-    made = Misbehaving(answers)
+    made = Scripted(answers)
     listening = await asyncio.start_server(made.talk, LOOPBACK, 0)
     place = listening.sockets[0]
     place.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _AT_A_TIME_BYTES)  # what the kernel keeps counts as written
