@@ -1,11 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults long interop advisories bench bench-fraud scale outage capacity simulate chaos soak overload attacks bench-peers clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults long interop advisories bench bench-fraud scale outage capacity simulate chaos soak overload attacks fuzz bench-peers clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 WORKERS ?= 2
 LOCKED := --quiet --require-hashes -r
+FUZZER := .cache/fuzz/installed.lock
 
 # Without compiled modules a process starts in three seconds instead of one, and a run starts hundreds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -65,6 +66,9 @@ overload: setup ## ten times what is sustained, looked for from RATE=20 up: a co
 attacks: setup ## every attack on the running system, in the long form; options as for test
 	$(BIN)/pytest -q -m "not interop" tests/attacks $(ARGS)
 
+fuzz: setup $(FUZZER) ## whatever reads what others write, guided by what is reached; MINUTES=5, TARGET=smpp-session
+	@PYTHONPATH=.cache/fuzz/lib nice -n 10 $(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),5) $(and $(TARGET),--target $(TARGET))
+
 advisories: setup ## known flaws of what is shipped; says so where nobody who keeps them can be asked
 	.ci/advisories
 
@@ -100,3 +104,8 @@ $(INSTALLED): requirements.lock pyproject.toml .ci/installer.lock
 	$(BIN)/pip install $(LOCKED) .ci/installer.lock && $(BIN)/uv pip install $(LOCKED) requirements.lock || $(BIN)/pip install $(LOCKED) requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
+
+# Only here and apart from what every other target stands on: it is built for a few kinds of machine.
+$(FUZZER): .ci/fuzzer.lock
+	$(BIN)/pip install --upgrade --target .cache/fuzz/lib $(LOCKED) .ci/fuzzer.lock
+	@cp .ci/fuzzer.lock $@

@@ -12,6 +12,7 @@ from watchword.kernel.networks import Network, Prefixes
 
 LINES_MAX = 3_000_000
 ASN_MAX = 2**32 - 1
+_DIGITS_MAX = len(str(ASN_MAX))
 
 
 class NetworksError(ValueError):
@@ -42,6 +43,6 @@ def _read(path: Path, lines: Iterator[str]) -> Iterator[tuple[Network, int]]:
             network = ip_network(cidr.strip())
         except ValueError:
             raise NetworksError(f"{path}:{number}: no network before the comma, such as 203.0.113.0/24") from None
-        if not (word.isdecimal() and int(word) <= ASN_MAX):
+        if not (word.isdecimal() and len(word) <= _DIGITS_MAX and int(word) <= ASN_MAX):
             raise NetworksError(f"{path}:{number}: no number of an autonomous system behind the comma")
         yield network, int(word)

@@ -80,7 +80,7 @@ def load_rules(path: Path | None) -> Rules:
     decode = msgspec.toml.decode if path.suffix == ".toml" else msgspec.json.decode
     try:
         rules = decode(text, type=Rules)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # another encoding is a ValueError
         raise RulesetError(f"{path}:{_line_of(text, str(error))}: {error}") from None
     wrong = rules.wrong()
     if wrong:

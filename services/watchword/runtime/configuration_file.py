@@ -211,7 +211,7 @@ def _parse(path: Path) -> dict[str, Any]:
         return tomllib.loads(text.decode())
     except OSError as error:
         raise ConfigurationError([f"{path}: {error.strerror}; name a file that can be read"]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not only what TOML calls a fault: endless numbers, endless brackets
         raise ConfigurationError([f"{path} is not TOML: {error}"]) from None
 
 

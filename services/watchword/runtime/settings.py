@@ -260,7 +260,7 @@ def _file() -> _File:
         return _File(path, text, tomllib.loads(text))
     except OSError as error:
         raise SettingsError(f"{CONFIG}={path} (environment): {error.strerror}. Name a file that can be read.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not only what TOML calls a fault: endless numbers, endless brackets
         raise SettingsError(f"{path} is not TOML: {error}. Correct it there.") from None
 
 

@@ -83,6 +83,7 @@ def test_a_mistyped_variable_is_told_with_the_nearest(monkeypatch: pytest.Monkey
             "sweep_afer_s in [timers] ({file}:2) is not a setting. Did you mean sweep_after_s?",
         ),
         ("http_port = \n", "{file} is not TOML"),
+        ("http_port = " + "9" * 4_400, "{file} is not TOML"),
     ],
 )
 def test_a_mistyped_name_in_the_file_is_told_with_its_line(
