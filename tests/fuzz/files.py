@@ -7,6 +7,7 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +16,8 @@ from watchword.fraud.decide.recording import Recording
 from watchword.fraud.decide.rules import DEFAULT
 from watchword.gateways.catalog import ALL
 from watchword.runtime import configuration_file
+
+Read = TypeVar("Read")
 
 _TESTS = Path(__file__).parents[1]
 _GATEWAYS = frozenset(ALL)
@@ -57,7 +60,7 @@ def _ruleset(data: bytes, name: str) -> None:
     assert rules is None or not rules.wrong()
 
 
-def _or_refused(read: Callable[[], offline.Rules], refusal: type[Exception], path: Path) -> offline.Rules | None:
+def _or_refused(read: Callable[[], Read], refusal: type[Exception], path: Path) -> Read | None:
     try:
         return read()
     except refusal as error:

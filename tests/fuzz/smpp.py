@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tests.unit.gateways.smpp.stories import ACCOUNT, SUBMISSION, Talk, answer, report
 from watchword.gateways.contract import Callback
-from watchword.gateways.sessions import Answered, Ended, Reported, Unanswered
+from watchword.gateways.sessions import Answered, Ended, Reported, SessionEvent, Unanswered
 from watchword.gateways.smpp.gateway import Smpp
 from watchword.gateways.smpp.pdu import Command, Frames, Pdu, decode, encode
 from watchword.gateways.smpp.receipt import keys_of, told_by
@@ -38,7 +38,9 @@ def session(data: bytes) -> None:
     """A conversation with any carrier: two messages each end once, reports wait, and after the end there is nothing."""
     talk = Talk(("trx", "tx", "rx")[data[0] % 3] if data else "trx")
     talk.session.open(talk.now_s)
-    events, submitted, sent = [], [], iter(data[1:])
+    events: list[SessionEvent] = []
+    submitted: list[int] = []
+    sent = iter(data[1:])
     while (size := next(sent, None)) is not None:
         if size % 8 == 0:
             events += talk.waits(size / 8)

@@ -1,6 +1,10 @@
 """Jasmin in the middle: our ESME binds to its SMPP server, and it binds to our SMSC."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urljoin
 
 import aiohttp
 import pytest
@@ -9,9 +13,13 @@ from tests.interop.jasmin import LATER, PASSWORD, USER, Jasmin, is_installed, ja
 from tests.interop.peers import needs
 from tests.support.carrier import Carriers, simulated
 from tests.support.esme import account_at, esme
-from tests.support.receiver import receiver
+from tests.support.receiver import Reply, receiver
 from tests.support.waiting import eventually
-from watchword.gateways.contract import Account
+from tests.unit.gateways.smpp.stories import MESSAGE
+from watchword.dispatch.calling import Caller, Gate
+from watchword.dispatch.calling import Reply as Answer
+from watchword.gateways.catalog import GATEWAYS, facts_of
+from watchword.gateways.contract import Account, Callback
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.local.ports import LOOPBACK
 from watchword.simulator.world import Sms
@@ -29,6 +37,7 @@ async def test_jasmin_between_our_esme_and_our_smsc_and_by_its_own_door(tmp_path
             await it_refuses_a_wrong_password_and_we_say_why(between)
             await it_takes_our_messages_and_hands_its_receipts_to_us(between, carriers)
             await it_sends_through_our_smsc_and_hears_of_it(between, carriers)
+            await it_reports_both_levels_of_what_our_gateway_for_it_sends(between, carriers)
 
 
 async def it_hands_on(between: Jasmin) -> None:
@@ -68,6 +77,41 @@ async def it_sends_through_our_smsc_and_hears_of_it(between: Jasmin, carriers: C
             assert (await answer.text()).startswith("Success")
         await platform.called(1)
     assert (await arrived(carriers, "+919876543212")).text == "493021 is your code"
+
+
+async def it_reports_both_levels_of_what_our_gateway_for_it_sends(between: Jasmin, carriers: Carriers) -> None:
+    """From our request to our reading of its reports: that its carrier took the message, and that it arrived."""
+    gateway, message = GATEWAYS["jasmin"], replace(MESSAGE, to="+919876543214", text=PLAIN)
+    async with receiver(Reply(200, body=facts_of("jasmin").acknowledgement.encode())) as door, calling() as caller:
+        ours = by_http(between, door.url)
+        answer = await caller.call(gateway.encode(message, ours), Gate(lambda: ""), timeout_s=10)
+        assert isinstance(answer, Answer)
+        outcome = gateway.decode(answer.status, answer.headers, answer.body, ours)
+        assert outcome.kind is OutcomeClass.ACCEPTED
+        calls = await door.called(2)
+        assert (await arrived(carriers, message.to)).text == PLAIN
+    callbacks = [Callback("POST", urljoin(door.url, each.path), each.headers, each.body) for each in calls]
+    assert all(gateway.verify(each, ours, message.at) for each in callbacks)
+    told = [report for each in callbacks for report in gateway.receipts(each, ours)]
+    assert [(each.state, each.raw_code) for each in told] == [("submitted", "ESME_ROK"), ("delivered", "DELIVRD")]
+    assert {(each.client_ref, each.provider_id) for each in told} == {(message.client_ref, outcome.provider_id)}
+
+
+@asynccontextmanager
+async def calling() -> AsyncIterator[Caller]:
+    """The connections of one account, as dispatch has them."""
+    caller = Caller(1)
+    try:
+        yield caller
+    finally:
+        await caller.close()
+
+
+def by_http(between: Jasmin, door_url: str) -> Account:
+    """An account of our gateway for Jasmin, reported to at `door_url`."""
+    options = {"username": USER, "receipts_url": urljoin(door_url, "/receipts/jasmin")}
+    secrets = {"token": PASSWORD, "callback": "proves-our-addresses"}
+    return Account(id="jasmin", gateway="jasmin", url=between.http_url, sender="SHOP", options=options, secrets=secrets)
 
 
 def _asked(to: str, told_url: str) -> dict[str, str]:

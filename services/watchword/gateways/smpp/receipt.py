@@ -68,5 +68,6 @@ def keys_of(text: bytes) -> Mapping[str, str]:
             break
         end = places[place + 1].start() if place + 1 < len(places) else len(told)
         value = told[key.end() : end].strip(" \t\r\n\0;,")
-        found.setdefault(name, value.split(maxsplit=1)[0] if value and name in _WORDS else value)
+        words = value.split(maxsplit=1) if name in _WORDS else [value]
+        found.setdefault(name, words[0] if words else "")  # what looks like nothing may be spaces of other kinds
     return found

@@ -28,6 +28,7 @@ KEYS = ["id", "sub", "dlvrd", "submit date", "done date", "stat", "err", "text"]
         ("id:1 submit_date:2611251626 donedate:1 stat:DELIVRD", {"id": "1", "submit_date": "2611251626"}),
         ("id: 12  stat : DELIVRD", {"id": "12", "stat": "DELIVRD"}),
         ("id:5\tstat:DELIVRD\nerr:", {"id": "5", "stat": "DELIVRD", "err": ""}),
+        ("id:6 stat:DELIVRD err:\x1e", {"id": "6", "stat": "DELIVRD", "err": ""}),
         (
             "id:1 stat:REJECTD err:0x1F Your code is 483920 template:7 text:x",
             {"id": "1", "stat": "REJECTD", "err": "0x1F", "text": "x"},
