@@ -1,12 +1,12 @@
 """Files that operators write: the configuration, rules, networks, and recorded streams."""
 
+import atexit
 import json
-import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import msgspec
@@ -70,7 +70,9 @@ def _or_refused(read: Callable[[], Read], refusal: type[Exception], path: Path) 
 
 @cache
 def _directory() -> Path:
-    return Path(mkdtemp(prefix="watchword-fuzz-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    made = TemporaryDirectory(prefix="watchword-fuzz-")
+    atexit.register(made.cleanup)
+    return Path(made.name)
 
 
 def _written(data: bytes, name: str) -> Path:

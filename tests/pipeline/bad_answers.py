@@ -8,7 +8,7 @@ from typing import Final
 from tests.support.scripted import Answer, http
 
 TIMEOUT_MS: Final = 3_000
-MEGABYTES: Final = 10 * 1024 * 1024
+TEN_MEGABYTES: Final = 10 * 1024 * 1024
 SID: Final = "SM0123456789abcdef0123456789abcdef"
 TAKEN: Final = b'{"id": "m-1"}'
 PAGE: Final = b"<!doctype html><html><body><h1>Sign in to go on</h1></body></html>"
@@ -118,14 +118,14 @@ _BROKEN = (
     _unknown("nothing-in-it", Answer(b"HTTP/1.1 204 No Content\r\n\r\n"), "204"),
 )
 _LARGE = (
-    _unknown("ten-megabytes", Answer(http(TAKEN + b" " * MEGABYTES))),
+    _unknown("ten-megabytes", Answer(http(TAKEN + b" " * TEN_MEGABYTES))),
     _unknown("endless-body", Answer(http(length=1 << 40), again=b"x" * 65_536)),
     _unknown("endless-head-line", Answer(b"HTTP/1.1 200 OK\r\nX-Long: ", again=b"x" * 65_536), "ClientResponseError"),
     _unknown("endless-heads", Answer(b"HTTP/1.1 200 OK\r\n", b"X-More: x\r\n" * 500), "ClientResponseError"),
     _unknown(
         "endless-trailers", Answer(chunked(b"0\r\n"), b"X-More: x\r\n" * 500), "ClientPayloadError|ClientResponseError"
     ),
-    _unknown("bomb", Answer(http(gzip.compress(b" " * MEGABYTES + TAKEN), more="Content-Encoding: gzip\r\n"))),
+    _unknown("bomb", Answer(http(gzip.compress(b" " * TEN_MEGABYTES + TAKEN), more="Content-Encoding: gzip\r\n"))),
     _unknown("packed-unasked", Answer(http(gzip.compress(TAKEN), more="Content-Encoding: gzip\r\n"))),
     _unknown("deep", Answer(http(b"[" * 60_000))),
     _unknown("id-of-ten-kilobytes", Answer(http(b'{"id": "' + b"9" * 10_240 + b'"}'))),
