@@ -14,11 +14,13 @@ ON_THE_WHEEL = "needs Apache Kafka (Java 17 or newer and Maven): the wheel's bro
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A Kafka that the whole run shares. Tests use topics and groups of their own and clean nothing up."""
+    """A Kafka that the whole run shares. Tests use topics and groups of their own and clean nothing up. `data` is where
+    it keeps them, None where somebody else runs it."""
 
     bootstrap: str
     label: str
     is_apache: bool
+    data: Path | None = None
 
 
 def named() -> str | None:
@@ -40,6 +42,6 @@ def cluster(directory: Path, prefer: Kind) -> Iterator[Cluster]:
         return
     broker = kafka.start(directory, prefer=prefer)
     try:
-        yield Cluster(broker.bootstrap, broker.label, is_apache=broker.kind is Kind.APACHE)
+        yield Cluster(broker.bootstrap, broker.label, is_apache=broker.kind is Kind.APACHE, data=directory / "data")
     finally:
         broker.stop()
