@@ -1,4 +1,4 @@
-"""TLS on the public door: nothing older than TLS 1.2, and not a word in plaintext."""
+"""TLS on every door: nothing older than TLS 1.2, not a word in plaintext, and a renewal while they are open."""
 
 import asyncio
 import ssl
@@ -11,12 +11,12 @@ import aiohttp
 import pytest
 
 from tests.attacks.adapter import Target
-from tests.contract.runtime.test_http_transport import certificate
+from tests.support.certificates import certificate
 from tests.support.waiting import eventually
 from watchword.local.ports import LOOPBACK, free_ports
 from watchword.local.process import Process
 from watchword.local.stack import Stack
-from watchword.runtime.http_server import tls_context
+from watchword.runtime.tls import Tls
 
 TOO_OLD = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 NEW = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
@@ -57,8 +57,7 @@ async def let_in(port: int, client: ssl.SSLContext) -> bool:
 @TOO_OLD
 async def test_a_client_of_before_tls_1_2_is_turned_away(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
-    ours = tls_context(cert, key)
-    assert ours is not None
+    ours = Tls(cert, key).context
     lax = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     lax.load_cert_chain(cert, key)
     lax.set_ciphers("ALL:@SECLEVEL=0")
@@ -71,37 +70,66 @@ async def test_a_client_of_before_tls_1_2_is_turned_away(tmp_path: Path) -> None
 
 
 @pytest.mark.attack
-async def test_the_real_door_speaks_https_and_nothing_else(stack: Stack, target: Target, tmp_path: Path) -> None:
-    """One more process of checks, with a certificate that we made ourselves."""
+async def test_the_real_doors_speak_https_and_nothing_else_and_take_up_a_renewed_certificate(
+    stack: Stack, target: Target, tmp_path: Path
+) -> None:
+    """One more process with every door there is, and a certificate that we made ourselves."""
     cert, key = certificate(tmp_path)
-    port, ops = free_ports(2)
+    public, carriers, ops = free_ports(3)
     program = stack.children["intake,checks"].program
     own = {
         "WATCHWORD_TLS_CERTIFICATE": cert,
         "WATCHWORD_TLS_KEY": key,
-        "WATCHWORD_HTTP_PORT": str(port),
+        "WATCHWORD_HTTP_PORT": str(public),
+        "WATCHWORD_RECEIPTS_HTTP_PORT": str(carriers),
         "WATCHWORD_OPS_PORT": str(ops),
+        "WATCHWORD_OPS_TLS": "true",
     }
-    words = tuple("checks" if word == "intake,checks" else "7" if word == "0" else word for word in program.command)
+    exchanged = {"intake,checks": "checks,receipts", "0": "7"}
+    words = tuple(exchanged.get(word, word) for word in program.command)
     process = Process(
         replace(program, command=words, log=tmp_path / "log", environment={**(program.environment or {}), **own})
     )
-    secured = replace(target, api=f"https://localhost:{port}".replace("localhost", LOOPBACK))
-    trusting = ssl.create_default_context(cafile=cert)
+    asked = {public: ("/openapi.json", 200), carriers: ("/receipts/nobody", 404), ops: ("/livez", 200)}
+    first = ssl.create_default_context(cafile=cert)
     try:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session:
-            whole = replace(secured, session=session)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=first)) as session:
 
             async def answers() -> bool:
                 try:
-                    return (await whole.check("nobody", "493021")).status == 404
+                    return [await status(session, port, path) for port, (path, _) in asked.items()] == [
+                        wanted for _, wanted in asked.values()
+                    ]
                 except aiohttp.ClientConnectorError:
                     return False
 
-            await eventually(answers, within_s=60, what="the door to be open")
-            told = await whole.check("nobody", "493021")
-            assert "Strict-Transport-Security" in told.headers
-        plain = await secured.wire(b"GET /v1/verifications HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert b"HTTP" not in plain
+            await eventually(answers, within_s=60, what="every door to be open")
+            certificate(tmp_path)
+            second = ssl.create_default_context(cafile=cert)
+
+            async def renewed() -> bool:
+                return all([await let_through(port, second) for port in asked])
+
+            await eventually(renewed, within_s=20, what="every door to show the renewed certificate")
+            assert await answers(), "the connections of before go on"
+        for port in asked:
+            secured = replace(target, api=f"https://{LOOPBACK}:{port}")
+            assert b"HTTP" not in await secured.wire(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
     finally:
         await asyncio.to_thread(process.stop)
+
+
+async def status(session: aiohttp.ClientSession, port: int, path: str) -> int:
+    """What a door answers."""
+    async with session.get(f"https://{LOOPBACK}:{port}{path}") as answer:
+        return answer.status
+
+
+async def let_through(port: int, client: ssl.SSLContext) -> bool:
+    """Whether the client believes the door's certificate."""
+    try:
+        _, writer = await asyncio.open_connection(LOOPBACK, port, ssl=client)
+    except (ssl.SSLError, ConnectionError):
+        return False
+    writer.transport.abort()
+    return True

@@ -27,14 +27,13 @@ def damaged(data: Path, record: Any) -> Iterator[None]:
 
 def _last_byte(segment: bytes, offset: int) -> int:
     """Where the last byte lies of the batch that holds `offset`."""
-    at, following = 0, _HEAD.unpack_from(segment, 0)
-    while True:
-        at += _HEAD.size + following[1]
-        if at >= len(segment):
-            return at - 1
-        following = _HEAD.unpack_from(segment, at)
-        if following[0] > offset:
-            return at - 1
+    at = 0
+    while at < len(segment):
+        first, length = _HEAD.unpack_from(segment, at)
+        if first > offset:
+            break
+        at += _HEAD.size + int(length)
+    return at - 1
 
 
 def _flip(path: Path, at: int) -> None:

@@ -12,6 +12,7 @@ from watchword.intake.metrics import IntakeMetrics
 from watchword.receipts.metrics import ReceiptsMetrics
 from watchword.runtime.http import Door
 from watchword.runtime.metrics import Metrics
+from watchword.runtime.tls import TlsMetrics
 from watchword.timers.lag import Lag
 from watchword.timers.metrics import TimersMetrics
 
@@ -56,6 +57,7 @@ def declared() -> list[Metric]:
         IntakeMetrics,
         ReceiptsMetrics,
         TimersMetrics,
+        TlsMetrics,
     ):
         owner(metrics)
     Door(host="127.0.0.1", port=0, metrics=metrics)

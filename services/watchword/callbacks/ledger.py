@@ -59,7 +59,8 @@ class Ledger:
             [room for _, room in rooms],
         )
         rows = await self._pool.fetch(SQL["claim"], *columns, most, timedelta(seconds=lease_s), timeout=5)
-        reach("callbacks.claimed")
+        if rows:
+            reach("callbacks.claimed")
         return [claim_of(row) for row in rows]
 
     async def conclude(self, result: Result) -> bool:

@@ -6,9 +6,9 @@ from pathlib import Path
 from watchword.contracts import lock
 from watchword.operations.finding import Finding, ill, or_well, well
 from watchword.runtime.access import networks, refuse_open_plaintext
-from watchword.runtime.http_server import tls_context
 from watchword.runtime.keyring import KeyringError, Purpose, facts
 from watchword.runtime.settings import RuntimeSettings, SettingsError
+from watchword.runtime.tls import Tls
 
 
 def schemas(folder: Path) -> list[Finding]:
@@ -51,8 +51,9 @@ def keyring(path: str, parts: Mapping[str, frozenset[Purpose]]) -> list[Finding]
 def doors(settings: RuntimeSettings) -> list[Finding]:
     """Whether the doors that these settings describe keep codes and keys from the network."""
     try:
-        tls = tls_context(settings.tls_certificate, settings.tls_key) is not None
-        refuse_open_plaintext(settings.http_host, tls=tls, trusted=networks(settings.trusted_proxies))
+        tls = Tls.of(settings)
+        Tls.of_operations(settings, tls)
+        refuse_open_plaintext(settings.http_host, tls=tls is not None, trusted=networks(settings.trusted_proxies))
     except SettingsError as error:
         told, _, fix = str(error).partition(". ")
         return [ill("doors", told, fix)]

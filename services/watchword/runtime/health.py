@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from watchword.runtime.metrics import Metrics
+from watchword.runtime.tls import Tls
 
 _JSON = "application/json"
 _STOP_DEADLINE_S = 2.0
@@ -112,11 +113,12 @@ class Health:
 class OperationsPort:
     """Serves a `Health` and a `Metrics`. `port` 0 takes a free one; `url` tells which."""
 
-    def __init__(self, health: Health, metrics: Metrics, *, host: str, port: int) -> None:
+    def __init__(self, health: Health, metrics: Metrics, *, host: str, port: int, tls: Tls | None = None) -> None:
         self._health = health
         self._metrics = metrics
         self._host = host
         self._port = port
+        self._tls = tls
         self._runner: web.ServerRunner | None = None
         self.url = ""
 
@@ -125,9 +127,10 @@ class OperationsPort:
         server = web.Server(self._answer, access_log=None, keepalive_timeout=15, auto_decompress=False)
         self._runner = web.ServerRunner(server, shutdown_timeout=_STOP_DEADLINE_S)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
+        context = self._tls.context if self._tls else None
+        await web.TCPSite(self._runner, self._host, self._port, ssl_context=context).start()
         host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self.url = f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def stop(self) -> None:
         """Close the port."""

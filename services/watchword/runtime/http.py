@@ -28,7 +28,7 @@ from watchword.runtime.api_keys import ApiKey
 from watchword.runtime.clock import Clock
 from watchword.runtime.coalesce import Overloaded
 from watchword.runtime.configuration import Configuration
-from watchword.runtime.http_server import Limits, Listener, tls_context
+from watchword.runtime.http_server import Limits, Listener
 from watchword.runtime.metrics import Metrics
 from watchword.runtime.openapi import document
 from watchword.runtime.pages import DOCS, HTML, OPENAPI, PROBLEM_PAGES, docs_page, problem_page
@@ -36,6 +36,7 @@ from watchword.runtime.postgres import AWAY
 from watchword.runtime.problems import Problem
 from watchword.runtime.settings import RuntimeSettings
 from watchword.runtime.strict_json import BODY_MAX
+from watchword.runtime.tls import Tls
 
 log = structlog.get_logger()
 
@@ -150,15 +151,14 @@ class Door:
         host: str,
         port: int,
         metrics: Metrics,
-        tls_certificate: str = "",
-        tls_key: str = "",
+        tls: Tls | None = None,
         trusted_proxies: tuple[Network, ...] = (),
         title: str = "Watchword",
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
     ) -> None:
-        """Raises SettingsError if it would speak plaintext to the network, or certificate and key do not work.
-        `port` 0 takes a free one; `url` tells which."""
-        self._tls = tls_context(tls_certificate, tls_key)
+        """Raises SettingsError if it would speak plaintext to the network. `port` 0 takes a free one;
+        `url` tells which."""
+        self._tls = tls
         refuse_open_plaintext(host, tls=self._tls is not None, trusted=trusted_proxies)
         self._listener = Listener(self._serve, host=host, port=port, tls=self._tls, limits=limits)
         self._limits = limits
@@ -175,14 +175,13 @@ class Door:
         self._mount_pages()
 
     @classmethod
-    def of(cls, settings: RuntimeSettings, port: int, metrics: Metrics) -> Self:
+    def of(cls, settings: RuntimeSettings, port: int, metrics: Metrics, tls: Tls | None) -> Self:
         """The door that the settings describe, on `port`. Raises SettingsError."""
         return cls(
             host=settings.http_host,
             port=port,
             metrics=metrics,
-            tls_certificate=settings.tls_certificate,
-            tls_key=settings.tls_key,
+            tls=tls,
             trusted_proxies=networks(settings.trusted_proxies),
         )
 

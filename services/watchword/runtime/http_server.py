@@ -1,7 +1,6 @@
 """Sockets for a door: aiohttp's low-level server with limits on time and size, and no word about itself."""
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from aiohttp import http_exceptions, web
 from aiohttp.web_protocol import RequestHandler
 
 from watchword.runtime.problems import Problem
-from watchword.runtime.settings import SettingsError
+from watchword.runtime.tls import Tls
 
 LINGER_S = 1.0
 LINE_MAX = FIELD_MAX = 8_190
@@ -83,26 +82,10 @@ class _Server(web.Server):
         return made
 
 
-def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
-    """TLS 1.2 or newer from PEM files, None if neither is named. Raises SettingsError."""
-    if not certificate and not key:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"WATCHWORD_TLS_CERTIFICATE={certificate} and WATCHWORD_TLS_KEY={key} do not work together: "
-            f"{error.strerror or type(error).__name__}. Name a PEM chain and its unencrypted key, both readable."
-        ) from None
-    return context
-
-
 class Listener:
     """One port. `serve` answers every request that is HTTP, and never raises."""
 
-    def __init__(self, serve: Serve, *, host: str, port: int, tls: ssl.SSLContext | None, limits: Limits) -> None:
+    def __init__(self, serve: Serve, *, host: str, port: int, tls: Tls | None, limits: Limits) -> None:
         self._limits = limits
         self._serve = serve
         self._host = host
@@ -128,7 +111,8 @@ class Listener:
         server.write_s = self._limits.write_s
         self._runner = web.ServerRunner(server, shutdown_timeout=self._limits.drain_s)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=self._tls, backlog=BACKLOG)
+        context = self._tls.context if self._tls else None
+        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=context, backlog=BACKLOG)
         try:
             await site.start()
         except OSError:

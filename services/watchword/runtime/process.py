@@ -27,6 +27,7 @@ from watchword.runtime.publishing import Publisher
 from watchword.runtime.readiness import Readiness
 from watchword.runtime.settings import RuntimeSettings, SettingsError
 from watchword.runtime.stop import Service, Turning, stop_all
+from watchword.runtime.tls import Tls
 
 log = structlog.get_logger()
 
@@ -86,11 +87,16 @@ class Process:
         runtime_metrics = RuntimeMetrics(self.metrics)
         self.metrics.before_each_look(partial(_show_readiness, self.health, runtime_metrics))
         self.metrics.before_each_look(lambda: runtime_metrics.tasks.set(len(asyncio.all_tasks())))
+        tls = Tls.of(self.settings)
+        own = Tls.of_operations(self.settings, tls)
+        if tls is not None:
+            tls.show(self.metrics)
+            await self._start(tls)
         if self.settings.ops_port:
             host, port = self.settings.ops_host, self.settings.ops_port
-            await self._start(OperationsPort(self.health, self.metrics, host=host, port=port))
-        door = Door.of(self.settings, self.settings.http_port, self.metrics)
-        carriers = Door.of(self.settings, self.settings.receipts_http_port, self.metrics)
+            await self._start(OperationsPort(self.health, self.metrics, host=host, port=port, tls=own))
+        door = Door.of(self.settings, self.settings.http_port, self.metrics, tls)
+        carriers = Door.of(self.settings, self.settings.receipts_http_port, self.metrics, tls)
         for worker in self.workers:
             context = await self._context(worker, runtime_metrics, door, carriers)
             await self._start(context.publisher, context.configuration)

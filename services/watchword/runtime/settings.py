@@ -157,6 +157,9 @@ class RuntimeSettings(Settings):
     )
     ops_host: str = Field(default="127.0.0.1", description="Address of the operations port")
     ops_port: Port = Field(default=0, description="Port of /livez, /readyz and /metrics; 0: none")
+    ops_tls: bool = Field(
+        default=False, description="Whether the operations port speaks HTTPS too, with the doors' certificate"
+    )
     drain_notice_s: float = Field(
         default=0, ge=0, le=60, description="Seconds from not ready to closing the doors, for balancers to notice"
     )
@@ -164,8 +167,10 @@ class RuntimeSettings(Settings):
     http_port: Port = Field(default=8080, description="Port of the public API")
     receipts_http_port: Port = Field(default=8081, description="Port that carriers call with receipts")
     public_receipts_url: str = Field(default="", description="Address under which carriers reach the receipts port")
-    tls_certificate: str = Field(default="", description="Path of the HTTPS certificate chain (PEM)")
-    tls_key: str = Field(default="", description="Path of the HTTPS key (PEM)")
+    tls_certificate: str = Field(
+        default="", description="Path of the doors' certificate chain (PEM), read again when it changes"
+    )
+    tls_key: str = Field(default="", description="Path of its key (PEM), read again when it changes")
     trusted_proxies: Words = Field(
         default=(), description="Networks (CIDR, separated by commas) of proxies that end TLS for us"
     )

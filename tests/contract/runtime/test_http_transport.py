@@ -3,25 +3,21 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.contract.runtime.door_case import KEY, FixedConfiguration, Handlers, problem, talk
+from tests.support.certificates import certificate
 from watchword.runtime.access import networks
 from watchword.runtime.clock import WallClock
 from watchword.runtime.http import Door
 from watchword.runtime.http_server import Limits
 from watchword.runtime.metrics import Metrics
 from watchword.runtime.settings import SettingsError
+from watchword.runtime.tls import Tls
 
 
 async def test_a_stop_finishes_what_is_in_flight_and_takes_no_more(door: Door, handlers: Handlers) -> None:
@@ -54,28 +50,9 @@ async def test_behind_a_trusted_proxy_the_client_is_the_one_it_names(handlers: H
 # TLS -------------------------------------------------------------------------------------------------------------
 
 
-def certificate(directory: Path) -> tuple[str, str]:
-    """A certificate for 127.0.0.1, signed by itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "watchword test")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (directory / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (directory / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return str(directory / "cert.pem"), str(directory / "key.pem")
-
-
 async def test_with_a_certificate_the_door_speaks_https_only(handlers: Handlers, tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
-    made = Door(host="127.0.0.1", port=0, metrics=Metrics(), tls_certificate=cert, tls_key=key)
+    made = Door(host="127.0.0.1", port=0, metrics=Metrics(), tls=Tls(cert, key))
     made.mount(*handlers.routes()[1:2])
     await made.start()
     trusting = ssl.create_default_context(cafile=cert)
@@ -88,10 +65,7 @@ async def test_with_a_certificate_the_door_speaks_https_only(handlers: Handlers,
     assert made.url.startswith("https://")
 
 
-async def test_a_key_that_does_not_fit_refuses_to_start(tmp_path: Path) -> None:
-    cert, _ = certificate(tmp_path)
-    with pytest.raises(SettingsError, match="do not work together"):
-        Door(host="127.0.0.1", port=0, metrics=Metrics(), tls_certificate=cert, tls_key=cert)
+async def test_a_door_that_would_speak_plaintext_to_the_network_refuses_to_start() -> None:
     with pytest.raises(SettingsError, match="plaintext"):
         Door(host="0.0.0.0", port=0, metrics=Metrics())
 
