@@ -39,6 +39,8 @@ def test_every_requirement_is_met_by_a_test_or_said_not_to_be_ours() -> None:
     assert set(rows) == REQUIREMENTS
     unanswered = [each for each, told in rows.items() if not NAMED.search(told) and "not ours, because" not in told]
     assert not unanswered, f"name a test, or say why it is not ours: {unanswered}"
+    vague = [f"{each}: {path}" for each, told in rows.items() for path, name in NAMED.findall(told) if not name]
+    assert not vague, f"a file meets no requirement, a test in it does: {vague}"
 
 
 def test_every_file_of_attacks_stands_in_the_table() -> None:

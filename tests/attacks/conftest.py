@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from tests.attacks.adapter import ANSWERED_WITHIN_S, Target, Traces
 from tests.support.carrier import Carriers
+from tests.support.receiver import Receiver, receiver
 from tests.support.waiting import eventually
 from watchword.gateways.catalog import ALL
 from watchword.local.stack import Stack
@@ -33,9 +34,16 @@ class Aims:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def aims(stack: Stack) -> AsyncIterator[Aims]:
+async def hooks() -> AsyncIterator[Receiver]:
+    """Where the tenant `prey` is called back, and everything that it was called with."""
+    async with receiver() as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="session")
+async def aims(stack: Stack, hooks: Receiver) -> AsyncIterator[Aims]:
     """Every tenant of `attacks.toml`, known to every worker."""
-    keys = await _applied(stack)
+    keys = await _applied(stack, hooks)
     timeout = aiohttp.ClientTimeout(total=ANSWERED_WITHIN_S)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=128)) as session:
         phones = Carriers(stack.simulator_url, session)
@@ -52,10 +60,11 @@ async def aims(stack: Stack) -> AsyncIterator[Aims]:
         yield made
 
 
-async def _applied(stack: Stack) -> dict[str, str]:
+async def _applied(stack: Stack, hooks: Receiver) -> dict[str, str]:
     """Apply `attacks.toml`; answers its keys by tenant and name."""
     file = stack.plan.directory / "attacks.toml"
-    file.write_text(CONFIGURATION.read_text("utf-8").replace("${simulator}", stack.simulator_url), "utf-8")
+    text = CONFIGURATION.read_text("utf-8").replace("${simulator}", stack.simulator_url).replace("${hooks}", hooks.url)
+    file.write_text(text, "utf-8")
     keyring = Keyring.load(stack.plan.directory / "keyring.json", {Purpose.ACCOUNT, Purpose.ENDPOINT})
     applied = await apply(stack.dsn, file, keyring=keyring, gateways=frozenset(ALL))
     return {f"{made.tenant}/{made.name}": made.key for made in applied.new_keys}

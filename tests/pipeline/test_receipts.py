@@ -261,8 +261,10 @@ async def test_receipts_dies_with_a_report_that_went_round_a_silent_kafka_and_it
             with pytest.raises(aiohttp.ClientError):
                 await report(carrier, said)
             assert await died(process) == KILLED
+            kept = await stand.connection.fetch("SELECT topic FROM outbox")
         finally:
             own_kafka.broker.thaw()
+    assert [row["topic"] for row in kept] == ["otp.receipts.v1"]
     async with receiving(stand, names="receipts,timers") as carrier:
         assert (await report(carrier, said)).status == 200
         await recorded(stand, 1)

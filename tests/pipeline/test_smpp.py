@@ -184,8 +184,10 @@ async def test_whoever_dies_with_a_receipt_that_went_round_a_silent_kafka_is_tol
             own_kafka.broker.freeze()
             try:
                 assert await died(process) == KILLED
+                kept = await stand.connection.fetch("SELECT topic FROM outbox WHERE topic = 'otp.receipts.v1'")
             finally:
                 own_kafka.broker.thaw()
+        assert len(kept) == 1
         async with stand.running("dispatch,receipts,timers"):
             await settled(it)
             await recorded(stand, 1)

@@ -85,6 +85,7 @@ DUTIES = {
     "unreported_attempts": Duty(not_reported, "receipt-recorded"),
 }
 MOMENTS = {point: duty for name, duty in DUTIES.items() for point in points(f"timers.{name}", "acted", "committed")}
+BURYING = points("timers", "burying", "buried")
 TIDYING = points("timers", "forgetting", "forgotten")
 
 
@@ -137,7 +138,8 @@ async def deaths(lasting_stand: Pipeline) -> Deaths:
         ended.about[point] = await duty.overdue(stand)
         ended.codes[point] = await life(stand, point)
     await parked(stand)
-    ended.codes["timers.buried"] = await life(stand, "timers.buried")
+    for point in BURYING:
+        ended.codes[point] = await life(stand, point)
     for point in TIDYING:
         await idle(stand, point)
         ended.codes[point] = await life(stand, point)
@@ -173,7 +175,7 @@ async def test_timers_die_in_any_duty_and_it_is_done_and_told_once(
     assert (name, sequence, row["seq"]) == (MOMENTS[point].told, 4, 4)
 
 
-@pytest.mark.parametrize("point", ["timers.buried"])
+@pytest.mark.parametrize("point", BURYING)
 async def test_timers_die_while_they_bury_a_receipt_and_it_has_one_dead_letter(deaths: Deaths, point: str) -> None:
     assert deaths.codes[point] == KILLED, f"nothing came to {point}"
     assert list(deaths.letters.values()) == [b"unmatched_receipt"]

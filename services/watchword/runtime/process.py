@@ -244,9 +244,19 @@ async def check_level(settings: RuntimeSettings) -> None:
         )
 
 
+def _leave_no_core() -> None:
+    """Whatever this process dies of, its memory is not written to a disk: keys and codes are in it."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def run(settings: RuntimeSettings, names: str) -> None:
     """Run workers until told to stop; the command line's `watchword run`. Raises SettingsError, KafkaError, OSError."""
     settings.need("postgres", "kafka", "keyring")
+    _leave_no_core()
     process = Process(settings, chosen(names))
 
     async def main() -> None:

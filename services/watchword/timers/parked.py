@@ -37,7 +37,8 @@ class ParkedTooLong:
             parked = await connection.fetch(SQL["parked_too_long"], self._rows_max)
             letters = [letter(row, self._clock.now()) for row in parked]
             await outbox.store(connection, letters)
-            reach("timers.buried")
+            reach("timers.burying")
+        reach("timers.buried")
         oldest_s = max(((self._clock.now() - row["parked_until"]).total_seconds() for row in parked), default=0.0)
         self._metrics.tell_overdue(_STAGE, oldest_s)
         if letters:
