@@ -41,11 +41,11 @@ async def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
         following = asyncio.create_task(phones.follow(), name="phones")
         async with Publisher(made.stack.cluster.options()) as publisher:
             users = Users(
-                made.session, api=made.stack.api_url, key=made.stack.api_key, phones=phones, publish=publisher.publish
+                made.session, api=made.api_url, key=made.stack.api_key, phones=phones, publish=publisher.publish
             )
             breaker = Breaker(made, random.Random(f"{options.seed}/how"))
             strangers = Strangers(made, random.Random(f"{options.seed}/strangers"))
-            lanes = [breaker.of_processes(), breaker.of_surroundings(), strangers.faults()]
+            lanes = [breaker.of_processes(), breaker.of_surroundings(), strangers.faults(), breaker.of_doors()]
             coming = asyncio.create_task(
                 users.come(rate_per_s=options.rate, draw=random.Random(f"{options.seed}/users"), over=over)
             )

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ import asyncpg
 import orjson
 
 from tests.chaos.carriers import BURIED, Place, Poison
-from tests.chaos.installation import CARRIERS, Installation
+from tests.chaos.installation import BOUND, CARRIERS, Installation
+from tests.chaos.nameless import Called, Message, owners
 from tests.chaos.outside import Broken, notices, unheard, untold
 from tests.chaos.truth import Attempt, Row, Seen, Sms
 from tests.chaos.users import Phones, User
@@ -101,12 +102,30 @@ async def seen(made: Installation, users: Sequence[User], phones: Phones) -> See
         "SELECT id::text, verification_id::text AS verification, send_no, account, state, send_deadline, "
         "possible_duplicate FROM attempts",
     )
+    names = await _named(made, users, phones)
     sms = [
-        Sms(message["client_ref"], datetime.fromisoformat(message["time"]))
+        Sms(names.get(message["client_ref"], message["client_ref"]), datetime.fromisoformat(message["time"]))
         for phone in phones.by_number.values()
         for message in phone.messages
     ]
     return Seen(users, [Row(**row) for row in verifications], [Attempt(**row) for row in attempts], sms)
+
+
+async def _named(made: Installation, users: Sequence[User], phones: Phones) -> Mapping[str, str]:
+    """The attempts of messages that came over SMPP."""
+    ids = {sent.client_ref: sent.id for sent in (await made.carriers.ledger_of(BOUND)).messages}
+    messages = [
+        Message(message["client_ref"], ids[message["client_ref"]], user.id)
+        for user in users
+        for message in phones.of(user.number).messages
+        if message["client_ref"] in ids
+    ]
+    attempts = await rows(
+        made,
+        "SELECT id::text, verification_id::text AS verification, provider_id FROM attempts "
+        "WHERE account = 'bound' AND claimed_at IS NOT NULL ORDER BY id",
+    )
+    return owners(messages, (Called(**row) for row in attempts))
 
 
 async def outside(made: Installation) -> tuple[dict[str, int], list[Broken]]:

@@ -4,13 +4,13 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import asyncpg
 
-from tests.chaos.installation import Installation
+from tests.chaos.installation import DOORS, Installation
 from tests.support import disk
 from tests.support.proxy import FAIR, Weather
 from tests.support.waiting import eventually, paced
@@ -45,7 +45,11 @@ class Breaker:
 
     def of_surroundings(self) -> list[Fault]:
         """Broker, database, disk, and the network to them and to the carriers."""
-        return [*self._servers(), *self._network()]
+        return [*self._servers(), *self._network(name for name in self._made.proxies if name not in DOORS)]
+
+    def of_doors(self) -> list[Fault]:
+        """The network before the doors of platforms and carriers, and that to a carrier which keeps a connection."""
+        return list(self._network(DOORS))
 
     def _processes(self) -> Iterator[Fault]:
         for group in GROUPS:
@@ -61,8 +65,8 @@ class Breaker:
         yield Fault("kill postgres", self._kill_postgres)
         yield Fault("disk full", self._fill_disk)
 
-    def _network(self) -> Iterator[Fault]:
-        for name in self._made.proxies:
+    def _network(self, names: Iterable[str]) -> Iterator[Fault]:
+        for name in names:
             yield Fault(f"cut {name}", self._cutting(name))
             yield Fault(f"half-open {name}", self._forgetting(name))
             for kind, weather in (

@@ -1,4 +1,5 @@
-"""Everything on this machine, and a proxy each between the workers and what they need: Kafka, Postgres, carriers."""
+"""Everything on this machine, and a proxy each between the workers and what they need: Kafka, Postgres, carriers, over
+HTTP and over SMPP; and one before each of the doors, for platforms and for carriers that report."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -24,8 +25,12 @@ from watchword.local.process import LocalServerError
 from watchword.local.stack import Plan, Stack
 
 CONFIGURATION = Path(__file__).with_name("chaos.toml")
-CARRIERS = ("alpha", "beta", "gamma", "delta", "epsilon")
-PROXIES = ("kafka", "postgres", "carrier", "asked")
+BOUND = "zeta"
+"""The carrier that keeps a connection."""
+CARRIERS = ("alpha", "beta", "gamma", "delta", "epsilon", BOUND)
+DOORS = ("api", "receipts", "smpp")
+"""What others keep connections to, or we to them for good. The other proxies stand before what workers call."""
+PROXIES = ("kafka", "postgres", "carrier", "asked", *DOORS)
 RESTARTS_MAX = 10_000
 STARTS_MAX = 4
 CALL_TIMEOUT_S = 10.0
@@ -63,6 +68,16 @@ class Installation:
     carriers: Carriers
     endpoint: Receiver
     session: aiohttp.ClientSession
+
+    @property
+    def api_url(self) -> str:
+        """Where platforms call, by way of what spoils connections."""
+        return f"http://{LOOPBACK}:{self.proxies['api'].port}"
+
+    @property
+    def receipts_url(self) -> str:
+        """Where carriers call, in the same way."""
+        return f"http://{LOOPBACK}:{self.proxies['receipts'].port}"
 
     @property
     def dsn(self) -> str:
@@ -118,11 +133,17 @@ async def installed(
             kafka_address=f"{LOOPBACK}:{ports['kafka']}",
             postgres_address=_through(database.dsn, ports["postgres"]),
             carriers=CARRIERS,
-            environment=environment or {},
+            environment={
+                "WATCHWORD_PUBLIC_RECEIPTS_URL": f"http://{LOOPBACK}:{ports['receipts']}",
+                **(environment or {}),
+            },
             restarts_max=RESTARTS_MAX,
         )
         stack = await held.enter_async_context(stacks.running(plan))
         proxies["carrier"].target = _place(stack.simulator_url)
+        proxies["smpp"].target = _place(stack.smpp_url)
+        proxies["api"].target = _place(stack.api_url)
+        proxies["receipts"].target = _place(stack.receipts_url)
         asked.carrier = f"{stack.simulator_url}/carriers/gamma"
         timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
@@ -135,7 +156,9 @@ async def installed(
 
 async def _introduce(made: Installation) -> None:
     """Each carrier as it is for good: what it dedupes, and where it reports to."""
-    door = made.stack.receipts_url
+    door = made.receipts_url
+    for name in ("alpha", "beta"):
+        await made.carriers.behave(name, receipt_url=f"{door}/receipts/{name}")
     await made.carriers.behave("gamma", dedupes=False, receipts=False)
     await made.carriers.behave("delta", blind_receipt_url=f"{door}/receipts/form")
     await made.carriers.behave("epsilon", blind_receipt_url=f"{door}/receipts/form-once")
@@ -147,7 +170,10 @@ def _configuration(directory: Path, ports: Mapping[str, int], endpoint: str, mor
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "chaos.toml"
     text = Template(CONFIGURATION.read_text("utf-8")).safe_substitute(
-        carrier=f"http://{LOOPBACK}:{ports['carrier']}", asked=f"http://{LOOPBACK}:{ports['asked']}", endpoint=endpoint
+        carrier=f"http://{LOOPBACK}:{ports['carrier']}",
+        asked=f"http://{LOOPBACK}:{ports['asked']}",
+        smpp=f"smpp://{LOOPBACK}:{ports['smpp']}",
+        endpoint=endpoint,
     )
     file.write_text(text + more, "utf-8")
     return file

@@ -10,6 +10,7 @@ from tests.chaos.users import Kind, User
 # Accounts by the class of their gateway (guarantees.md, section 4).
 CLASSES: Mapping[str, str] = {
     "alpha": "dedupes", "beta": "dedupes", "asked": "asked", "form": "blind", "form-once": "held",
+    "bound": "blind",
 }  # fmt: skip
 # These can tell whether they had a message, and are asked again under its reference. One that stays silent for as long
 # as a user waits (25 s) leaves its attempt unknown; then another account may send, and the attempt says so.
@@ -101,6 +102,12 @@ def judge(seen: Seen) -> Ledger:
     _count_duplicates(told, sends, sms)
     late = list(_late(seen))
     told.late = len(late)
+    known_attempts = {each.id for each in seen.attempts}
+    told.broken += [
+        ("an SMS that no attempt accounts for", each.reference)
+        for each in seen.sms
+        if each.reference not in known_attempts
+    ]
     told.broken += [("late: an SMS after its deadline", identity) for identity in late]
     told.broken += [each for user in known for each in _untrue(user, rows.get(user.id))]
     told.broken += [("approved without a user who typed the code", row.id) for row in _unasked(seen.users, rows)]

@@ -46,7 +46,7 @@ KINDS: Mapping[Kind, float] = {
     Kind.SILENT: 0.04, Kind.PUBLISHED: 0.06,
 }  # fmt: skip
 # A purpose has a route of its own, to a gateway of the class it is named after.
-PURPOSES: Mapping[str, float] = {"dedupes": 0.5, "asked": 0.2, "blind": 0.2, "held": 0.1}
+PURPOSES: Mapping[str, float] = {"dedupes": 0.4, "asked": 0.2, "blind": 0.15, "held": 0.1, "bound": 0.15}
 
 
 @dataclass

@@ -38,7 +38,7 @@ FAIR = Weather()
 
 
 class Proxy:
-    """One listening port before one server. `target` may be told later than `start`."""
+    """One listening port before one server. `target` may be told later than `start`: whoever comes before is cut."""
 
     def __init__(self, port: int, target: tuple[str, int] | None = None) -> None:
         self.port = port
@@ -172,9 +172,11 @@ class _Link:
         self.look()
 
     async def _connect(self) -> None:
+        if self._proxy.target is None:
+            self.cut()
+            return
         try:
             async with asyncio.timeout(CONNECT_WITHIN_S):
-                assert self._proxy.target is not None, "nobody said where this leads"
                 await self._loop.create_connection(lambda: self.server, *self._proxy.target)
         except (OSError, TimeoutError):
             self.cut()
