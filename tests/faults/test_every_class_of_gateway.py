@@ -17,6 +17,7 @@ import pytest_asyncio
 from tests.chaos.installation import Installation, installed
 from tests.support import stack as stacks
 from tests.support.deaths import (
+    CALLED,
     DISPATCH,
     KILLED,
     REACHED_WITHIN_S,
@@ -26,6 +27,7 @@ from tests.support.deaths import (
     is_frozen,
     points,
     second,
+    typed_at_the_end,
 )
 from tests.support.platform import Platform, Verified, fresh_number, platform_of
 from tests.support.records import lives
@@ -116,7 +118,9 @@ async def killed(made: Installation, platform: Platform) -> dict[tuple[str, str]
     begun: dict[tuple[str, str], tuple[int | None, Task]] = {}
     for purpose in CLASSES:
         for point in DISPATCH:
-            begun[purpose, point] = await dies(made.stack, "dispatch", point, verifies(platform, purpose))
+            late = partial(typed_at_the_end, made.stack, platform, purpose)
+            story = late if point in CALLED else verifies(platform, purpose)
+            begun[purpose, point] = await dies(made.stack, "dispatch", point, story)
     return {which: await told_of(made, platform, *each) for which, each in begun.items()}
 
 

@@ -14,10 +14,22 @@ import pytest
 import pytest_asyncio
 
 from tests.support import stack as stacks
-from tests.support.deaths import DISPATCH, KILLED, STEP, Death, Story, Task, arm, dies, points, told_of
+from tests.support.deaths import (
+    CALLED,
+    DISPATCH,
+    KILLED,
+    STEP,
+    Death,
+    Story,
+    Task,
+    arm,
+    dies,
+    points,
+    told_of,
+    typed_at_the_end,
+)
 from tests.support.inbox import publishes
 from tests.support.platform import Platform, Verified, fresh_number
-from tests.support.waiting import eventually
 from watchword.local.stack import Stack
 
 PUBLIC = "intake,checks"
@@ -131,27 +143,13 @@ async def dispatch(stack: Stack, platform: Platform) -> dict[str, Death]:
     """Blind gateways first: theirs are the longest waits."""
     ended: dict[str, tuple[int | None, Task]] = {}
     for purpose in ("blind", "blind-once"):
-        story = partial(attempted, stack, platform, purpose)
-        ended[purpose] = await dies(stack, "dispatch", "dispatch.called", story)
+        late: Story = partial(typed_at_the_end, stack, platform, purpose)
+        ended[purpose] = await dies(stack, "dispatch", "dispatch.called", late)
     for point in DISPATCH:
-        ended[point] = await dies(stack, "dispatch", point, verifies(platform))
+        late = partial(typed_at_the_end, stack, platform, "login")
+        story = late if point in CALLED else verifies(platform)
+        ended[point] = await dies(stack, "dispatch", point, story)
     return await told_of(stack, platform, ended)
-
-
-async def attempted(stack: Stack, platform: Platform, purpose: str) -> Verified:
-    """A user of a blind gateway: the code is typed in once nothing more is on its way."""
-    way = Verified(fresh_number())
-    told = await platform.start(way.number, purpose=purpose, policy="load")
-    way.id = str(told.body.get("id", ""))
-
-    async def over() -> bool:
-        query = "SELECT state FROM attempts WHERE verification_id = $1::text::uuid"
-        states = [row["state"] for row in await stacks.rows(stack, query, way.id)]
-        return bool(states) and not {"queued", "sending"} & set(states)
-
-    await eventually(over, within_s=60, what=f"the end of every attempt of {purpose}")
-    await platform.enter_code(way)
-    return way
 
 
 @pytest.mark.parametrize("point", DISPATCH)

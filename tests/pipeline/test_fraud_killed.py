@@ -1,5 +1,9 @@
 """fraud as a process of its own, killed at every point of the loop that learns from endings: the money that was held
-for a send is spent once, whatever of its step is done twice."""
+for a send is spent once, whatever of its step is done twice.
+
+What holds it is that offsets are committed last: an ending is read again, and settled by deleting what was held. The
+outbox is not needed for a dead letter, which is written again with the record it is of.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

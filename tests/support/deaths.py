@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.support import stack as stacks
-from tests.support.platform import Platform, Verified
+from tests.support.platform import Platform, Verified, fresh_number
 from tests.support.records import Told, lives
 from tests.support.waiting import eventually
 from watchword.local.process import Process
@@ -36,6 +36,8 @@ DISPATCH = points(
     "published",
     "offsets_committed",
 )
+# The carrier has the message, and nothing here says so.
+CALLED = points("dispatch", "called", "before_result")
 
 
 @dataclass
@@ -111,6 +113,22 @@ async def told_of(
         )
         for point, way in ways.items()
     }
+
+
+async def typed_at_the_end(stack: Stack, platform: Platform, purpose: str) -> Verified:
+    """A user who types the code in once nothing more is on its way: nobody sends again what was approved meanwhile."""
+    way = Verified(fresh_number())
+    told = await platform.start(way.number, purpose=purpose, policy="load")
+    way.id = str(told.body.get("id", ""))
+
+    async def over() -> bool:
+        query = "SELECT state FROM attempts WHERE verification_id = $1::text::uuid"
+        states = [row["state"] for row in await stacks.rows(stack, query, way.id)]
+        return bool(states) and not {"queued", "sending"} & set(states)
+
+    await eventually(over, within_s=60, what=f"the end of every attempt of {purpose}")
+    await platform.enter_code(way)
+    return way
 
 
 async def reported(stack: Stack, *, within_s: float) -> None:
