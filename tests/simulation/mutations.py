@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from tests.simulation.statements import checks, dispatch, intake, named, receipts
+from tests.simulation.statements import checks, dispatch, fraud, intake, named, receipts
 from tests.simulation.statements.columns import ended, moved, uuid
 from tests.simulation.tables import Row, Rows, Statement
 from tests.simulation.world import World
@@ -108,6 +108,18 @@ def concluded_by_anybody(world: World) -> Off:
         return dispatch.conclude(rows, keys, counted, *theirs, *columns)
 
     return _stated(world, {named("watchword.dispatch", "conclude"): conclude})
+
+
+def moved_or_not(world: World) -> Off:
+    """An assessment is written at once whatever was told of its verification since it was looked at."""
+
+    def assess_at_once(rows: Rows, settled: Any, *columns: Any) -> list[Row]:
+        events, (ids, counted, seqs, *further) = columns[:6], columns[6:]
+        stand = [rows.get("verifications", uuid(each)) for each in ids]
+        newest = [row["seq"] if row is not None else seq for row, seq in zip(stand, seqs, strict=True)]
+        return fraud.assess_at_once(rows, settled, *events, ids, counted, newest, *further)
+
+    return _stated(world, {named("watchword.fraud", "assess_at_once"): assess_at_once})
 
 
 def last_receipt_counts(world: World) -> Off:

@@ -153,6 +153,14 @@ def fraud_stands_still(users: Users) -> None:
     users.world.advance(10.0)
 
 
+def guessed_while_fraud_looks(users: Users) -> None:
+    users.world.freeze_after(named("watchword.fraud", "look"), 1.0)
+    start(users)
+    users.world.advance(0.4)
+    users.check(0, right=False)
+    users.world.advance(3.0)
+
+
 def told_to_stop(users: Users) -> None:
     users.world.set_mood("dedupes", "slow")
     start(users)
@@ -171,7 +179,7 @@ def dies_before_the_work(users: Users, *, worker: str, topic: str, statement: st
 
 
 def postgres_is_away(users: Users) -> None:
-    users.world.refuse(named("watchword.codes", "facts"), 3.0)
+    users.world.refuse(named("watchword.codes", "look"), 3.0)
     start(users)
     users.world.advance(4.0)
     for phone in range(1, 6):
@@ -243,9 +251,10 @@ DEFENCES = (
             partial(dies_before_the_work, worker="dispatch", topic=topics.DISPATCH, statement="claim"), "A5",
             offsets_now),
     Defence("offsets after the transaction", off.committed_when_read,
-            partial(dies_before_the_work, worker="codes", topic=topics.ASSESSMENTS, statement="facts"), "A5",
+            partial(dies_before_the_work, worker="codes", topic=topics.ASSESSMENTS, statement="look"), "A5",
             offsets_now),
     Defence("what could not be done is read again", off.passed_over, postgres_is_away, "A5", offsets_now),
+    Defence("what moved since it was looked at goes the usual way", off.moved_or_not, guessed_while_fraud_looks, "A4"),
     Defence("receipt lattice", off.last_receipt_counts, delivered_and_then_on_its_way, "A7"),
     Defence("count first", off.compared_uncounted, guessed, "A3"),
     Defence("guarded consume", off.approved_in_any_state, typed_twice_at_once, "A3", also=(("front", 1),)),

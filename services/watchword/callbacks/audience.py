@@ -13,7 +13,7 @@ from watchword.events.verification import VerificationEvent
 from watchword.events.verification_ended import VerificationEnded
 from watchword.kernel.tenancy import Endpoint
 from watchword.runtime.configuration import Configuration
-from watchword.runtime.loop import Incoming
+from watchword.runtime.incoming import Incoming
 from watchword.runtime.postgres import Connection
 
 Place = tuple[str, str]

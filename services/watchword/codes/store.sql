@@ -11,6 +11,47 @@ WHERE id = ANY($1::uuid[])
 ORDER BY id
 FOR NO KEY UPDATE
 
+-- name: look
+-- The same without a lock, with the number of each one's newest event.
+SELECT id AS verification_id, tenant, number_token, country, range, number_type, purpose, channel, policy,
+       policy_version, reference, expires_at, state, created_at, rules, locale, template, binding, binding_hash,
+       signals, own_code, sends_issued, code_version, checks_used, seq
+FROM verifications
+WHERE id = ANY($1::uuid[])
+
+-- name: issue_at_once
+-- First codes of verifications of which nothing was told since they were looked at: issued, stored, queued and told
+-- (runtime/at_once.py).
+-- moves: requested -> issued
+WITH issued AS (
+    UPDATE verifications AS v
+    SET state = 'issued', code_version = t.code_version, sends_issued = t.send_no, own_code = NULL,
+        seq = v.seq + t.counted
+    FROM unnest($8::uuid[], $9::int[], $10::int[], $11::smallint[], $12::smallint[], $13::uuid[], $14::timestamptz[],
+                $15::bytea[], $16::text[], $17::bytea[])
+        AS t (id, counted, seq, code_version, send_no, attempt_id, send_deadline, mac, pepper_id, sealed)
+    WHERE v.id = t.id AND v.seq = t.seq AND v.state = 'requested'
+    RETURNING v.id, t.code_version, t.send_no, t.attempt_id, t.send_deadline, t.mac, t.pepper_id, t.sealed
+), coded AS (
+    INSERT INTO codes (verification_id, version, mac, pepper_id, sealed)
+    SELECT id, code_version, mac, pepper_id, sealed FROM issued
+    ON CONFLICT DO NOTHING
+), queued AS (
+    INSERT INTO attempts (id, verification_id, send_no, try_no, code_version, send_deadline)
+    SELECT attempt_id, id, send_no, 1, code_version, send_deadline FROM issued
+    ON CONFLICT DO NOTHING
+), told AS (
+    INSERT INTO outbox (id, topic, key, value, headers)
+    SELECT o.id, o.topic, o.key, o.value, o.headers
+    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[])
+        AS o (verification_id, id, topic, key, value, headers)
+    JOIN issued AS i ON i.id = o.verification_id
+    ON CONFLICT (id) DO NOTHING
+), settled AS (
+    DELETE FROM outbox WHERE id = ANY($1::uuid[])
+)
+SELECT id AS key FROM issued
+
 -- name: issue
 -- moves: requested -> issued
 UPDATE verifications AS v

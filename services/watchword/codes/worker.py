@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -17,11 +18,14 @@ from watchword.kernel.document import read_stored
 from watchword.kernel.policy import Policy, Resend
 from watchword.kernel.secret import Code
 from watchword.kernel.template import Wording, render, wording_for
+from watchword.kernel.verdict import Done
 from watchword.kernel.verification import State
 from watchword.runtime import aad
+from watchword.runtime.at_once import AtOnce, Seen
 from watchword.runtime.configuration import Configuration
+from watchword.runtime.incoming import Incoming
 from watchword.runtime.keyring import Keyring, Purpose
-from watchword.runtime.loop import Incoming, Loop, Step
+from watchword.runtime.loop import Loop, Step
 from watchword.runtime.postgres import Connection, statements
 from watchword.runtime.process import Context
 from watchword.runtime.sealing import SealBroken, check_mac, open_sealed, seal
@@ -55,10 +59,16 @@ async def build(context: Context) -> list[Service]:
         rows = await connection.fetch(_SQL["facts"], [each.key for each in batch])
         read = {str(row["verification_id"]): row for row in rows}
         minter = Minter(context.keyring, context.configuration.current())
+        return {each.key: facts_of(read[each.key], each, minter) for each in batch if each.key in read}
+
+    async def look(batch: Sequence[Incoming], connection: Connection) -> Mapping[str, Seen[CodeFacts]]:
+        rows = await connection.fetch(_SQL["look"], [each.key for each in batch])
+        read = {str(row["verification_id"]): row for row in rows if row["state"] == State.REQUESTED.value}
+        minter = Minter(context.keyring, context.configuration.current())
         return {
-            each.key: facts_of(read[each.key], each, minter)
+            each.key: Seen(facts_of(read[each.key], each, minter), read[each.key]["seq"])
             for each in batch
-            if each.key in read and isinstance(each.event, VerificationAssessed)
+            if each.key in read
         }
 
     step = Step(
@@ -69,8 +79,20 @@ async def build(context: Context) -> list[Service]:
         gather=gather,
         decide=decide,
         statements={name: _SQL[name] for name in _WRITES_IN_LOCK_ORDER},
+        at_once=AtOnce(look, issued_at_once, _SQL["issue_at_once"]),
     )
     return [Loop.of(step, context)]
+
+
+def issued_at_once(verdict: Done) -> tuple[Any, ...] | None:
+    """A first code as the row of `issue_at_once`, None for every other verdict."""
+    rows = {write.statement: write for write in verdict.writes}
+    if rows.keys() != {"issue", "queue_attempt", "store_code"}:
+        return None
+    version, send_no = rows["issue"].row
+    attempt = rows["queue_attempt"]
+    _, mac, pepper_id, sealed = rows["store_code"].row
+    return (version, send_no, attempt.key, attempt.row[-1], mac, pepper_id, sealed)
 
 
 def facts_of(row: asyncpg.Record, incoming: Incoming, minter: "Minter") -> CodeFacts:

@@ -20,12 +20,21 @@ class Seasons:
     def __init__(self) -> None:
         self._over: dict[str, ModeReason] = {}
 
+    @property
+    def over(self) -> Mapping[str, ModeReason]:
+        """By what the time of monitoring is over, for tenants of which that is known."""
+        return self._over
+
+    def counts(self, configuration: Configuration, tenant: str) -> bool:
+        """Whether a send of `tenant` is counted: it is monitored while it is new, and may still be."""
+        return tenant not in self._over and _says_nothing(configuration, tenant)
+
     async def count(
         self, connection: Connection, tenants: Iterable[str], configuration: Configuration, now: datetime
     ) -> Mapping[str, ModeReason]:
         """By what the time of monitoring is over, for those of `tenants` (one a send) for which it is. Raises what
         Postgres raises."""
-        new = Counter(each for each in tenants if each not in self._over and _says_nothing(configuration, each))
+        new = Counter(each for each in tenants if self.counts(configuration, each))
         if new:
             names = sorted(new)
             counts = [new[name] for name in names]

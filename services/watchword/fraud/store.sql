@@ -9,6 +9,34 @@ WHERE id = ANY($1::uuid[])
 ORDER BY id
 FOR NO KEY UPDATE
 
+-- name: look
+-- The same without a lock, with the number of each one's newest event.
+SELECT id AS verification_id, state, sends_assessed, seq
+FROM verifications
+WHERE id = ANY($1::uuid[])
+
+-- name: assess_at_once
+-- `assess`, with the events, for verifications of which nothing was told since they were looked at (runtime/at_once.py).
+WITH assessed AS (
+    UPDATE verifications AS v
+    SET sends_assessed = t.send_no, flagged = v.flagged OR t.flagged, seq = v.seq + t.counted,
+        due_at = CASE WHEN t.send_no = v.sends_requested THEN v.expires_at ELSE v.due_at END
+    FROM unnest($8::uuid[], $9::int[], $10::int[], $11::smallint[], $12::boolean[])
+        AS t (id, counted, seq, send_no, flagged)
+    WHERE v.id = t.id AND v.seq = t.seq AND v.state IN ('requested', 'issued') AND v.sends_assessed = t.send_no - 1
+    RETURNING v.id
+), told AS (
+    INSERT INTO outbox (id, topic, key, value, headers)
+    SELECT o.id, o.topic, o.key, o.value, o.headers
+    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[])
+        AS o (verification_id, id, topic, key, value, headers)
+    JOIN assessed AS a ON a.id = o.verification_id
+    ON CONFLICT (id) DO NOTHING
+), settled AS (
+    DELETE FROM outbox WHERE id = ANY($1::uuid[])
+)
+SELECT id AS key FROM assessed
+
 -- name: assess
 -- One assessment a send: only the next one counts, and only while the verification is live. From here on timers
 -- look at it when it expires, or sooner where one more send was asked for and waits for its own. What was once flagged

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
@@ -32,8 +33,10 @@ from watchword.kernel.feature import Kind
 from watchword.kernel.tenancy import Tenant
 from watchword.kernel.verdict import Done, Verdict, Write
 from watchword.kernel.verification import State
+from watchword.runtime.at_once import AtOnce, Seen
+from watchword.runtime.incoming import Incoming
 from watchword.runtime.keyring import Purpose
-from watchword.runtime.loop import Incoming, Loop, Step
+from watchword.runtime.loop import Loop, Step
 from watchword.runtime.mirror import LevelMirror
 from watchword.runtime.postgres import Connection, statements
 from watchword.runtime.process import Context
@@ -97,9 +100,16 @@ def assessing(gathering: "Gathering", metrics: FraudMetrics, signals: SignalBuff
         gather=gathering.asked,
         decide=timed(metrics),
         statements={name: _SQL[name] for name in ("assess", "reserve", "count_refused")},
+        at_once=AtOnce(gathering.looked_at, assessed_at_once, _SQL["assess_at_once"]),
         merge=signals.take,
         every_s=ASSESS_EVERY_S,
     )
+
+
+def assessed_at_once(verdict: Done) -> tuple[Any, ...] | None:
+    """An assessment as the row of `assess_at_once`, None for one that money hangs on."""
+    names = [write.statement for write in verdict.writes]
+    return verdict.writes[0].row if names == ["assess"] else None
 
 
 class Gathering:
@@ -133,6 +143,29 @@ class Gathering:
                 purchase=bought.get(key),
             )
             for key, event in known
+        }
+
+    async def looked_at(self, batch: Sequence[Incoming], connection: Connection) -> Mapping[str, Seen[Asked]]:
+        """The same without a lock, of requests that nothing is counted for but themselves: while no money is capped, of
+        tenants that are not monitored for being new."""
+        configuration, now = self._configuration.current(), self._clock.now()
+        if configuration.caps:
+            return {}
+        requests = [
+            (each.key, each.event)
+            for each in batch
+            if isinstance(each.event, VerificationRequested | ResendRequested)
+            and not self._seasons.counts(configuration, each.event.tenant)
+        ]
+        if not requests:
+            return {}
+        rows = await connection.fetch(_SQL["look"], [event.verification_id for _, event in requests])
+        read = {row["verification_id"]: row for row in rows}
+        seasoned = self._seasons.over
+        return {
+            key: Seen(self._facts(row, event, configuration.tenant(event.tenant), seasoned, now), row["seq"])
+            for key, event in requests
+            if (row := read.get(event.verification_id)) is not None
         }
 
     async def in_force(

@@ -15,8 +15,9 @@ from watchword.receipts.parked import ParkedReports
 from watchword.receipts.settings import ReceiptsSettings
 from watchword.receipts.store import WRITES_IN_LOCK_ORDER, meant
 from watchword.runtime.acting import Told
+from watchword.runtime.incoming import Incoming
 from watchword.runtime.keyring import Purpose
-from watchword.runtime.loop import Incoming, Loop, Step
+from watchword.runtime.loop import Loop, Step
 from watchword.runtime.postgres import Connection
 from watchword.runtime.process import Context
 from watchword.runtime.stop import Service, Turning

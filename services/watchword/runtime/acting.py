@@ -66,7 +66,7 @@ async def _write_group(
     told: list[Told] = []
     for each, cause in writes:
         if each.key in changed:
-            told += _numbered(each, changed[each.key], cause)
+            told += numbered(each.emits, changed[each.key] - _counted(each), cause)
     return told
 
 
@@ -74,13 +74,12 @@ def _counted(write: Write) -> int:
     return sum(emit.counted for emit in write.emits)
 
 
-def _numbered(write: Write, last: int, cause: Cause) -> list[Told]:
-    """The write's events with their sequence numbers, the last counted one carrying `last`."""
-    sequence = last - _counted(write)
+def numbered(emits: Sequence[Emit], newest: int, cause: Cause) -> list[Told]:
+    """A verification's events with their sequence numbers, the counted ones from the one after `newest` on."""
     told = []
-    for emit in write.emits:
-        sequence += emit.counted
-        told.append(Told(emit, sequence if emit.counted else 0, cause))
+    for emit in emits:
+        newest += emit.counted
+        told.append(Told(emit, newest if emit.counted else 0, cause))
     return told
 
 

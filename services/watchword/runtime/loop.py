@@ -8,7 +8,7 @@ is committed only after both. A worker supplies `gather` and `decide`; it never 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -18,15 +18,16 @@ from aiokafka.errors import KafkaError
 
 from watchword.events import envelope as envelopes
 from watchword.events.catalog import UnreadableEvent, decode, name_of
-from watchword.events.envelope import Envelope
 from watchword.kernel.event import Event
 from watchword.kernel.verdict import Dead, Done, Later, Verdict
-from watchword.runtime import acting, outbox, unfinished
+from watchword.runtime import acting, at_once, outbox, unfinished
+from watchword.runtime.at_once import AtOnce, Move, Seen
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.failpoints import reach
 from watchword.runtime.finished import Finished
 from watchword.runtime.health import Check
 from watchword.runtime.in_a_row import InARow
+from watchword.runtime.incoming import Incoming, cause_of, letter_of, letters_of, partition_of, rounds
 from watchword.runtime.kafka import Reader
 from watchword.runtime.metrics import RuntimeMetrics
 from watchword.runtime.outbox import OutboxRow
@@ -50,26 +51,15 @@ TURNS_WITHIN_S = 30.0
 LIVE_WITHIN_S = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """One record that could be read: its event in the newest version, its envelope, and where it lay."""
-
-    event: Event
-    envelope: Envelope
-    key: str
-    partition: TopicPartition
-    offset: int
-    record: Any = field(repr=False)
-
-
 @dataclass(frozen=True)
 class Step(Generic[F]):
     """What a worker brings to the loop.
 
     `gather` reads, under lock and in one query per table, the facts of every event in the batch, by `Incoming.key`.
     `decide` answers one event with a verdict; it is pure and total. `statements` are the worker's conditional
-    writes in the order in which they take locks: verifications, attempts, the rest. Under load a turn begins `every_s`
-    after the last one: short where a user waits for what the step does, longer where nobody does.
+    writes in the order in which they take locks: verifications, attempts, the rest. `merge` takes out of what is told
+    what is published in another way. `at_once` is a shorter way for what needs no lock to be decided. Under load a turn
+    begins `every_s` after the last one: short where a user waits for what the step does, longer where nobody does.
     """
 
     worker: str
@@ -80,6 +70,7 @@ class Step(Generic[F]):
     decide: Callable[[Event, F | None, datetime], Verdict]
     statements: Mapping[str, str]
     merge: Callable[[Sequence[acting.Told]], Sequence[acting.Told]] | None = None
+    at_once: AtOnce[F] | None = None
     records_max: int = BATCH_RECORDS_MAX
     every_s: float = EVERY_S
 
@@ -219,7 +210,7 @@ class Loop(Generic[F]):
 
     async def _process(self, records: Sequence[Any]) -> dict[TopicPartition, int]:
         """Carry out every record that is due; answers the next offset to commit per partition."""
-        offsets = {_partition(record): record.offset + 1 for record in records}
+        offsets = {partition_of(record): record.offset + 1 for record in records}
         incoming, letters = self._read(records)
         reach(f"{self._step.group}.decoded")
         waiting: dict[TopicPartition, int] = {}
@@ -245,7 +236,7 @@ class Loop(Generic[F]):
             self._transactions.failed(error)
             if len(batch) > 1:
                 return await self._carry_out_singly(batch, letters)
-            buried = [_letter(self._reader, each.record, ("bug", type(error).__name__)) for each in batch]
+            buried = [letter_of(self._reader, each.record, ("bug", type(error).__name__)) for each in batch]
             return await self._carry_out([], [*letters, *buried])
 
     async def _carry_out_singly(self, batch: Sequence[Incoming], letters: list[OutboxRow]) -> dict[TopicPartition, int]:
@@ -257,7 +248,12 @@ class Loop(Generic[F]):
         return waiting
 
     async def _carry_out(self, batch: Sequence[Incoming], letters: list[OutboxRow]) -> dict[TopicPartition, int]:
-        """One transaction for `batch`; answers the partitions that must wait, and from which offset."""
+        """One statement for what goes the shorter way, one transaction for the rest of `batch`; answers the partitions
+        that must wait, and from which offset."""
+        if self._step.at_once is not None and batch:
+            batch = await self._carry_out_at_once(batch, self._step.at_once)
+        if not batch and not letters:
+            return {}
         async with self._pool.acquire(timeout=5) as connection, connection.transaction():
             facts = await self._step.gather(batch, connection) if batch else {}
             reach(f"{self._step.group}.gathered")
@@ -266,7 +262,7 @@ class Loop(Generic[F]):
             waiting = self._hold_later(verdicts, now)
             carried = [pair for pair in verdicts if pair[0].offset < waiting.get(pair[0].partition, 1 << 62)]
             rows = await self._act(connection, carried, now)
-            rows += [*letters, *_letters(self._reader, carried)]
+            rows += [*letters, *letters_of(self._reader, carried)]
             settled = await self._teller.store(connection, rows)
             reach(f"{self._step.group}.acted")
         reach(f"{self._step.group}.committed")
@@ -280,13 +276,53 @@ class Loop(Generic[F]):
         await self._teller.tell(rows)
         return waiting
 
+    async def _carry_out_at_once(self, batch: Sequence[Incoming], way: AtOnce[F]) -> Sequence[Incoming]:
+        """The shorter way; answers what is left to do, in order."""
+        async with self._pool.acquire(timeout=5) as connection:
+            seen = await way.look(batch, connection)
+            reach(f"{self._step.group}.gathered")
+            moves = self._moves(batch, way, seen)
+            if not moves:
+                return batch
+            rows = {key: self._rows(move.told, self._clock.now()) for key, move in moves.items()}
+            settled = self._teller.settled
+            reach(f"{self._step.group}.acted")
+            done = await at_once.write(connection, way.statement, moves, rows, settled)
+        reach(f"{self._step.group}.committed")
+        self._transactions.well()
+        self._teller.forget(settled)
+        for _ in done:
+            self._metrics.events.add(stage=self._step.group, outcome="done")
+        await self._teller.tell([row for key in moves if key in done for row in rows[key]])
+        return [each for each in batch if each.key not in done]
+
+    def _moves(self, batch: Sequence[Incoming], way: AtOnce[F], seen: Mapping[str, Seen[F]]) -> dict[str, Move]:
+        """What of `batch` goes the shorter way, by key: nothing at all if anything in it has to wait."""
+        now, moves = self._clock.now(), {}
+        for each in batch:
+            found = seen.get(each.key)
+            if found is None:
+                continue
+            try:
+                verdict = self._step.decide(each.event, found.facts, now)
+            except Exception:  # noqa: BLE001 - the usual way decides anew, and says what is wrong
+                continue
+            if isinstance(verdict, Later):
+                return {}
+            move = at_once.move_of(each, verdict, found.seq, way.row) if isinstance(verdict, Done) else None
+            if move is not None:
+                moves[each.key] = move
+        return moves
+
     async def _act(
         self, connection: Connection, carried: Sequence[tuple[Incoming, Verdict]], now: datetime
     ) -> list[OutboxRow]:
-        done = [(_cause(each), verdict) for each, verdict in carried if isinstance(verdict, Done)]
-        told = await acting.write(connection, done, self._step.statements)
+        done = [(cause_of(each), verdict) for each, verdict in carried if isinstance(verdict, Done)]
+        return self._rows(await acting.write(connection, done, self._step.statements), now)
+
+    def _rows(self, told: Sequence[acting.Told], now: datetime) -> list[OutboxRow]:
         if self._step.merge is not None:
-            told = list(self._step.merge(told))
+            told = self._step.merge(told)
         return [acting.outbox_row(each, self._step.worker, now) for each in told]
 
     def _read(self, records: Sequence[Any]) -> tuple[list[Incoming], list[OutboxRow]]:
@@ -302,10 +338,10 @@ class Loop(Generic[F]):
                 told = envelopes.read(record.headers)
                 event = decode(told.type, record.value)
             except (UnreadableEvent, ValueError) as error:
-                letters.append(_letter(self._reader, record, ("unreadable", str(error))))
+                letters.append(letter_of(self._reader, record, ("unreadable", str(error))))
                 continue
             key = (record.key or b"").decode("utf-8", "replace")
-            incoming.append(Incoming(event, told, key, _partition(record), record.offset, record))
+            incoming.append(Incoming(event, told, key, partition_of(record), record.offset, record))
         return incoming, letters
 
     def _decide(self, incoming: Incoming, facts: F | None, now: datetime) -> Verdict:
@@ -334,13 +370,13 @@ class Loop(Generic[F]):
     def _hold_from(self, records: Iterable[Any], pause_s: float) -> None:
         first: dict[TopicPartition, Any] = {}
         for record in records:
-            first.setdefault(_partition(record), record)
+            first.setdefault(partition_of(record), record)
         for record in first.values():
             self._hold(record, pause_s)
 
     def _hold(self, record: Any, pause_s: float) -> None:
         """The partition waits at `record`."""
-        partition = _partition(record)
+        partition = partition_of(record)
         self._reader.hold(partition, record.offset)
         self._held[partition] = time.monotonic() + max(pause_s, 0.01)
         self._waiting[partition] = unfinished.of_record(record)
@@ -350,41 +386,3 @@ class Loop(Generic[F]):
         for partition in due:
             del self._held[partition], self._waiting[partition]
             self._reader.release(partition)
-
-
-def rounds(batch: Sequence[Incoming]) -> list[list[Incoming]]:
-    """The batch split so that no round holds two events of one key, each key's events in order: the second
-    decides on facts that the first has changed."""
-    split: list[list[Incoming]] = []
-    seen: dict[str, int] = {}
-    for each in batch:
-        index = seen.get(each.key, 0)
-        seen[each.key] = index + 1
-        if index == len(split):
-            split.append([])
-        split[index].append(each)
-    return split
-
-
-def _partition(record: Any) -> TopicPartition:
-    return TopicPartition(record.topic, record.partition)
-
-
-def _cause(incoming: Incoming) -> acting.Cause:
-    told = incoming.envelope
-    return acting.Cause(told.id, told.correlation_id, told.traceparent)
-
-
-def _letters(reader: Reader, carried: Sequence[tuple[Incoming, Verdict]]) -> list[OutboxRow]:
-    return [
-        _letter(reader, each.record, (verdict.reason, verdict.detail))
-        for each, verdict in carried
-        if isinstance(verdict, Dead)
-    ]
-
-
-def _letter(reader: Reader, record: Any, reason: tuple[str, str]) -> OutboxRow:
-    headers = [(name, value) for name, value in record.headers if value is not None]
-    position = (record.partition, record.offset)
-    log.warning("runtime.buried", topic=reader.plain(record.topic), reason=reason[0], offset=record.offset)
-    return outbox.dead_row(reader.plain(record.topic), position, record.key, record.value, headers, reason)

@@ -66,10 +66,7 @@ def conclude_at_once(
         done.append(row["id"])
     mine = [(key, cost) for identity, key, cost in unnest(*back) if uuid(identity) in done]
     give_back(rows, [key for key, _ in mine], [cost for _, cost in mine])
-    stored = [event[1:] for event in events if uuid(event[0]) in done]
-    if stored:
-        outboxes.insert(rows, *zip(*stored, strict=True))
-    outboxes.delete(rows, [each for each in settled if each not in {event[0] for event in stored}])
+    outboxes.told(rows, events, done, settled)
     return [{"id": identity} for identity in done]
 
 

@@ -2,7 +2,20 @@
 
 from typing import Any
 
-from tests.simulation.statements.columns import LIVE, ended, facts_of, held, moved, picked, unnest, uuid
+from tests.simulation.statements import outboxes
+from tests.simulation.statements.columns import (
+    LIVE,
+    ended,
+    facts_of,
+    held,
+    moved,
+    newest,
+    picked,
+    seen,
+    split,
+    unnest,
+    uuid,
+)  # fmt: skip
 from tests.simulation.tables import Row, Rows
 
 _FACTS = (
@@ -20,6 +33,24 @@ _NEW_ATTEMPT = {
 
 def facts(rows: Rows, ids: Any) -> list[Row]:
     return [{**facts_of(row), **picked(row, *_FACTS)} for row in held(rows, ids)]
+
+
+def look(rows: Rows, ids: Any) -> list[Row]:
+    return [{**facts_of(row), **picked(row, *_FACTS, "seq")} for row in seen(rows, ids)]
+
+
+def issue_at_once(rows: Rows, settled: Any, *columns: Any) -> list[Row]:
+    events, (ids, counted, seqs, versions, send_nos, attempts, deadlines, macs, peppers, sealed) = split(columns)
+    done: list[Any] = []
+    moves = unnest(ids, counted, seqs, versions, send_nos, attempts, deadlines, macs, peppers, sealed)
+    for key, count, seq, version, send_no, attempt, deadline, mac, pepper, message in moves:
+        if not newest(rows, key, seq) or not issue(rows, [key], [count], [version], [send_no]):
+            continue
+        store_code(rows, [key], [0], [version], [mac], [pepper], [message])
+        queue_attempt(rows, [attempt], [0], [key], [send_no], [version], [deadline])
+        done.append(uuid(key))
+    outboxes.told(rows, events, done, settled)
+    return [{"key": identity} for identity in done]
 
 
 def issue(rows: Rows, keys: Any, counted: Any, versions: Any, send_nos: Any) -> list[Row]:

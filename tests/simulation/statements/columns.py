@@ -51,6 +51,23 @@ def held(rows: Rows, ids: Iterable[Any]) -> list[Row]:
     return found
 
 
+def seen(rows: Rows, ids: Iterable[Any]) -> list[Row]:
+    """The verifications of those ids that there are, without a lock."""
+    found = (rows.get("verifications", uuid(each)) for each in ids)
+    return [row for row in found if row is not None]
+
+
+def newest(rows: Rows, key: Any, seq: int) -> bool:
+    """Whether a verification's newest event is still the one of that number."""
+    row = rows.get("verifications", uuid(key))
+    return row is not None and row["seq"] == seq
+
+
+def split(columns: Sequence[Any]) -> tuple[list[tuple[Any, ...]], Sequence[Any]]:
+    """What a statement of `runtime/at_once.py` takes behind the settled: its events as rows, and its moves' columns."""
+    return list(unnest(*columns[:6])), columns[6:]
+
+
 def ended(rows: Rows, verification: Row, state: str, reason: str, checks_told: int) -> dict[str, Any]:
     """The columns of a verification that ends now."""
     return {

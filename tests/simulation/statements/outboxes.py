@@ -1,9 +1,9 @@
 """The outbox, and the clock."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from tests.simulation.statements.columns import unnest
+from tests.simulation.statements.columns import unnest, uuid
 from tests.simulation.tables import Row, Rows, Statement
 from watchword.runtime import outbox
 
@@ -31,6 +31,14 @@ def settle_and_insert(rows: Rows, *arguments: Any) -> list[Row]:
     *columns, settled = arguments
     insert(rows, *columns)
     return delete(rows, settled)
+
+
+def told(rows: Rows, events: Sequence[tuple[Any, ...]], done: Collection[Any], settled: Any) -> None:
+    """The events of `done` stored, each given behind the id of its verification, and what Kafka has deleted."""
+    stored = [event[1:] for event in events if uuid(event[0]) in done]
+    if stored:
+        insert(rows, *zip(*stored, strict=True))
+    delete(rows, [each for each in settled if each not in {event[0] for event in stored}])
 
 
 def clock(rows: Rows) -> list[Row]:

@@ -12,6 +12,7 @@ from watchword.events.signal_observed import SignalKind, SignalObserved
 from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
 from watchword.fraud.decide.assess import Asked, decide
 from watchword.fraud.decide.money import Counter, Purchase, Purse, counters_of, price_of
+from watchword.fraud.worker import assessed_at_once
 from watchword.kernel.feature import Kind
 from watchword.kernel.spending import Cap
 from watchword.kernel.tenancy import FraudMode
@@ -140,3 +141,11 @@ def test_what_is_blocked_anyway_and_what_comes_too_late_cost_nothing() -> None:
     late = decide(requested(), buying(0), NOW + timedelta(seconds=300))
     assert isinstance(late, Done)
     assert [write.statement for write in late.writes] == ["assess"]
+
+
+def test_what_money_hangs_on_goes_the_usual_way_and_the_rest_the_shorter() -> None:
+    bought, free = decide(requested(), buying(100_000), NOW), decide(requested(), asked(), NOW)
+    assert isinstance(bought, Done)
+    assert isinstance(free, Done)
+    assert assessed_at_once(bought) is None
+    assert assessed_at_once(free) == (1, False)
