@@ -7,7 +7,7 @@ who came after the last one answered has been inside, and how many are inside be
 from collections import Counter, deque
 from dataclasses import dataclass
 
-QUARTER, FULL, TWICE = 0.25, 1.0, 2.0
+QUARTER, HALF, FULL, TWICE = 0.25, 0.5, 1.0, 2.0
 SMALL_SHARE = 0.02  # a tenant with no more of what is asked fills no room: without it, it would be as full
 FEW = 16  # inside are no line: what they wait for is a moment in which nothing goes on
 
@@ -26,8 +26,8 @@ class Admission:
 
     While less than a quarter of that is inside, everybody is let in. From there on a tenant whose part of what is
     inside, or was within the last `wait_max_s`, is more than `tenant_share` is refused, so that one that floods leaves
-    room for the others; once it is full, so is everybody but who asks for next to nothing of it. Those are refused
-    where they would wait for twice as long.
+    room for the others, or from half of it on where next to nobody else asks; once it is full, so is everybody but who
+    asks for next to nothing of it. Those are refused where they would wait for twice as long.
     """
 
     def __init__(self, *, wait_max_s: float, tenant_share: float, inside_min: int) -> None:
@@ -58,7 +58,7 @@ class Admission:
         """At what pressure this tenant is refused."""
         part, lately = self._of_tenant[tenant], len(self._inside) + len(self._left)
         if part > self._tenant_share * lately:
-            return QUARTER
+            return HALF if lately - part <= SMALL_SHARE * lately else QUARTER
         return FULL if part > SMALL_SHARE * lately else TWICE
 
     def leave(self, admitted: Admitted, now_s: float) -> None:

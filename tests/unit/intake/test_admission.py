@@ -86,10 +86,21 @@ def test_while_nothing_is_decided_a_few_wait_and_the_rest_hear_no() -> None:
 
 def test_while_the_first_has_waited_for_a_quarter_of_the_time_whoever_asks_most_hears_no() -> None:
     admission = Admission(wait_max_s=1.0, tenant_share=0.2, inside_min=200)
-    for _ in range(40):
-        admission.enter(SHOP, 0.0)
+    for number in range(40):
+        admission.enter(OTHER if number % 10 == 9 else SHOP, 0.0)
     assert admission.enter(SHOP, 0.24) is not None
     assert admission.enter(SHOP, 0.26) is None
+
+
+def test_who_asks_alone_is_let_in_until_the_first_has_waited_for_half_of_the_time() -> None:
+    """Whoever has one tenant had users refused for a stop of a second, with nobody there to leave room for."""
+    admission = Admission(wait_max_s=1.0, tenant_share=0.2, inside_min=200)
+    for number in range(60):
+        admission.enter(OTHER if number == 50 else SHOP, 0.0)
+    assert admission.enter(SHOP, 0.49) is not None
+    assert admission.enter(SHOP, 0.0, behind=0.49) is not None
+    assert admission.enter(SHOP, 0.51) is None
+    assert admission.enter(SHOP, 0.0, behind=0.51) is None
 
 
 def test_a_flood_of_many_tenants_of_which_none_asks_for_much_is_a_flood() -> None:
@@ -129,6 +140,7 @@ def test_while_the_workers_are_behind_whoever_floods_is_refused_first_and_then_e
         return admitted is not None
 
     assert all(asks(SHOP, behind=0.2) for _ in range(20))
+    assert asks(OTHER, behind=0.2)
     assert not asks(SHOP, behind=0.25)
     assert asks(OTHER, behind=0.9)
     assert not asks(OTHER, behind=1.0)
@@ -138,7 +150,7 @@ def test_a_burst_is_let_in_up_to_what_may_share_a_batch_before_anything_is_known
     desk = Desk(per_s=100, inside_min=200)
     for _ in range(500):
         desk.ask(SHOP)
-    assert desk.refused[SHOP] == 450, "a quarter of it: one tenant alone may not fill the room"
+    assert desk.refused[SHOP] == 400, "half of it: one tenant alone may not fill the room"
 
 
 def test_many_requests_for_one_number_that_wait_for_each_other_keep_nobody_else_out() -> None:
