@@ -1,5 +1,5 @@
 """The shorter way of a step: decided from what is read without a lock, written by one statement that holds row by row
-only if nothing was told of the verification since (decision 0056).
+only if nothing was told of the verification since (decision 0057).
 
 Whatever does not go this way goes the usual one, under locks: what the step has no row for, and what somebody else
 moved in between.
