@@ -128,6 +128,7 @@ def _checked(facts: CheckFacts, guess: Guess, result: CheckResult) -> Emit:
         result=result,
         check_no=guess.check_no,
         checks_left=max(facts.checks_max - guess.check_no, 0),
+        signals=facts.signals if result is CheckResult.WRONG else Signals(),
     )
     return Emit(checked, str(facts.about.verification_id), guess.check_no)
 

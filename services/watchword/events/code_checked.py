@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from watchword.events import topics
-from watchword.events.verification import OpenEnum, VerificationEvent
+from watchword.events.verification import OpenEnum, Signals, VerificationEvent
 
 
 class CheckResult(OpenEnum):
@@ -17,11 +17,14 @@ class CheckResult(OpenEnum):
 
 
 class CodeChecked(VerificationEvent, frozen=True, kw_only=True, omit_defaults=True):
-    """`check_no` counts the checks of the verification from 1; `checks_left` is what remains after it."""
+    """`check_no` counts the checks of the verification from 1; `checks_left` is what remains after it.
+    `signals` are the tokens fraud counts a wrong code under; told of no other."""
 
     NAME: ClassVar[str] = "code-checked"
+    MINOR: ClassVar[int] = 1
     TOPIC: ClassVar[str] = topics.LIFECYCLE
 
     result: CheckResult
     check_no: int
     checks_left: int
+    signals: Signals = Signals()

@@ -11,6 +11,7 @@ class FeedbackGiven(VerificationEvent, frozen=True, kw_only=True, omit_defaults=
     code had been let out at all: what was refused teaches nothing. `signals` are the tokens fraud counts it under."""
 
     NAME: ClassVar[str] = "feedback-given"
+    MINOR: ClassVar[int] = 1
     TOPIC: ClassVar[str] = topics.LIFECYCLE
 
     good: bool

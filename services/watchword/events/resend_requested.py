@@ -11,7 +11,7 @@ class ResendRequested(VerificationEvent, frozen=True, kw_only=True, omit_default
     Kafka."""
 
     NAME: ClassVar[str] = "resend-requested"
-    MINOR: ClassVar[int] = 1
+    MINOR: ClassVar[int] = 2
     TOPIC: ClassVar[str] = topics.REQUESTS
 
     send_no: int

@@ -27,6 +27,7 @@ class VerificationEnded(VerificationEvent, frozen=True, kw_only=True, omit_defau
     `signals` the tokens under which fraud counts the ending."""
 
     NAME: ClassVar[str] = "verification-ended"
+    MINOR: ClassVar[int] = 1
     TOPIC: ClassVar[str] = topics.LIFECYCLE
 
     state: Ending

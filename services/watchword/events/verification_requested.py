@@ -11,7 +11,7 @@ class VerificationRequested(VerificationEvent, frozen=True, kw_only=True, omit_d
     is the name of the API key that was used, "" over Kafka."""
 
     NAME: ClassVar[str] = "verification-requested"
-    MINOR: ClassVar[int] = 1
+    MINOR: ClassVar[int] = 2
     TOPIC: ClassVar[str] = topics.REQUESTS
 
     send_no: int = 1

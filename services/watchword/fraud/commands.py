@@ -27,7 +27,7 @@ def score(
     networks: Annotated[Path | None, typer.Option(help="Whose networks are whose, a CIDR,ASN a line.")] = None,
     as_live: Annotated[
         bool,
-        typer.Option("--as-live", help="See no more than live: no block or row of a number, no owner of a network."),
+        typer.Option("--as-live", help="Levels come into force half a second late, as from another process."),
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a line had to be skipped.")] = False,
 ) -> None:

@@ -50,7 +50,7 @@ class Understanding:
         tenant = asker.tenant
         rules = rules_of(body, tenant, configuration)
         number = _number(body, tenant)
-        claimed = self._claimed(body, tenant)
+        claimed = self._claimed(body, number, tenant)
         return Start(
             asker=asker,
             verification_id=new_id(now),
@@ -85,9 +85,9 @@ class Understanding:
         told = self._levels.refusing(tenant=tenant.id, country=number.country, range_=number.range, now=now)
         return told is not None and kind_of(told.feature) not in tenant.silenced
 
-    def _claimed(self, body: StartBody, tenant: Tenant) -> Tokenised:
+    def _claimed(self, body: StartBody, number: PhoneNumber, tenant: Tenant) -> Tokenised:
         try:
-            return tokenised(body.signals, tenant.id, self._keyring)
+            return tokenised(body.signals, number.e164.reveal(), tenant.id, self._keyring)
         except ValueError:
             fault = FieldError(pointer="/signals/ip", detail="This is not an IP address.")
             raise Problem("malformed_body", errors=(fault,)) from None

@@ -1,7 +1,8 @@
 """What risk is counted by: a tenant, the leading digits of numbers, a network, a device, a number, each of one tenant.
 
 A feature key is `<kind>:<value>@<tenant>`, such as `range:+9989939@acme`. Keys are per tenant: what one platform's
-traffic shows never refuses, and is never seen by, another platform's users.
+traffic shows never refuses, and is never seen by, another platform's users. A phone alone, a number that many of them
+are made to send to, is of all tenants: `phone:<token>@*` (decision 0056).
 
 Leading digits form a trie: country, operator, series, range, block, row. The range is what events tell of a number;
 blocks and rows are finer and named by a keyed token behind a dot, so that a key never holds a number.
@@ -44,6 +45,7 @@ class Kind(StrEnum):
     ACCOUNT = "account"
     ASN = "asn"
     NUMBER = "number"
+    PHONE = "phone"
 
 
 def feature_key(kind: Kind, value: str, tenant: str) -> str:
@@ -120,7 +122,7 @@ TRIE: Final = (Kind.COUNTRY, Kind.OPERATOR, Kind.SERIES, Kind.RANGE, Kind.BLOCK,
 """The kinds that are judged by what piles up unverified where their numbers lie, the coarsest first."""
 
 LEAVES: Final = (Kind.RANGE, Kind.BLOCK, Kind.ROW)
-SOURCES: Final = (Kind.IP_NET, Kind.DEVICE, Kind.ACCOUNT, Kind.ASN, Kind.NUMBER)
+SOURCES: Final = (Kind.IP_NET, Kind.DEVICE, Kind.ACCOUNT, Kind.ASN, Kind.NUMBER, Kind.PHONE)
 """The kinds that are judged by what they ask for, wherever it goes."""
 
 _WORDS = {kind.value: kind for kind in Kind}

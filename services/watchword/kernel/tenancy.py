@@ -40,6 +40,7 @@ class SilentBlock(StrEnum):
     ACCOUNT = "account"
     ASN = "asn"
     NUMBER = "number"
+    PHONE = "phone"
 
 
 class Tenant(Document, frozen=True, kw_only=True):

@@ -1,4 +1,5 @@
-"""The attacks A to O of the public taxonomy, as requests with a fate; parameters are drawn anew for every world."""
+"""The attacks A to O of the public taxonomy, and P, H through many tenants, as requests with a fate; parameters are
+drawn anew for every world."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -113,6 +114,14 @@ def bombing(attack: Attack, by: Attacker, random: Random) -> Iterator[Ask]:
         yield by.ask(at_s, to)
 
 
+def bombing_through_tenants(attack: Attack, by: Attacker, random: Random) -> Iterator[Ask]:
+    """P: one person's number, through so many platforms that each sees little of it."""
+    tenants = [f"platform-{n}" for n in range(random.randrange(10, 60))]
+    for asked in bombing(attack, by, random):
+        asked.tenant = random.choice(tenants)
+        yield asked
+
+
 def guess_spray(attack: Attack, by: Attacker, random: Random) -> Iterator[Ask]:
     """I: many numbers of real people, a few wrong codes each, from a few networks."""
     ips = [_address(random) for _ in range(6)]
@@ -177,6 +186,7 @@ Making = Callable[[Attack, Attacker, Random], Iterator[Ask]]
 FAMILIES: dict[str, Making] = {
     "A": block_burst, "B": sequential, "C": spray, "D": drip, "E": hidden, "F": faked, "G": one_address, "H": bombing,
     "I": guess_spray, "J": slow_guess, "K": sim_swap, "L": key_theft, "M": moving, "N": poisoning, "O": mixture,
+    "P": bombing_through_tenants,
 }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ CAUSES = {
     ),
     "M": Cause(_SPRAYED, "One range after the other, all new and all of one country."),
     "N": Cause(_BLOCK, "A against a range made to look good first: it is not new."),
+    "P": Cause(frozenset({Rule.NUMBER_VELOCITY}), "As H: one number, though no platform sees much of it."),
     "O": Cause(_BLOCK | _HIDDEN | _ADDRESS, "A, E and G at once: each request belongs to one of them."),
 }
 """The cause of every family, F by the share it fakes."""

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.fraud.attacks import HELD_OUT
+from tests.bench.fraud.measured import AT_ONCE
 from tests.bench.fraud.traffic import Ask
 from watchword.fraud.decide.rules import DEFAULT
 
@@ -57,9 +58,9 @@ _HELD_OUT = (
     "kind of attack that nobody thought of.",
 )
 _READING = (
-    "**As live.** The first engine is `watchword fraud score` on a recording, whose lines tell number and address.",
-    "Live events hold neither: the finest digits are the range's, and nobody says whose network asks. `as live` is the",
-    "same scorer that sees no more than that (`--as-live`): its figures are those of a running system.",
+    "**As live.** The first engine sees what a running system tells it, which is all that a recording tells, and a",
+    "level comes into force half a second after what it follows from. The same without that delay, as",
+    f'`watchword fraud score` answers: `--engines "{AT_ONCE}"`.',
     "",
     "**Requests and users.** A request counts each time it is made. A user is a number, and counts as blocked if even",
     "one of their requests was. Inside the attacked country means: while the attack lasts.",

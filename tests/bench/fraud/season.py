@@ -1,15 +1,19 @@
 """A season: some days of people, then episodes of stress or attack; and how one is lived through with an engine whose
-decisions change what follows."""
+decisions change what follows.
+
+The days before are the same in all seasons of a world, its opening: it is lived through once an engine, and every
+season goes on from there. Only a season whose plan begins before that has an opening of its own."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
+from math import inf
 from random import Random
 from typing import Protocol
 
 from tests.bench.fraud.attacks import FAMILIES, Attack, Attacker, Mover
-from tests.bench.fraud.traffic import CROWDS, Ask, Stress, launch, people
-from tests.bench.fraud.world import COSTLY, DAY_S, START_S, World, country, world
+from tests.bench.fraud.traffic import CROWDS, Ask, Names, Stress, launch, people
+from tests.bench.fraud.world import COSTLY, DAY_S, START_S, World, country
 
 WARM_S = 3 * DAY_S
 HOUR_S = 3_600.0
@@ -28,13 +32,14 @@ class Episode:
 
 @dataclass
 class Season:
-    """Everything that is asked, in any order, and the episodes."""
+    """Everything that is asked, in any order, and the episodes. One that `follows` the opening has none of its own."""
 
     world: World
     name: str
     asks: list[Ask]
     episodes: list[Episode]
     movers: dict[str, Mover] = field(default_factory=dict)
+    follows: bool = True
 
 
 # name → episodes: an attack family ("F60": faked 60 %), or a stress; hours after the warm days at which each begins.
@@ -45,7 +50,7 @@ PLANS: dict[str, tuple[tuple[str, float], ...]] = {
     "hidden": (("E", 2), ("N", 26)),
     "faked": (("F20", 2), ("F60", 14), ("F95", 26)),
     "guessed": (("I", 2), ("J", 8)),
-    "mixed": (("O", 2), ("K", 26)),
+    "mixed": (("O", 2), ("P", 16), ("K", 26)),
     "crowds": (("flash", 2), ("launch", 12), ("campus", 20), ("bug", 26)),
     "failures": (("outage", 6), ("holiday", 24)),
     "unchecked": (("unchecked", -73),),
@@ -63,14 +68,20 @@ _STRESS_HOURS = {
 }
 
 
-def season(seed: int, name: str) -> Season:
+def opening(home: World) -> Season:
+    """The days of people alone that all seasons of a world follow."""
+    made = Season(home, "opening", [], [], follows=False)
+    made.asks += people(home, START_S, START_S + WARM_S, (), Random(f"opening {home.seed}"))
+    return made
+
+
+def season(home: World, name: str) -> Season:
     """The season `name` of a world."""
-    home, random = world(seed), Random(f"season {seed} {name}")
-    plan = PLANS[name]
+    random, plan = Random(f"season {home.seed} {name}"), PLANS[name]
     end_s = START_S + WARM_S + (max((at for _, at in plan), default=0) + 14) * HOUR_S
     if name == "drip":
         end_s += 66 * HOUR_S
-    made = Season(home, name, [], [])
+    made = Season(home, name, [], [], follows=all(at >= 0 for _, at in plan))
     stresses = []
     for word, at_h in plan:
         start_s = START_S + WARM_S + at_h * HOUR_S + random.random() * HOUR_S
@@ -78,7 +89,8 @@ def season(seed: int, name: str) -> Season:
             stresses.append(_stress(made, word, start_s, random))
         else:
             _attack(made, word, start_s, random)
-    made.asks += people(home, START_S, end_s, tuple(stresses), random)
+    begin_s = START_S + WARM_S if made.follows else START_S
+    made.asks += people(home, begin_s, end_s, tuple(stresses), random, names=Names(f"{name}-"))
     return made
 
 
@@ -135,33 +147,49 @@ class Lived:
     passed: bool
 
 
-def live(made: Season, engine: Engine, seed: int) -> Iterator[Lived]:
-    """Live a season through with an engine: what it refuses never happens, and attackers notice."""
-    luck = Random(f"challenge {seed}")
-    queue: list[tuple[float, int, str, Ask]] = [(ask.at_s, n, "request", ask) for n, ask in enumerate(made.asks)]
-    heapify(queue)
-    number = len(queue)
-    while queue:
-        at_s, _, kind, ask = heappop(queue)
-        if kind != "request":
-            engine.tell(kind, at_s, ask)
-            continue
-        mover = made.movers.get(ask.label)
+class Life:
+    """What an engine lives through: what it refuses never happens, and attackers notice."""
+
+    def __init__(self, engine: Engine, seed: int) -> None:
+        self.lived: list[Lived] = []
+        self._engine = engine
+        self._luck = Random(f"challenge {seed}")
+        self._queue: list[tuple[float, int, str, Ask]] = []
+        self._number = 0
+        self._movers: dict[str, Mover] = {}
+
+    def live(self, made: Season, until_s: float = inf) -> None:
+        """Live on through a season, until nothing is left to happen before `until_s`."""
+        self._movers = made.movers
+        for ask in made.asks:
+            self._expect(ask.at_s, "request", ask)
+        queue = self._queue
+        while queue and queue[0][0] < until_s:
+            at_s, _, kind, ask = heappop(queue)
+            if kind == "request":
+                self._request(at_s, ask)
+            else:
+                self._engine.tell(kind, at_s, ask)
+
+    def _request(self, at_s: float, ask: Ask) -> None:
+        mover = self._movers.get(ask.label)
         if mover:
             ask.to = mover.number()
-        action, score, reason = engine.request(ask)
+        action, score, reason = self._engine.request(ask)
         passes = action in ("allow", "delay") or (
-            action == "challenge" and not ask.label and luck.random() < PASSES_CHALLENGE
+            action == "challenge" and not ask.label and self._luck.random() < PASSES_CHALLENGE
         )
-        yield Lived(ask, action, score, reason, passes)
+        self.lived.append(Lived(ask, action, score, reason, passes))
         if mover and action == "block":
             mover.refused()
         for what, after_s in _fate(ask) if passes else ():
-            number += 1
-            heappush(queue, (at_s + after_s, number, what, ask))
+            self._expect(at_s + after_s, what, ask)
         if ask.again is not None:
-            number += 1
-            heappush(queue, (ask.again.at_s, number, "request", ask.again))
+            self._expect(ask.again.at_s, "request", ask.again)
+
+    def _expect(self, at_s: float, kind: str, ask: Ask) -> None:
+        self._number += 1
+        heappush(self._queue, (at_s, self._number, kind, ask))
 
 
 def _fate(ask: Ask) -> Iterator[tuple[str, float]]:

@@ -16,8 +16,9 @@ from random import Random
 import msgspec
 
 from tests.bench.fraud.engines import line_of
-from tests.bench.fraud.season import season
+from tests.bench.fraud.season import opening, season
 from tests.bench.fraud.traffic import Ask
+from tests.bench.fraud.world import world
 from watchword.events.signal_observed import SignalKind
 from watchword.fraud.decide.engine import Engine
 from watchword.fraud.decide.line import Reading
@@ -49,7 +50,8 @@ def measure(requests: int = REQUESTS, seed: int = 1) -> Speed:
     """Play the last requests of a season with attacks, in order of time, through an engine, `PASSES` times anew: of
     each decision the least counts, for it does the same work every time, and whatever else it took was another
     process's. Memory is settled as in a worker's process."""
-    asks = sorted(season(seed, "bursts").asks, key=lambda ask: ask.at_s)
+    home = world(seed)
+    asks = sorted(opening(home).asks + season(home, "bursts").asks, key=lambda ask: ask.at_s)
     reading = Reading()
     prepared = [(ask, *_prepared(reading, ask)) for ask in asks[-requests:]]
     gc.collect()

@@ -57,9 +57,11 @@ class Names:
         return f"{self._prefix}{next(self._numbers)}"
 
 
-def people(world: World, start_s: float, end_s: float, stresses: tuple[Stress, ...], random: Random) -> Iterator[Ask]:
+def people(
+    world: World, start_s: float, end_s: float, stresses: tuple[Stress, ...], random: Random, names: Names | None = None
+) -> Iterator[Ask]:
     """The requests of ordinary people between two moments, in order of time."""
-    names = Names("u")
+    names = names or Names("u")
     peak = world.requests_per_day / DAY_S * 2.2
     at_s = start_s
     while True:

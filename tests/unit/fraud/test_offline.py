@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from tests.unit.fraud.facts import ALL_SIGNALS, requested
+from tests.unit.fraud.facts import ALL_SIGNALS, RANGE, requested
 from watchword.fraud.commands import app
 from watchword.fraud.decide import observe
 from watchword.fraud.decide.line import Line, Reading
@@ -157,22 +157,29 @@ def test_the_command_reads_a_file_and_writes_one(tmp_path: Path) -> None:
     assert monitored.exit_code == 0
 
 
-def test_as_live_nobody_knows_that_numbers_follow_each_other(tmp_path: Path) -> None:
+def test_as_live_a_level_comes_into_force_half_a_second_after_its_cause(tmp_path: Path) -> None:
     source, sink = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
-    asked = [request(n, to=f"+99890123{n:04d}", at_s=n * 5.0) for n in range(30)]
+    asked = [request(n, to=f"+99890123{n:04d}", at_s=n * 0.1) for n in range(30)]
     source.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in asked))
-    found = []
+    through = []
     for words in ([], ["--as-live"]):
         assert CliRunner().invoke(app, ["score", "--in", str(source), "--out", str(sink), *words]).exit_code == 0
-        found.append(sink.read_text("utf-8"))
-    told, as_live = found
-    assert "sequential_suffix" in told
-    assert "sequential_suffix" not in as_live and "range_unverified_pileup" in as_live
+        refused = [each["action"] == "block" for each in map(msgspec.json.decode, sink.read_bytes().splitlines())]
+        through.append(refused.index(True))
+    at_once, as_live = through
+    assert at_once + 2 <= as_live <= at_once + 5, "ten requests a second, half a second late"
 
 
-def test_as_live_a_line_tells_what_an_event_does() -> None:
+def test_a_line_tells_what_an_event_does() -> None:
     line = msgspec.convert(request(1, device="d", account="a"), Line)
-    live = observe.subject_of(requested(), msgspec.structs.replace(ALL_SIGNALS, account_token="a"))
-    about, _, _ = Reading(as_live=True).understood(line)
-    assert (about.leaf, about.features.keys()) == (live.leaf, live.features.keys())
-    assert Kind.ASN in Reading().understood(line)[0].features
+    tokens = {"owner_token": "o", "block_token": "b", "row_token": "r", "phone_token": "p", "account_token": "a"}
+    live = observe.subject_of(requested(), msgspec.structs.replace(ALL_SIGNALS, **tokens))
+    about, _, _ = Reading().understood(line)
+    assert (about.leaf_kind, about.features.keys()) == (live.leaf_kind, live.features.keys())
+    assert [kind for kind, _, _ in about.sources] == [kind for kind, _, _ in live.sources]
+
+
+def test_an_event_of_an_older_version_is_judged_by_what_it_tells() -> None:
+    about = observe.subject_of(requested(), ALL_SIGNALS)
+    assert about.leaf == RANGE
+    assert about.features.keys().isdisjoint({Kind.ASN, Kind.PHONE, Kind.ROW})

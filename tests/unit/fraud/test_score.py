@@ -127,7 +127,7 @@ def test_the_same_features_and_rules_give_the_same_answer_again() -> None:
 
 def test_every_kind_of_feature_has_its_limits() -> None:
     assert set(DEFAULT.pile_ups) == set(TRIE)
-    assert set(DEFAULT.sources) | {Kind.NUMBER} == set(SOURCES) == set(VELOCITY_OF)
+    assert set(DEFAULT.sources) | {Kind.NUMBER, Kind.PHONE} == set(SOURCES) == set(VELOCITY_OF)
 
 
 def test_what_intake_refuses_is_refused_here_too() -> None:

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.fraud.__main__ import done
 from tests.bench.fraud.baselines import Conversion, LeakyBudgets, SixSigma, StaticVelocity, WeightedScore
 from tests.bench.fraud.causes import CAUSES, names_cause
 from tests.bench.fraud.engines import Watchword
 from tests.bench.fraud.figures import figures, interval, precision_area, recall, summary
+from tests.bench.fraud.measured import Kept, lived
 from tests.bench.fraud.report import Run, Summary, write
-from tests.bench.fraud.season import PLANS, Engine, Episode, Season, live
+from tests.bench.fraud.season import PLANS, WARM_S, Engine, Episode, Life, Lived, Season, opening, season
 from tests.bench.fraud.traffic import Ask
-from tests.bench.fraud.world import START_S, world
+from tests.bench.fraud.world import START_S, World, world
 from watchword.fraud.decide.rules import Rule
 
 LINE = "+99890123"
@@ -29,6 +31,13 @@ def pumped(count: int = 60) -> Season:
     return Season(world(1), "bursts", asks, [episode])
 
 
+def live(made: Season, engine: Engine) -> list[Lived]:
+    """A whole season with an engine."""
+    life = Life(engine, 1)
+    life.live(made)
+    return life.lived
+
+
 def test_a_world_is_what_its_seed_says() -> None:
     one, again, other = world(3), world(3), world(4)
     assert one.people == again.people != other.people
@@ -38,12 +47,12 @@ def test_a_world_is_what_its_seed_says() -> None:
 
 def test_every_family_of_attacks_and_every_stress_has_its_season() -> None:
     named = {word[0] if word[0].isupper() else word for plan in PLANS.values() for word, _ in plan}
-    assert named >= set("ABCDEFGHIJKLMNO") | {"flash", "launch", "campus", "bug", "outage", "holiday", "unchecked"}
+    assert named >= set("ABCDEFGHIJKLMNOP") | {"flash", "launch", "campus", "bug", "outage", "holiday", "unchecked"}
 
 
 def test_our_scorer_stops_a_pumped_range_and_the_figures_say_so() -> None:
     made = pumped()
-    lived = list(live(made, Watchword(), 1))
+    lived = live(made, Watchword())
     found = figures(made, lived)
     assert found["leaked before the first block: A"][0] <= 12
     assert found["cost saved: A"][0] > 75
@@ -53,7 +62,7 @@ def test_our_scorer_stops_a_pumped_range_and_the_figures_say_so() -> None:
 @pytest.mark.parametrize("engine", BASELINES, ids=lambda engine: str(engine.__name__))
 def test_a_public_rule_answers_every_request_and_learns(engine: type[Engine]) -> None:
     made, rule = pumped(), engine()
-    for each in live(made, rule, 1):
+    for each in live(made, rule):
         assert each.action in ("allow", "block")
         assert 0 <= each.score <= 100
         rule.tell("verified", each.ask.at_s + 20, each.ask)
@@ -70,7 +79,7 @@ def test_what_was_refused_is_never_told_and_a_reason_must_fit_its_attack() -> No
     made = pumped(5)
     for ask in made.asks:
         ask.verify_s, ask.receipt_s = 10.0, 3.0
-    lived = list(live(made, Refusing(), 1))
+    lived = live(made, Refusing())
     assert [each.passed for each in lived] == [False] * 5
     assert names_cause("H", "number_velocity") and not names_cause("A", "number_velocity")
     assert figures(made, lived)["reason names the cause: A"] == [0.0]
@@ -100,7 +109,7 @@ def test_a_person_who_asks_often_counts_once_however_many_requests_were_refused(
         for n, number in enumerate(numbers)
     ]
     made = Season(world(1), "crowds", asks, [])
-    found = figures(made, list(live(made, Refusing(), 1)))
+    found = figures(made, live(made, Refusing()))
     assert found["requests blocked: flash"] == [pytest.approx(40.0)]
     assert found["users blocked: flash"] == [pytest.approx(100 / 3)]
     assert found["users challenged: flash"] == [0.0]
@@ -118,7 +127,7 @@ def test_recall_counts_what_scores_above_the_users() -> None:
     made = pumped(20)
     for ask in made.asks[:10]:
         ask.label = ""
-    lived = list(live(made, Watchword(), 1))
+    lived = live(made, Watchword())
     for n, each in enumerate(lived):
         each.score = float(n)
     assert recall(lived) == 100.0
@@ -143,3 +152,29 @@ def test_a_rule_that_does_better_is_named_in_the_report(tmp_path: Path) -> None:
     assert "| users blocked: normal | 0.010 (0.010-0.010), mean 0.010 (0.010-0.010) | - |" in text
     assert "O is A, E and G at once" in text
     assert (tmp_path / "leaked.svg").exists()
+
+
+def test_a_season_goes_on_where_the_opening_of_its_world_ended() -> None:
+    home = world(2)
+    first, made = opening(home), season(home, "guessed")
+    first.asks = first.asks[-40:]
+    made.asks = [ask for ask in made.asks if ask.label == "I"][:20]
+    found = dict(lived("static velocity", first, [made, season_of_its_own(home)]))
+    assert 0 < found["guessed"]["requests blocked: normal"][0] < 5, "the people of the opening are in its figures"
+    assert found["guessed"]["leaked before the first block: I"][0] <= 20
+    assert "requests blocked: unchecked" in found["unchecked"] and "requests blocked: normal" not in found["unchecked"]
+
+
+def season_of_its_own(home: World) -> Season:
+    made = season(home, "unchecked")
+    assert not made.follows and all(ask.at_s < START_S + WARM_S for ask in made.asks)
+    made.asks = made.asks[:40]
+    return made
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "kept.jsonl")
+    kept.keep((1_001, "quiet", "six sigma"), {"cost saved: A": [1.0]})
+    again = Kept(tmp_path / "kept.jsonl")
+    assert again.known == kept.known
+    assert list(done(range(1_001, 1_002), ("six sigma",), ("quiet",), again, 1)) == [1_001]

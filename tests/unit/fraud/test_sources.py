@@ -7,9 +7,10 @@ import pytest
 from tests.unit.fraud.facts import KEYS, NOW_S, SENT, VERIFIED, Judged, seen, sends
 from watchword.events.risk_level_set import RiskLevel
 from watchword.events.signal_observed import SignalKind
+from watchword.fraud.decide.rules import OnePhone, Rules
 from watchword.fraud.decide.seen import Seen
 from watchword.fraud.decide.tenants import EXPECTED
-from watchword.kernel.feature import Kind, feature_key
+from watchword.kernel.feature import OF_ALL, Kind, feature_key
 
 BLOCKED = RiskLevel.BLOCKED
 NET, DEVICE, NUMBER, TENANT = KEYS[Kind.IP_NET], KEYS[Kind.DEVICE], KEYS[Kind.NUMBER], KEYS[Kind.TENANT]
@@ -113,3 +114,62 @@ def test_what_piles_up_teaches_nothing_about_a_tenant_whose_codes_are_checked() 
         suspect.suspect = True
         judged.see(TENANT, suspect)
     assert judged.node(TENANT).slow == pytest.approx(before, rel=0.01)
+
+
+PHONE = feature_key(Kind.PHONE, "token", OF_ALL)
+
+
+def asked_by(tenants: int, *, each: int = 1, verified: tuple[int, ...] = ()) -> Judged:
+    """One number asked for by so many tenants, `each` times, a minute apart; some of them see its code typed in."""
+    judged = Judged()
+    for n in range(tenants * each):
+        place = f"tenant-{n % tenants}"
+        judged.see(PHONE, seen(SENT, n * 60.0, place=place))
+        if n % tenants in verified:
+            judged.see(PHONE, seen(VERIFIED, n * 60.0 + 20, place=place))
+    return judged
+
+
+def test_one_number_asked_for_by_five_tenants_is_refused_to_all() -> None:
+    assert asked_by(3).levels(PHONE) == []
+    assert asked_by(4).levels(PHONE)[-1] is RiskLevel.ELEVATED
+    assert asked_by(5).levels(PHONE)[-1] is BLOCKED
+
+
+def test_no_tenant_can_have_a_number_refused_to_another_nor_two_or_three_of_them() -> None:
+    for few in (1, 2, 3):
+        assert asked_by(few, each=30).levels(PHONE) == []
+
+
+def test_a_tenant_takes_back_what_it_added_and_no_more() -> None:
+    assert asked_by(5, verified=(1,)).levels(PHONE) == [RiskLevel.ELEVATED]
+    assert asked_by(5, verified=(1, 2)).levels(PHONE) == []
+    whitening = asked_by(5)
+    whitening.see(PHONE, *(seen(VERIFIED, 400.0 + n, place="rogue") for n in range(50)))
+    assert whitening.node(PHONE).level is BLOCKED
+
+
+def test_somebody_who_signs_up_at_twelve_places_in_an_hour_is_left_in_peace() -> None:
+    assert asked_by(12, verified=tuple(range(12))).levels(PHONE) == []
+
+
+def test_what_tenants_asked_for_an_hour_ago_is_forgotten() -> None:
+    judged = asked_by(4)
+    judged.see(PHONE, seen(SENT, 3 * 60 + 3_601, place="tenant-9"))
+    assert judged.node(PHONE).level is not BLOCKED
+
+
+def test_a_refusal_tells_no_tenant_how_many_others_ask_for_a_number() -> None:
+    told = {tuple(each.reasons) for tenants in range(5, 30) for each in [asked_by(tenants).last(PHONE)]}
+    [[reason]] = told
+    assert (reason.code, reason.value, reason.threshold) == ("number_velocity", 1.0, 1.0)
+
+
+def test_many_tenants_take_no_more_room_than_a_few() -> None:
+    judged = asked_by(40)
+    assert len(judged.node(PHONE).places) == 12
+
+
+@pytest.mark.parametrize("phone", [OnePhone(doubted=3), OnePhone(doubted=5, tenants=4), OnePhone(tenants=13)])
+def test_rules_that_would_let_three_tenants_learn_of_each_other_are_none(phone: OnePhone) -> None:
+    assert "`doubted`" in Rules(phone=phone).wrong()

@@ -167,6 +167,7 @@ def _claims(event: Request, facts: Asked) -> Claims:
         trusted=event.signals.trusted,
         form_ms=event.signals.form_ms,
         send_no=event.send_no,
+        known_networks=bool(event.signals.owner_token),
     )
 
 

@@ -3,8 +3,8 @@
 What is live asked by the worker and answered by the judge a moment later is here one call after the other.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
@@ -26,10 +26,13 @@ _TENANT, _BLOCK, _SENT, _REFUSED = Kind.TENANT, Action.BLOCK, SignalKind.SENT, S
 
 
 class Memory:
-    """Nodes and levels of every feature, at most `nodes_max` of them: those that count least go first."""
+    """Nodes and levels of every feature, at most `nodes_max` of them: those that count least go first. What is told of
+    a feature comes into force `late_s` seconds later."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, late_s: float = 0.0) -> None:
         self._rules = rules
+        self._late_s = late_s
+        self._coming: deque[tuple[float, RiskLevelSet]] = deque()
         self._nodes: dict[str, Node] = defaultdict(Node)
         self.node: Callable[[str], Node] = self._nodes.__getitem__
         """The node of a feature, a new one where it is not known."""
@@ -42,6 +45,13 @@ class Memory:
         """Every node, by feature."""
         return self._nodes
 
+    def tell(self, told: Sequence[RiskLevelSet], at_s: float) -> None:
+        """What the judge says at `at_s`, kept when it comes into force."""
+        if not self._late_s:
+            self.take(told)
+        else:
+            self._coming.extend((at_s + self._late_s, each) for each in told)
+
     def take(self, told: Iterable[RiskLevelSet]) -> None:
         """Keep the newest word on each feature."""
         for each in told:
@@ -52,6 +62,8 @@ class Memory:
 
     def levels(self, features: dict[Kind, str], at_s: float) -> dict[Kind, RiskLevelSet]:
         """The levels in force at `at_s` for the features of one request."""
+        while self._coming and self._coming[0][0] <= at_s:
+            self.take([self._coming.popleft()[1]])
         found, told_of = {}, self._levels.get
         for kind, feature in features.items():
             told = told_of(feature)
@@ -80,10 +92,10 @@ class Outcome(NamedTuple):
 class Engine:
     """Takes requests and what becomes of them in order of time."""
 
-    def __init__(self, rules: Rules, *, enforces: bool = True) -> None:
+    def __init__(self, rules: Rules, *, enforces: bool = True, late_s: float = 0.0) -> None:
         self._rules = rules
         self._enforces = enforces
-        self.memory = Memory(rules)
+        self.memory = Memory(rules, late_s)
 
     def request(self, about: Subject, claims: Claims, identity: str, at_s: float) -> Outcome:
         """Assess one send, and count it if it is let through."""
@@ -113,7 +125,7 @@ class Engine:
         for each, feature, place in counted_under(about, kind, levels, repeated=repeated):
             seen.place = place
             if told := weigh(each, feature, seen, memory, rules):
-                memory.take(told)
+                memory.tell(told, at_s)
 
 
 def _weight(node: Node, at_s: float) -> tuple[bool, float, float]:

@@ -9,6 +9,7 @@ from watchword.fraud.decide.rules import Rule, Rules
 from watchword.kernel.feature import Kind
 
 VERIFIED_MIN = 5.0
+_BELOW_RECEIPTS = (Kind.BLOCK, Kind.ROW)
 _DELAYS_MIN = 8.0
 _REFERENCE_MIN = 30.0
 _VARIANCE_MIN = 0.001
@@ -28,7 +29,9 @@ def findings(kind: Kind, node: Node, top: Node, expected: float, rules: Rules) -
     if node.fast >= rules.pile_ups[kind].surprise_min:
         found.append(_surprise(node, top, expected, rules))
     if node.verified_fast >= VERIFIED_MIN:
-        found += [_uniform(node, top), _bare(node, top)]
+        found.append(_uniform(node, top))
+        if kind not in _BELOW_RECEIPTS:
+            found.append(_bare(node, top))
     return found
 
 

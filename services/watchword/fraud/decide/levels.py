@@ -41,7 +41,7 @@ def conclude(
         node.level, node.until_s, node.proven_s = RiskLevel.NORMAL, 0.0, 0.0
     kept = points / (sum(each.points for each in findings) or 1.0)
     node.reasons = tuple((each.code.value, each.value, each.threshold, each.points * kept) for each in findings)
-    told.append(_told(feature, node, rules))
+    told.append(word_on(feature, node, rules))
 
 
 def extended(feature: str, node: Node, at_s: float, rules: Rules, told: Told) -> None:
@@ -55,7 +55,7 @@ def extended(feature: str, node: Node, at_s: float, rules: Rules, told: Told) ->
     until_s = min(node.cool_s, at_s + quiet)
     if until_s - node.until_s >= cooling.quiet_s / 3 or (until_s == node.cool_s > node.until_s):
         node.until_s = until_s
-        told.append(_told(feature, node, rules))
+        told.append(word_on(feature, node, rules))
 
 
 def quiet_s(node: Node, cooling: Cooling) -> float:
@@ -114,7 +114,8 @@ def _elevate(node: Node, points: float, cooling: Cooling) -> bool:
     return is_news
 
 
-def _told(feature: str, node: Node, rules: Rules) -> RiskLevelSet:
+def word_on(feature: str, node: Node, rules: Rules) -> RiskLevelSet:
+    """What is to be told of a node as it stands."""
     reasons = tuple(
         Reason(
             code=code, value=round(value, 3), threshold=round(threshold, 3), weight=round(points, 1), feature=feature

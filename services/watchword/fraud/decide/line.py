@@ -55,15 +55,11 @@ class Reading:
     """Understands the requests of a stream; remembers what was understood before.
 
     Whose network asks is what the line says, else what `owners` knows; without owners networks are told apart by their
-    /16, or /32 for IPv6, which is coarser than an owner but no worse a stranger.
-
-    A line tells more than an event does. `as_live` leaves out what live nobody is told: the block and the row of a
-    number, and whose network asks.
+    /16, or /32 for IPv6, which is coarser than an owner but no worse a stranger: as intake does.
     """
 
-    def __init__(self, owners: Owners | None = None, *, as_live: bool = False) -> None:
+    def __init__(self, owners: Owners | None = None) -> None:
         self._owners = owners
-        self._as_live = as_live
         self._numbering = Numbering()
         self._networks: dict[str, str] = {}
 
@@ -74,14 +70,15 @@ class Reading:
         if placed is None:
             raise BadLine("`to` is no phone number: + and 7 to 15 digits")
         digits, rest = number[:-_RANGE_DROPS], number[-_RANGE_DROPS:]
-        tokens = () if self._as_live else (rest[:_BLOCK_DIGITS], rest[_BLOCK_DIGITS:_ROW_DIGITS])
+        tokens = (rest[:_BLOCK_DIGITS], rest[_BLOCK_DIGITS:_ROW_DIGITS])
         network = self._network(line.ip) if line.ip else ""
         sources = {
             Kind.IP_NET: network,
             Kind.DEVICE: "" if line.device is None else str(line.device),
             Kind.ACCOUNT: "" if line.account is None else str(line.account),
-            Kind.ASN: "" if self._as_live else self._owner_of(line, network),
+            Kind.ASN: self._owner_of(line, network),
             Kind.NUMBER: number,
+            Kind.PHONE: number,
         }
         about = subject(line.tenant or "", placed.country or "ZZ", digits, tokens, sources)
         return about, number, placed.number_type

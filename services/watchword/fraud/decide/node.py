@@ -55,7 +55,8 @@ class Node(msgspec.Struct, array_like=True, gc=False):
     when the block ends at the latest, `until_s` when it ends if nobody tries; `reasons` are code, value, threshold and
     points of what was told, `share` what of the traffic is unexplained. `settled` counts the verified codes since
     there is a past, `novel` those of them that came where none had come before; `proven_s` is when it was told that
-    users are verified here. `ring` remembers the last `RING` signals.
+    users are verified here; `tried` counts what was asked for in a range, refused or not, `beside` what of it lay in a
+    row that was asked for shortly before. `ring` remembers the last `RING` signals.
     """
 
     at_s: float = 0.0
@@ -88,6 +89,8 @@ class Node(msgspec.Struct, array_like=True, gc=False):
     settled: float = 0.0
     proven_s: float = 0.0
     settled_s: float = 0.0
+    tried: float = 0.0
+    beside: float = 0.0
 
 
 def fade(node: Node, at_s: float) -> None:
@@ -123,6 +126,9 @@ def _fade_slow(node: Node, passed_s: float) -> None:
         node.bare *= left
     if node.denied:
         node.denied *= left
+    if node.tried:
+        node.tried *= left
+        node.beside *= left
     left = exp2(-passed_s / SLOW_S)
     node.slow *= left
     node.verified_slow *= left

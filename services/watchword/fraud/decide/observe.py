@@ -33,9 +33,12 @@ def subject_of(event: VerificationEvent, signals: Signals) -> Subject:
         Kind.IP_NET: signals.ip_net_token,
         Kind.DEVICE: signals.device_token,
         Kind.ACCOUNT: signals.account_token,
+        Kind.ASN: signals.owner_token,
         Kind.NUMBER: event.number_token,
+        Kind.PHONE: signals.phone_token,
     }
-    return subject(event.tenant, event.country, event.range, (), sources)
+    tails = (signals.block_token, signals.row_token) if signals.block_token and signals.row_token else ()
+    return subject(event.tenant, event.country, event.range, tails, sources)
 
 
 def counted_under(
@@ -44,7 +47,8 @@ def counted_under(
     """Kind, feature and place of everything that one thing seen is counted under.
 
     A repeat counts for its number alone: one user without reception who asks five times is not five numbers. What was
-    refused never counts; it only tells the features that refused it that somebody still tries.
+    refused never counts; it only tells the features that refused it that somebody still tries. A message delivered
+    counts for its range and above: an event of it says no more.
     """
     if kind is SignalKind.REFUSED:
         refusing = [each for each in SOURCES if each in levels and levels[each].level is RiskLevel.BLOCKED]
@@ -52,7 +56,7 @@ def counted_under(
     if repeated:
         return [each for each in about.sources if each[0] is Kind.NUMBER]
     if kind is SignalKind.DELIVERED:
-        return [(about.leaf_kind, about.leaf, "")]
+        return [(Kind.RANGE, about.features[Kind.RANGE], "")]
     tenant = (Kind.TENANT, about.features[Kind.TENANT], "")
     return [tenant, (about.leaf_kind, about.leaf, about.number), *about.sources]
 
@@ -94,12 +98,12 @@ def of_feedback(event: FeedbackGiven, levels: Mapping[Kind, RiskLevelSet], at: d
 
 
 def of_step(event: CodeChecked | ReceiptRecorded, at: datetime) -> tuple[Emit, ...]:
-    """A wrong code, or a receipt that says delivered. Both tell no more of who asked than the number."""
+    """A wrong code, or a receipt that says delivered, which tells no more of who asked than the number."""
     if isinstance(event, CodeChecked):
         if event.result is not CheckResult.WRONG:
             return ()
         signal_id = f"wrong:{event.verification_id}:{event.check_no}"
-        return _outcome(subject_of(event, Signals()), SignalKind.WRONG, {}, signal_id, at)
+        return _outcome(subject_of(event, event.signals), SignalKind.WRONG, {}, signal_id, at)
     if event.state is not ReceiptWord.DELIVERED:
         return ()
     about = subject_of(event, Signals())

@@ -25,6 +25,8 @@ TRUSTED_KEPT = 500_000
 TRUSTED_S = 90 * 86_400.0
 CHAIN_S = 600.0
 WRONG_MAX = 20
+LIVE_LATE_S = 0.5
+"""From a send to a level that follows from it: fraud gathers signals for up to 0.4 s, the judge for up to 0.25 s."""
 _DELIVERED = frozenset({"delivered", "delivrd"})
 
 
@@ -55,14 +57,14 @@ class _Send:
 
 class Recording:
     """Plays a stream through the engine. `ignored` counts lines about what was refused or is not known, and repeats;
-    `as_live` is that of `Reading`."""
+    `as_live` lets levels come into force as late as they do where judge and fraud are two processes."""
 
     def __init__(
         self, rules: Rules, *, enforces: bool = True, owners: Owners | None = None, as_live: bool = False
     ) -> None:
-        self.engine = Engine(rules, enforces=enforces)
+        self.engine = Engine(rules, enforces=enforces, late_s=LIVE_LATE_S if as_live else 0.0)
         self.ignored = 0
-        self._reading = Reading(owners, as_live=as_live)
+        self._reading = Reading(owners)
         self._sends: OrderedDict[str | int, _Send] = OrderedDict()
         self._chains: OrderedDict[tuple[str, str, str], _Send] = OrderedDict()
         self._trusted: OrderedDict[tuple[str, str], float] = OrderedDict()

@@ -55,6 +55,7 @@ VELOCITY_OF: Final = {
     Kind.DEVICE: Rule.DEVICE_VELOCITY,
     Kind.ACCOUNT: Rule.ACCOUNT_VELOCITY,
     Kind.NUMBER: Rule.NUMBER_VELOCITY,
+    Kind.PHONE: Rule.NUMBER_VELOCITY,
 }
 
 
@@ -66,6 +67,11 @@ TRIE_RULES: Final = frozenset(
     }
 )
 """What is said of where a number lies, not of who asks."""
+
+
+OTHERS_MIN: Final = 3
+"""Of so many tenants at the least tells what is counted over all of them (k-anonymity)."""
+PHONE_TENANTS_MAX: Final = 12
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,6 +113,23 @@ class OneNumber(_Part, frozen=True, kw_only=True):
     day: float = 20.0
     wrong: float = 10.0
     first_s: float = 3_600.0
+
+
+class OnePhone(_Part, frozen=True, kw_only=True):
+    """At how many tenants one number may be asked for unverified within `window_s`, however often at each: from
+    `doubted` on a send waits, from `tenants` on it is refused. Both are more than three others beside whoever asks, so
+    that nobody learns from a refusal what a neighbour does. A first block lasts `first_s`."""
+
+    doubted: int = OTHERS_MIN + 1
+    tenants: int = OTHERS_MIN + 2
+    window_s: float = 3_600.0
+    first_s: float = 3_600.0
+
+    def wrong(self) -> str:
+        """As `Rules.wrong`."""
+        if OTHERS_MIN < self.doubted <= self.tenants <= PHONE_TENANTS_MAX:
+            return ""
+        return f"`doubted` is more than {OTHERS_MIN}, `tenants` not below it, and neither more than {PHONE_TENANTS_MAX}"
 
 
 class Surprise(_Part, frozen=True, kw_only=True):
@@ -178,7 +201,7 @@ class Rules(_Part, frozen=True, kw_only=True, dict=True):
     of blocked sends let through.
     """
 
-    version: str = "2026-12.3"
+    version: str = "2026-12.4"
     conversion: float = 0.7
     conversion_min: float = 0.02
     attack_share: float = 0.25
@@ -196,6 +219,7 @@ class Rules(_Part, frozen=True, kw_only=True, dict=True):
     device: Source = Source(pressure=5.0, numbers_day=8.0, wrong=8.0)
     account: Source = Source(pressure=5.0, numbers_day=8.0, wrong=8.0)
     number: OneNumber = OneNumber()
+    phone: OnePhone = OnePhone()
     surprise: Surprise = Surprise()
     excess: Excess = Excess()
     cooling: Cooling = Cooling()
@@ -238,6 +262,9 @@ class Rules(_Part, frozen=True, kw_only=True, dict=True):
         for name, value in positive.items():
             if value <= 0:
                 return f"`{name}` is above 0, not {value:g}"
+        return self.phone.wrong() or self._crowded()
+
+    def _crowded(self) -> str:
         return "" if self.nodes_max >= 1_000 else f"`nodes_max` is 1000 or more, not {self.nodes_max}"
 
     @cached_property

@@ -9,12 +9,12 @@ from watchword.events.signal_observed import SignalKind
 from watchword.fraud.decide.finding import Finding
 from watchword.fraud.decide.levels import conclude, extended, prove
 from watchword.fraud.decide.node import Node, evidence, fade, remember
-from watchword.fraud.decide.rules import VELOCITY_OF, OneNumber, Rule, Rules, Source
+from watchword.fraud.decide.rules import PHONE_TENANTS_MAX, VELOCITY_OF, OneNumber, OnePhone, Rule, Rules, Source
 from watchword.fraud.decide.seen import Nodes, Seen, Told
 from watchword.kernel.feature import Kind
 
 _SENT, _VERIFIED, _WRONG, _REFUSED = SignalKind.SENT, SignalKind.VERIFIED, SignalKind.WRONG, SignalKind.REFUSED
-_NORMAL, _NUMBER, _ASN = RiskLevel.NORMAL, Kind.NUMBER, Kind.ASN
+_NORMAL, _NUMBER, _PHONE, _ASN = RiskLevel.NORMAL, Kind.NUMBER, Kind.PHONE, Kind.ASN
 _CEILING = 1.5
 _PLACES_MAX = 12
 _PLACES_S = 86_400.0
@@ -31,18 +31,23 @@ def take(kind: Kind, feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> To
         return None
     fade(node, seen.at_s)
     told: Told = []
+    first_s = 0.0
     if seen.kind is _REFUSED:
         extended(feature, node, seen.at_s, rules, told)
         return told
     if kind is _NUMBER:
         _count_number(node, seen)
         findings, is_clean = _of_number(node, rules.number, rules)
+        first_s = rules.number.first_s
+    elif kind is _PHONE:
+        _count_phone(node, seen, rules.phone)
+        findings, is_clean = _of_phone(node, rules.phone, rules)
+        first_s = rules.phone.first_s
     else:
         limits = rules.sources[kind]
         _count(node, seen, limits, rules)
         findings, is_clean = _of_source(kind, node, limits, rules)
     if findings or node.level is not _NORMAL:
-        first_s = rules.number.first_s if kind is _NUMBER else 0.0
         conclude(feature, node, findings, rules, told, is_clean=is_clean, first_s=first_s)
     if kind is _ASN and seen.kind is _VERIFIED:
         prove(feature, node, Rule.PROVEN, rules, told)
@@ -147,6 +152,30 @@ def _of_number(node: Node, limits: OneNumber, rules: Rules) -> tuple[list[Findin
     if node.wrong >= limits.wrong:
         findings.append(Finding(blocked, Rule.GUESS_BUDGET, node.wrong, limits.wrong))
     return findings, not findings
+
+
+def _count_phone(node: Node, seen: Seen, limits: OnePhone) -> None:
+    """Who asks for a number and did not see it verified: each tenant once, so that none can have a number refused to
+    another, and each takes back no more than its own."""
+    places, now_s = node.places, seen.at_s
+    if seen.kind is _SENT:
+        node.fast += 1
+        node.day += 1
+        if len(places) >= PHONE_TENANTS_MAX and seen.place not in places:
+            del places[min(places, key=lambda each: (places[each], each))]
+        places[seen.place] = now_s
+    elif seen.kind is _VERIFIED:
+        places.pop(seen.place, None)
+    for each in [each for each, at_s in places.items() if now_s - at_s > limits.window_s]:
+        del places[each]
+
+
+def _of_phone(node: Node, limits: OnePhone, rules: Rules) -> tuple[list[Finding], bool]:
+    """No figure is told: how many tenants ask for a number is for no tenant to know."""
+    if len(node.places) < limits.doubted:
+        return [], True
+    points = rules.points.source_blocked if len(node.places) >= limits.tenants else rules.points.source_elevated_max
+    return [Finding(points, Rule.NUMBER_VELOCITY, 1.0, 1.0)], False
 
 
 def _place(node: Node, seen: Seen) -> None:

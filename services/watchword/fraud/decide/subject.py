@@ -27,9 +27,11 @@ def subject(tenant: str, country: str, digits: str, tokens: tuple[str, ...], sou
     """
     leaf = feature_key(LEAVES[len(tokens)], ".".join((digits, *tokens)), tenant)
     place, number = sources.get(Kind.DEVICE) or sources.get(Kind.IP_NET) or "", sources.get(Kind.NUMBER, "")
-    places = {Kind.NUMBER: place, Kind.DEVICE: number, Kind.ACCOUNT: number}
+    places = {Kind.NUMBER: place, Kind.DEVICE: number, Kind.ACCOUNT: number, Kind.PHONE: tenant}
     asking = tuple(
-        (kind, feature_key(kind, value, tenant), places.get(kind, country)) for kind, value in sources.items() if value
+        (kind, feature_key(kind, value, OF_ALL if kind is Kind.PHONE else tenant), places.get(kind, country))
+        for kind, value in sources.items()
+        if value
     )
     features = dict(trail_of(leaf, country))
     for kind, feature, _ in asking:

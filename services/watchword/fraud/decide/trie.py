@@ -14,7 +14,7 @@ from watchword.events.risk_level_set import RiskLevel
 from watchword.events.signal_observed import SignalKind
 from watchword.fraud.decide import faked
 from watchword.fraud.decide.finding import Finding
-from watchword.fraud.decide.levels import conclude, extended, prove
+from watchword.fraud.decide.levels import conclude, extended, prove, word_on
 from watchword.fraud.decide.node import (
     BASE_WINDOW_MIN_S,
     DAY_LIFE_S,
@@ -56,7 +56,10 @@ _VERIFIED_AGAIN_S = 3_600.0
 _SENT, _VERIFIED, _WRONG = SignalKind.SENT, SignalKind.VERIFIED, SignalKind.WRONG
 _DELIVERED, _REFUSED = SignalKind.DELIVERED, SignalKind.REFUSED
 _NORMAL, _RANGE, _NOVELTY = RiskLevel.NORMAL, Kind.RANGE, Rule.NOVELTY
+_PILED_UP = Rule.RANGE_UNVERIFIED_PILEUP.value
 _OF_A_NUMBER = frozenset({_SENT, _VERIFIED})
+_RANGE_OF_ROW, _ROWS_KEPT = -3, 8
+_BESIDE_MIN, _BESIDE_SHARE = 1.9, 0.5
 _GUESSED_MIN = 6.0
 _GUESSED_SHARE = 1.0
 
@@ -86,11 +89,12 @@ def take(leaf: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
     trail = [(kind, feature, node_of(feature)) for kind, feature in trail_of(leaf, seen.country)]
     told: Told = []
     count = _COUNTS.get(seen.kind)
+    if seen.kind is _SENT or seen.kind is _REFUSED:
+        _note_row(trail, seen)
     if count is not None:
         _along(trail, seen, count, rules, told)
     elif seen.kind is _REFUSED:
-        for _, feature, node in trail:
-            extended(feature, node, seen.at_s, rules, told)
+        _refused(trail, seen, rules, told)
     else:
         _note(trail, seen)
     return told
@@ -149,12 +153,39 @@ def _along(trail: Trail, seen: Seen, count: "Count", rules: Rules, told: Told) -
         if worth_a_look or node.pressure * 2 >= threshold or node.until_s:
             past = past or past_of(top)
             excess = _excess(node, top, past, seen, expected, rules)
-            findings, alarm = _findings(kind, node, top, excess, threshold, alarm, rules)
+            findings, alarm = _findings(kind, node, trail, excess, threshold, alarm, rules)
             if findings or node.level is not _NORMAL:
                 conclude(feature, node, findings, rules, told, is_clean=node.pressure * 2 < threshold)
         if is_verified and kind is _RANGE:
             _settle(top, node)
             prove(feature, node, Rule.PROVEN, rules, told)
+
+
+def _note_row(trail: Trail, seen: Seen) -> None:
+    """Whether a number lies beside those that were asked for last in its range: what tells numbers in a row from
+    numbers at random. What was refused tells it too, of a range that is known: it is no evidence, but gives it its
+    name."""
+    finest, row, _ = trail[-1]
+    node = trail[_RANGE_OF_ROW][2] if finest is Kind.ROW else None
+    if node is None or (seen.kind is _REFUSED and not node.tried):
+        return
+    rows = node.places
+    if rows.pop(row, None) is not None:
+        node.beside += 1
+    elif len(rows) >= _ROWS_KEPT:
+        del rows[next(iter(rows))]
+    rows[row] = seen.at_s
+    node.tried += 1
+
+
+def _refused(trail: Trail, seen: Seen, rules: Rules, told: Told) -> None:
+    """What refuses stands on; and what is asked for in a row is called so, once that shows."""
+    in_a_row = _follow_each_other(trail)
+    for kind, feature, node in trail:
+        extended(feature, node, seen.at_s, rules, told)
+        if in_a_row and kind not in COARSE and node.reasons and node.reasons[0][0] == _PILED_UP:
+            node.reasons = ((Rule.SEQUENTIAL_SUFFIX.value, *node.reasons[0][1:]), *node.reasons[1:])
+            told.append(word_on(feature, node, rules))
 
 
 def _settle(top: Node, node: Node) -> None:
@@ -251,27 +282,29 @@ def _times(seen: float, usual: float) -> float:
 
 
 def _findings(
-    kind: Kind, node: Node, top: Node, excess: Excess, threshold: float, alarm: float, rules: Rules
+    kind: Kind, node: Node, trail: Trail, excess: Excess, threshold: float, alarm: float, rules: Rules
 ) -> tuple[list[Finding], float]:
     """What the node shows, and the alarm for what lies below it."""
     threshold += rules.slack_per_verified * node.verified_fast
     node.share = excess.share
     if not excess.is_more:
         return [], alarm
-    findings = [_piled_up(kind, node, excess, threshold, rules)]
+    findings = [_piled_up(kind, node, _named(kind, node, trail), excess, threshold, rules)]
     if kind is Kind.COUNTRY and findings[0].points > 0:
         findings.append(Finding(0.0, Rule.NOVELTY, novelty(node), rules.novelty))
     rising = (node.pressure / threshold - _ALARM_FROM) / (1 - _ALARM_FROM)
     alarm = max(alarm, excess.share * min(max(rising, 0.0), 1.0))
     if kind not in COARSE:
-        findings += faked.findings(kind, node, top, excess.fast, rules)
+        findings += faked.findings(kind, node, trail[0][2], excess.fast, rules)
     return [each for each in findings if each.points > 0 or each.code is _NOVELTY], alarm
 
 
-def _piled_up(kind: Kind, node: Node, excess: Excess, threshold: float, rules: Rules) -> Finding:
-    limits, points, code = rules.pile_ups[kind], rules.points, _named(kind, node)
+def _piled_up(kind: Kind, node: Node, code: Rule, excess: Excess, threshold: float, rules: Rules) -> Finding:
+    limits, points = rules.pile_ups[kind], rules.points
     part = node.pressure / threshold
-    if part >= 1 and excess.share >= limits.share and (kind not in COARSE or _unproven(node, excess)):
+    # A row is refused for what gave it its name alone: a few users without reception live in any hundred numbers.
+    may_block = _unproven(node, excess) if kind in COARSE else kind is not Kind.ROW or code is Rule.SEQUENTIAL_SUFFIX
+    if part >= 1 and excess.share >= limits.share and may_block:
         return Finding(points.trie_blocked, code, node.pressure, threshold)
     if kind in COARSE:
         rising = min(max((part - _ALARM_FROM) / (1 - _ALARM_FROM), 0.0), 1.0) * excess.share
@@ -284,13 +317,22 @@ def _piled_up(kind: Kind, node: Node, excess: Excess, threshold: float, rules: R
     return Finding(scored, code, node.pressure, threshold)
 
 
-def _named(kind: Kind, node: Node) -> Rule:
+def _named(kind: Kind, node: Node, trail: Trail) -> Rule:
     """What the pile-up of a node is called. Who pumps types no codes; who guesses types wrong ones."""
     if node.wrong >= max(_GUESSED_MIN, _GUESSED_SHARE * (node.fast - node.verified_fast)):
         return Rule.GUESS_BUDGET
     if kind is Kind.COUNTRY:
         return Rule.COUNTRY_UNVERIFIED_PILEUP
-    return Rule.SEQUENTIAL_SUFFIX if kind is Kind.ROW else Rule.RANGE_UNVERIFIED_PILEUP
+    return Rule.SEQUENTIAL_SUFFIX if _follow_each_other(trail) else Rule.RANGE_UNVERIFIED_PILEUP
+
+
+def _follow_each_other(trail: Trail) -> bool:
+    """Whether most of what a range is asked for lies beside what it was asked for shortly before. Of numbers taken at
+    random one in twelve does: eight rows of its hundred are remembered."""
+    if trail[-1][0] is not Kind.ROW:
+        return False
+    node = trail[_RANGE_OF_ROW][2]
+    return node.beside >= _BESIDE_MIN and node.beside >= _BESIDE_SHARE * node.tried
 
 
 def _unproven(node: Node, excess: Excess) -> bool:
