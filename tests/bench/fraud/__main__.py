@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tests.bench.fraud import report, speed
 from tests.bench.fraud.figures import Figures, merged
-from tests.bench.fraud.measured import AT_ONCE, ENGINES, KEPT, Kept, fingerprint, measure
-from tests.bench.fraud.report import HELD_OUT_FIRST
+from tests.bench.fraud.measured import ENGINES, KEPT, Kept, fingerprint, measure
+from tests.bench.fraud.report import AT_ONCE, HELD_OUT_FIRST
 from tests.bench.fraud.season import PLANS
 
 WORKERS_MAX = 2

@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.bench.fraud.baselines import Conversion, LeakyBudgets, SixSigma, StaticVelocity, WeightedScore
 from tests.bench.fraud.engines import Watchword
 from tests.bench.fraud.figures import Figures, figures
+from tests.bench.fraud.report import AS_LIVE, AT_ONCE, OURS
 from tests.bench.fraud.season import WARM_S, Engine, Life, Season, opening, season
 from tests.bench.fraud.traffic import Ask
 from tests.bench.fraud.world import START_S, world
@@ -24,9 +25,8 @@ from watchword.fraud.decide import score
 from watchword.kernel import feature
 
 KEPT = Path(".bench/fraud")
-OURS, AT_ONCE = "watchword as live", "watchword at once"
 ENGINES: dict[str, Callable[[], Engine]] = {
-    OURS: partial(Watchword, as_live=True),
+    AS_LIVE: partial(Watchword, as_live=True),
     AT_ONCE: Watchword,
     "leaky budgets": LeakyBudgets,
     "conversion 35 %": Conversion,
@@ -102,7 +102,7 @@ def _figures(engine_name: str, made: Season, life: Life, timed: "Timed") -> Figu
     if not made.follows:
         life, timed = begun(engine_name, made.world.seed)
     life.live(made)
-    found = figures(made, life.lived, explains=engine_name.startswith("watchword"))
+    found = figures(made, life.lived, explains=engine_name.startswith(OURS))
     found["decision µs, median"] = [statistics.median(timed.micros)]
     found["decision µs, p99"] = [statistics.quantiles(timed.micros, n=100)[98]]
     return found

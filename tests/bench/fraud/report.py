@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.bench.fraud.attacks import HELD_OUT
-from tests.bench.fraud.measured import AT_ONCE
 from tests.bench.fraud.traffic import Ask
 from watchword.fraud.decide.rules import DEFAULT
 
 __all__ = ["Ask", "Found", "Run", "Summary", "write"]
 
 OURS = "watchword"
+AS_LIVE, AT_ONCE = f"{OURS} as live", f"{OURS} at once"
 HELD_OUT_FIRST = 1_001
 _BAR, _GAP, _LEFT, _WIDTH = 12, 6, 150, 640
 _PLOTS = (
