@@ -61,7 +61,7 @@ class Load:
         """The signals of `count` verifications asked for at `start`, and of those that end by then."""
         for _ in range(count):
             self.count += 1
-            asked = self._asked(start)
+            asked = self.asked(start)
             about = observe.subject_of(asked.event, asked.event.signals)
             yield from observe.of_send(about, SignalKind.SENT, {}, str(asked.event.verification_id), 1, start)
             if self._random.random() < VERIFIED_SHARE:
@@ -71,7 +71,8 @@ class Load:
             yield from observe.of_step(delivered(asked), at)
             yield from observe.of_ending(ended(asked), {}, at)
 
-    def _asked(self, at: datetime) -> Asked:
+    def asked(self, at: datetime) -> Asked:
+        """One more person asks."""
         who = self._home.someone(self._random)
         event = VerificationRequested(
             verification_id=UUID(int=self._random.getrandbits(128)),
@@ -92,7 +93,14 @@ class Load:
 def claims(who: Person) -> Signals:
     """What a platform says of a person: tokens, as intake makes them."""
     device = token(who.device) if who.device else ""
-    return Signals(ip_net_token=token(who.ip.rpartition(".")[0]), device_token=device)
+    return Signals(
+        ip_net_token=token(who.ip.rpartition(".")[0]),
+        device_token=device,
+        owner_token=token(".".join(who.ip.split(".")[:2])),
+        block_token=token(who.number[:-3])[:8],
+        row_token=token(who.number[:-2])[:8],
+        phone_token=token(who.number),
+    )
 
 
 def token(value: str) -> str:
