@@ -24,7 +24,6 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `form_ms` is the time the user took to fill the form; `trusted` says the platform vouches for the user.
     `owner_token` names whose network the address belongs to; `block_token` and `row_token` the thousand and the hundred
     numbers of its range that the number is one of; `phone_token` the number itself, the same for every tenant.
-    `verified_before` says that the number's last verification for this purpose was approved, not long ago.
     """
 
     ip_token: str = ""
@@ -40,7 +39,6 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     block_token: str = ""
     row_token: str = ""
     phone_token: str = ""
-    verified_before: bool = False
 
 
 class VerificationEvent(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,7 +1,7 @@
 """What each request of a batch leads to. Pure: requests, locked facts and buckets come in, rulings go out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -24,7 +24,6 @@ from watchword.kernel.verification import LIVE, State
 ACCEPTED, CARRIED_OUT = 202, 200
 KEPT_REFUSAL = 1  # the status under which a refusal of the Kafka door is remembered
 CANCELLED = "cancelled_by_platform"
-KNOWN_FOR = timedelta(days=90)
 IN_BETWEEN = Refused("conflict", retry_after_s=1)
 
 
@@ -50,12 +49,6 @@ class Standing:
     def live(self, now: datetime) -> bool:
         """Whether it may still be approved at `now`, whatever timers have not written down yet."""
         return self.state in LIVE and now < self.about.expires_at
-
-    def verified(self, now: datetime) -> bool:
-        """Whether its right code came back and the platform did not disown the user since: a number of whom the last
-        such was is a known user's for a while. What is kept for less long than that is known for less long."""
-        is_recent = now - self.created_at < KNOWN_FOR
-        return self.state is State.APPROVED and self.feedback is not False and is_recent
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +148,6 @@ def start(request: Start, found: Found, buckets: Buckets, now: datetime) -> Ruli
     standing, published = found.standing, request.asker.publisher
     if published is not None and published.expires_at is not None and now >= published.expires_at:
         return Ruling(Refused("expired", "The record's ce_expirytime had passed."))
-    if standing is not None and standing.verified(now):
-        signals = msgspec.structs.replace(request.signals, verified_before=True)
-        request = replace(request, blocked=False, signals=signals)
     if request.blocked:
         return Ruling(Refused("blocked"))
     if standing is None or not standing.live(now):

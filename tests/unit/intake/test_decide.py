@@ -132,26 +132,6 @@ def test_a_blocked_destination_is_refused_before_anything_is_charged() -> None:
     assert buckets.changed() == {}
 
 
-@pytest.mark.parametrize(
-    ("before", "known"),
-    [
-        ({}, True),
-        ({"feedback": True}, True),
-        ({"feedback": False}, False),
-        ({"state": State.EXPIRED}, False),
-        ({"created_at": NOW - timedelta(days=91)}, False),
-    ],
-)
-def test_a_number_verified_before_is_a_known_users_unless_the_platform_disowned_him_or_long_ago(
-    before: dict[str, Any], known: bool
-) -> None:
-    last = replace(standing(), **{"state": State.APPROVED, **before})
-    [emit] = ruled(start(), Found(last)).done.writes[0].emits
-    assert isinstance(emit.event, VerificationRequested)
-    assert emit.event.signals.verified_before is known
-    assert isinstance(ruled(start(blocked=True), Found(last)).reply, Accepted if known else Refused)
-
-
 def test_a_resend_moves_the_gap_on_and_never_extends_the_life() -> None:
     live = standing(sends_requested=2, next_send_at=NOW + timedelta(seconds=90))
     now = NOW + timedelta(seconds=95)

@@ -164,7 +164,7 @@ def _claims(event: Request, facts: Asked) -> Claims:
     return Claims(
         number_type=event.number_type,
         country_permitted=facts.countries is None or event.country in facts.countries,
-        trusted=event.signals.trusted or event.signals.verified_before,
+        trusted=event.signals.trusted,
         form_ms=event.signals.form_ms,
         send_no=event.send_no,
         known_networks=bool(event.signals.owner_token),
