@@ -3,7 +3,20 @@
 import msgspec
 import pytest
 
-from tests.unit.fraud.facts import DAY_S, HOUR_S, KEYS, NOW, RANGE, SENT, Judged, seen, sends, served, verified
+from tests.unit.fraud.facts import (
+    DAY_S,
+    HOUR_S,
+    KEYS,
+    NOW,
+    RANGE,
+    SENT,
+    VERIFIED,
+    Judged,
+    seen,
+    sends,
+    served,
+    verified,
+)
 from watchword.events.risk_level_set import RiskLevel
 from watchword.events.signal_observed import SignalKind
 from watchword.fraud.decide.node import base_of
@@ -230,3 +243,41 @@ def test_repeats_change_nothing() -> None:
     before = msgspec.msgpack.encode(judged.node())
     judged.see(RANGE, *(seen(SENT, n, digest=bytes([n]) * 6) for n in range(5)))
     assert msgspec.msgpack.encode(judged.node()) == before
+
+
+def test_a_range_whose_numbers_follow_each_other_is_named_so_though_it_was_refused_before_that_showed() -> None:
+    judged = Judged().see(row_of(0), *sends(1))
+    for n in range(1, 12):
+        judged.see(row_of(n), *sends(1, at_s=n * 30.0))
+    assert (judged.last().level, judged.last().reasons[0].code) == (BLOCKED, "range_unverified_pileup")
+    for n in range(40):
+        judged.see(row_of(30 + n // 20), seen(SignalKind.REFUSED, 400.0 + n))
+    assert (judged.last().level, judged.last().reasons[0].code) == (BLOCKED, "sequential_suffix")
+
+
+def test_a_range_whose_numbers_are_taken_at_random_is_never_said_to_be_asked_for_in_a_row() -> None:
+    judged = Judged()
+    for n in range(400):
+        kind = SignalKind.REFUSED if judged.node().level is BLOCKED else SENT
+        judged.see(row_of(n * 7919 % 9973), seen(kind, n * 9.0))
+    codes = {reason.code for each in judged.told for reason in each.reasons}
+    assert "range_unverified_pileup" in codes and "sequential_suffix" not in codes
+
+
+def test_a_few_users_without_reception_in_one_hundred_numbers_of_a_busy_range_have_them_refused_to_nobody() -> None:
+    judged = Judged()
+    for n in range(60):
+        judged.see(row_of(n * 37), seen(SENT, n * 60.0), seen(VERIFIED, n * 60.0 + 20))
+        if n % 12 == 0:
+            judged.see(row_of(5), seen(SENT, n * 60.0 + 30))
+    assert BLOCKED not in judged.levels(row_of(5))
+
+
+def test_who_refuses_learns_nothing_of_a_range_it_does_not_know() -> None:
+    judged = Judged().see(row_of(1), *(seen(SignalKind.REFUSED, n * 1.0) for n in range(50)))
+    assert judged.node().tried == judged.node().at_s == 0.0
+
+
+def row_of(number: int) -> str:
+    """The key of one of the hundred rows of the range."""
+    return feature_key(Kind.ROW, f"+99890123.{number // 10 % 10}.{number % 10}", "shop")
