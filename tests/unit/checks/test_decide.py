@@ -134,6 +134,7 @@ def test_a_right_code_approves_and_ends_the_verification() -> None:
     assert (checked.result, checked.check_no, checked.checks_left) == (CheckResult.APPROVED, 2, 3)
     assert (ended.state, ended.reason, ended.sends_used, ended.checks_used) == (Ending.APPROVED, "right_code", 2, 2)
     assert ended.signals.ip_net_token == "net"
+    assert checked.signals == Signals(), "only a wrong code is counted by who typed it"
 
 
 def test_a_wrong_code_is_told_and_ends_nothing() -> None:
@@ -142,6 +143,7 @@ def test_a_wrong_code_is_told_and_ends_nothing() -> None:
     assert [write.statement for write in done.writes] == ["note"]
     assert isinstance(checked, CodeChecked)
     assert (checked.result, checked.check_no, checked.checks_left) == (CheckResult.WRONG, 2, 3)
+    assert checked.signals == FACTS.signals, "wrong codes are counted by whose network they come from"
 
 
 def test_the_last_wrong_code_locks() -> None:

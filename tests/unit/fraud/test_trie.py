@@ -19,8 +19,9 @@ from tests.unit.fraud.facts import (
 )
 from watchword.events.risk_level_set import RiskLevel
 from watchword.events.signal_observed import SignalKind
-from watchword.fraud.decide.node import base_of
-from watchword.fraud.decide.rules import DEFAULT
+from watchword.fraud.decide.faked import findings
+from watchword.fraud.decide.node import Node, base_of
+from watchword.fraud.decide.rules import DEFAULT, Rule
 from watchword.kernel.feature import Kind, feature_key
 
 ELEVATED, BLOCKED, NORMAL = RiskLevel.ELEVATED, RiskLevel.BLOCKED, RiskLevel.NORMAL
@@ -281,3 +282,11 @@ def test_who_refuses_learns_nothing_of_a_range_it_does_not_know() -> None:
 def row_of(number: int) -> str:
     """The key of one of the hundred rows of the range."""
     return feature_key(Kind.ROW, f"+99890123.{number // 10 % 10}.{number % 10}", "shop")
+
+
+def test_receipts_that_name_no_more_than_the_range_are_missed_in_no_row_of_it() -> None:
+    top = Node(receipts=100.0, slow=100.0)
+    node = Node(bare=10.0, verified_fast=10.0, verified_day=10.0)
+    named = {kind: {each.code for each in findings(kind, node, top, 1.0, DEFAULT)} for kind in (Kind.RANGE, Kind.ROW)}
+    assert Rule.VERIFIED_WITHOUT_RECEIPT in named[Kind.RANGE]
+    assert Rule.VERIFIED_WITHOUT_RECEIPT not in named[Kind.ROW]
