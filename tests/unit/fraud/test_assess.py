@@ -218,9 +218,8 @@ def test_merged_signals_have_an_id_that_follows_from_what_they_hold() -> None:
 
 
 def test_a_wrong_code_and_a_delivery_are_learned_from_and_what_else_carriers_say_is_not() -> None:
-    said = {"check_no": 1, "checks_left": 4, "signals": Signals(ip_net_token="net")}
-    wrong = CodeChecked(**shared(requested()), result=CheckResult.WRONG, **said)
     right = CodeChecked(**shared(requested()), result=CheckResult.APPROVED, check_no=1, checks_left=4)
+    wrong = msgspec.structs.replace(right, result=CheckResult.WRONG, signals=Signals(ip_net_token="net"))
     assert {one.kind for each in learned(wrong) for one in each.observations} == {SignalKind.WRONG}
     assert features_seen(learned(wrong)) == {KEYS[each] for each in (Kind.NUMBER, Kind.RANGE, Kind.TENANT, Kind.IP_NET)}
     assert learned(right) == []
