@@ -222,7 +222,7 @@ KINDS: Final = (
     ),
     Kind(
         "sinch", "sinch", b'{"id": "01HB7XQ2M9S3ZK4V5W6X7Y8Z9A"}', "01HB7XQ2M9S3ZK4V5W6X7Y8Z9A", _sinch, _SINCH,
-        {"service_plan_id": "0" * 32}, covers_body=True, covers_message=True,
+        {"service_plan_id": "0" * 32}, 'templates = {"*" = "registered"}', covers_body=True, covers_message=True,
     ),
     Kind(
         "echo", "echo", b'{"id": "m-1"}', "m-1", _echo, frozenset({"X-Echo-Signature"}),

@@ -1,4 +1,4 @@
-"""Somebody pumps a number range: it is blocked, its country is not, and nobody else's tenant notices."""
+"""Somebody pumps a number range: its numbers are blocked, its country is not, and nobody else's tenant notices."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from tests.support.waiting import eventually
 from watchword.local.stack import Stack
 
 SENDS_MAX = 40
+LOOKED_AT = 4
 WARY = """
 [[tenants]]
 id = "wary"
@@ -45,17 +46,22 @@ async def test_pumped_range_is_blocked_and_a_user_of_the_same_country_is_not(
     pumped: list[str] = []
 
     async def blocked() -> bool:
-        assert len(pumped) <= SENDS_MAX, "the range was never blocked"
-        told = await wary.start(f"+99890123{len(pumped):04d}")
-        if told.status == 401:
-            return False  # the key is not known to the door yet
-        pumped.append(str(told.body.get("id", "")))
-        assert told.status in (202, 403), told
-        return told.status == 403 and told.code == "blocked"
+        if len(pumped) < SENDS_MAX:
+            told = await wary.start(f"+99890123{len(pumped):04d}")
+            if told.status == 401:
+                return False  # the key is not known to the door yet
+            assert told.status in (202, 403), told
+            if told.status == 403:
+                return told.code == "blocked"
+            pumped.append(str(told.body["id"]))
+        # A few numbers are refused by their assessments, the whole range at the door. The newest may wait for theirs.
+        return "blocked" in [(await wary.read(each))["status"] for each in pumped[-LOOKED_AT:]]
 
-    await eventually(blocked, within_s=30, what="the door to refuse the range")
+    await eventually(blocked, within_s=30, what="numbers of the range to be refused")
     way = await wary.verify("+998935550001")
     assert way.result == "approved", "another range of the same country"
     assert (await platform.verify(fresh_number())).result == "approved"
     phones = [len(await platform.carriers.inbox(f"+99890123{index:04d}")) for index in range(len(pumped))]
-    assert phones[-1] == 0 and sum(phones) < SENDS_MAX, "what is refused is not sent"
+    refused = [index for index, each in enumerate(pumped) if (await wary.read(each))["status"] == "blocked"]
+    assert sum(phones[index] for index in refused) == 0, "what is refused is not sent"
+    assert sum(phones) < SENDS_MAX
