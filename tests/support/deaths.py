@@ -36,6 +36,8 @@ DISPATCH = points(
     "published",
     "offsets_committed",
 )
+# Of 300 s that a code lives. Whoever takes a message up again may be the next to die, and a lease is 15 s each time.
+OVER_WITHIN_S = 240.0
 # The carrier has the message, and nothing here says so.
 CALLED = points("dispatch", "called", "before_result")
 
@@ -126,7 +128,7 @@ async def typed_at_the_end(stack: Stack, platform: Platform, purpose: str) -> Ve
         states = [row["state"] for row in await stacks.rows(stack, query, way.id)]
         return bool(states) and not {"queued", "sending"} & set(states)
 
-    await eventually(over, within_s=60, what=f"the end of every attempt of {purpose}")
+    await eventually(over, within_s=OVER_WITHIN_S, what=f"the end of every attempt of {purpose}")
     await platform.enter_code(way)
     return way
 
