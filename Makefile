@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults long interop advisories bench bench-fraud scale outage capacity simulate chaos soak overload attacks fuzz bench-peers clean
+.PHONY: help setup demo up check new-gateway flow fmt test test-unit faults long interop advisories bench bench-fraud scale outage capacity simulate chaos soak overload attacks fuzz bench-peers bench-smpp clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -92,6 +92,9 @@ bench-fraud: setup ## fraud scoring beside public rules, over held-out worlds; A
 
 bench-peers: setup ## beside Kannel and Jasmin, kill -9 included; .ci/interop-peers --all has them; ARGS="--systems kannel"
 	@$(BIN)/python -m tests.bench.peers $(ARGS)
+
+bench-smpp: setup ## SMPP submissions a second with receipts, on one core; ARGS="--peers" puts smpp34 and Jasmin beside it
+	@$(BIN)/python -m tests.bench.smpp $(ARGS)
 
 clean: ## remove what can be made again: .venv, caches, data of local runs
 	rm -rf .venv .watchword .bench .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -21,6 +21,7 @@ from watchword.checks.decide import Result
 from watchword.dispatch.breaker import OPEN_MAX_S
 from watchword.events import topics
 from watchword.events.verification_assessed import Action
+from watchword.fraud.decide.rules import DEFAULT
 from watchword.gateways.outcome import OutcomeClass
 from watchword.intake.settings import IntakeSettings
 from watchword.timers.metrics import WITHIN_S
@@ -55,6 +56,9 @@ GROUPED = re.compile(r"\bby \(([^)]*)\)")
 MATCHED = re.compile(r'([a-z_]+)(=|!=|=~)"([^"]*)"')
 SHOWN = re.compile(r"\{\{-?\s*(?:or )?\$labels\.([a-z_]+)|\{\{([a-z_]+)\}\}")
 NAMED = re.compile(r"\b(?:watchword|process)_[a-z_]+[a-z]\b")
+
+# A judge was seen to grow by 764 bytes with each of its nodes, above 105 MB.
+JUDGE_BYTES, NODE_BYTES = 105_000_000, 800
 
 
 def expressions() -> Iterator[tuple[str, str, str]]:
@@ -173,6 +177,7 @@ def test_a_threshold_that_repeats_a_setting_repeats_it_rightly() -> None:
     assert waits_s("WatchwordCarrierAway") == 5 * OPEN_MAX_S
     limits = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))["services"]["codes"]["mem_limit"]
     assert bound("WatchwordMemory") == int(0.8 * int(limits.removesuffix("m")) * 1024 * 1024)
+    assert bound("WatchwordMemory") > JUDGE_BYTES + DEFAULT.nodes_max * NODE_BYTES, "a full judge is killed for it"
 
 
 def test_promtool_takes_the_rules_and_they_ring_when_they_should(tmp_path: Path) -> None:

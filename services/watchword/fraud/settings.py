@@ -35,7 +35,9 @@ class FraudSettings(WorkerSettings):
     delay_at: float = Field(DEFAULT.points.delay_at, ge=0, le=100, description="Score from which a send is delayed")
     block_at: float = Field(DEFAULT.points.block_at, ge=0, le=100, description="Score from which a send is blocked")
     delay_s: float = Field(DEFAULT.delay_s, ge=0, le=30, description="Seconds that a delayed send waits")
-    nodes_max: int = Field(DEFAULT.nodes_max, ge=1_000, description="Features that one judge keeps in memory")
+    nodes_max: int = Field(
+        DEFAULT.nodes_max, ge=1_000, description="Features that one judge keeps in memory, about 0.8 kB each"
+    )
 
     def rules(self) -> Rules:
         """The ruleset with these thresholds."""
