@@ -35,6 +35,17 @@ sys.stdout.flush()
 sys.stdin.read()
 """
 
+EIGHT_THREADS_AT_WORK = """
+import hashlib, threading
+megabyte = bytes(1 << 20)
+def work():
+    while True:
+        hashlib.sha256(megabyte)
+for _ in range(8):
+    threading.Thread(target=work).start()
+print("up", flush=True)
+"""
+
 
 @pytest.fixture(params=[pytest.param(Kind.APACHE, marks=pytest.mark.apache), Kind.WHEEL])
 def own_broker(request: pytest.FixtureRequest, server_directory: Path) -> Iterator[Broker]:
@@ -260,6 +271,23 @@ def test_a_frozen_server_still_ends_in_good_order(tmp_path: Path) -> None:
     process.freeze()
     process.stop()
     assert process.exit_code == 0
+
+
+def states_of_threads(pid: int) -> set[str]:
+    return {stat.read_text().rpartition(") ")[2][:1] for stat in Path(f"/proc/{pid}/task").glob("*/stat")}
+
+
+def test_no_thread_of_a_frozen_server_goes_on_for_a_moment(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", EIGHT_THREADS_AT_WORK)
+    process = Process(Program("the test's server", command, tmp_path / "log", tmp_path))
+    process.await_ready(lambda: "up" in process.log_tail(), 10)
+    try:
+        for _ in range(20):
+            process.freeze()
+            assert states_of_threads(process.pid) == {"T"}
+            process.thaw()
+    finally:
+        process.kill()
 
 
 def test_apache_kafka_without_java_or_maven_says_what_to_install(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from typing import Protocol
 _TETHER = Path(__file__).with_name("tether.py")
 _POLL_S = 0.02
 _KILL_WITHIN_S = 10.0
+_FREEZE_WITHIN_S = 10.0
+_FREEZE_POLL_S = 0.001
 _TAIL_LINES = 15
 _TAIL_BYTES = 65_536
 _STACK_FRAMES = ("at ", "... ")
@@ -117,8 +119,17 @@ class Process:
         self._launched.wait(_KILL_WITHIN_S)
 
     def freeze(self) -> None:
-        """SIGSTOP to the group: it keeps its connections and answers nothing."""
+        """SIGSTOP to the group: it keeps its connections and answers nothing, from when this returns.
+
+        A signal is sent sooner than it is obeyed: a thread on another core may still answer once. On Linux this waits
+        for the last thread to stand. Raises LocalServerError if one does not within 10 s.
+        """
         self._signal(signal.SIGSTOP)
+        deadline = time.monotonic() + _FREEZE_WITHIN_S
+        while self.exit_code is None and not _stands(self.pid):
+            if time.monotonic() >= deadline:
+                raise LocalServerError(f"{self._program.name} did not stop after {_FREEZE_WITHIN_S:g} s.")
+            time.sleep(_FREEZE_POLL_S)
 
     def thaw(self) -> None:
         """SIGCONT to the group: the end of a freeze, harmless without one."""
@@ -166,11 +177,20 @@ def _execute(program: Program) -> "subprocess.Popen[bytes]":
 
 def is_running(pid: int) -> bool:
     """True if the process exists and has not ended. One that ended and waits for its parent has ended. Linux only."""
+    return _state(Path(f"/proc/{pid}/stat")) not in ("", "Z", "X")
+
+
+def _stands(pid: int) -> bool:
+    """True if no thread of the process runs, be it stopped or ended. True at once where /proc tells nothing."""
+    return all(_state(thread) in ("", "T", "Z", "X") for thread in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
+def _state(stat: Path) -> str:
+    """One letter, as proc(5) has them; empty if there is no such process or thread."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
+        return stat.read_text().rpartition(") ")[2][:1]
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in ("Z", "X")
+        return ""
 
 
 def children(pid: int) -> tuple[int, ...]:
