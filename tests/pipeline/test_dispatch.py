@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support.dispatch import CONFIGURATION, sending
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import PATIENCE_S, Pipeline
 from tests.support.receiver import Reply, receiver
 from tests.support.waiting import eventually
 from watchword.events import topics
@@ -68,6 +68,23 @@ async def test_a_slow_account_never_delays_another_one(stand: Pipeline) -> None:
             await it.reached(attempt, "accepted")
         assert datetime.now(UTC) - started < timedelta(seconds=3)
         assert process.metrics.value("watchword_dispatch_inflight", account="form") == 30
+
+
+async def test_an_account_that_answers_nothing_is_left_before_a_call_of_it_times_out(stand: Pipeline) -> None:
+    async with sending(stand, timeout_ms=3_000, uzbekistan='form", "south') as it:
+        await it.carriers.behave("east", down=True, outage_answer="hang")
+        for number in range(10):
+            await it.request(await it.issued(f"+99890123{4500 + number}"))
+        async with stand.running("dispatch") as process:
+
+            async def mute() -> bool:
+                return process.metrics.value("watchword_dispatch_mute_state", account="form") == 1
+
+            await eventually(mute, within_s=PATIENCE_S, what="an account that is known to be mute")
+            await it.request(await it.issued("+998901234999"))
+            [made] = await it.made(1)
+    assert (made.result, made.account, made.route_reason) == ("accepted", "south", "failover")
+    assert [(each.account, each.reason.value) for each in made.passed_over] == [("form", "busy")]
 
 
 async def test_a_throttled_message_is_sent_from_a_retry_topic(stand: Pipeline) -> None:

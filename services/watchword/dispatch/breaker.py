@@ -23,17 +23,23 @@ class State(StrEnum):
 
 
 class Word(StrEnum):
-    """What one call says of whoever was called. `silent` says nothing: the call was not made, or ended otherwise."""
+    """What one call says of whoever was called. `gone`: it failed, and many others wait for an answer in vain. `silent`
+    says nothing: the call was not made, or ended otherwise."""
 
     WELL = "well"
     FAILED = "failed"
     REFUSED = "refused"
+    GONE = "gone"
     SILENT = "silent"
+
+
+_ENOUGH: Final = frozenset({Word.REFUSED, Word.GONE})
 
 
 class Breaker:
     """Opens when half of at least `CALLS_MIN` calls failed within `WINDOW_S`, or when one was refused for who we
-    are; each time that its probes fail it stays open twice as long (delivery.md, section 6.5).
+    are or says that nobody is there; each time that its probes fail it stays open twice as long (delivery.md,
+    section 6.5).
 
     No more than the last `CALLS_MAX` calls are looked at: those that went well before an outage would hold the breaker
     of a busy account closed for half of `WINDOW_S`, while every user of it is tried there first (decision 0041).
@@ -79,7 +85,7 @@ class Breaker:
         self._probing = max(self._probing - 1, 0)
         if self._open or word is Word.SILENT:
             return
-        if word is Word.REFUSED or (self._half_open and word is Word.FAILED):
+        if word in _ENOUGH or (self._half_open and word is Word.FAILED):
             self._trip(now_s, again=self._half_open)
         elif self._half_open:
             self._well += 1

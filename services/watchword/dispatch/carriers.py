@@ -17,6 +17,7 @@ from watchword.dispatch.breaker import Breaker, State, Word
 from watchword.dispatch.calling import Gate, Silence
 from watchword.dispatch.decide.facts import Abilities, Health, Routing
 from watchword.dispatch.decide.routed import Known, routed
+from watchword.dispatch.hearing import Hearing
 from watchword.dispatch.lanes import Lane
 from watchword.dispatch.metrics import DispatchMetrics
 from watchword.dispatch.pacing import Pace
@@ -77,6 +78,7 @@ class Carrier:
         self._pace = pace
         self._timer: asyncio.TimerHandle | None = None
         self._breaker = Breaker()
+        self._hearing = Hearing()
         self._countries: dict[str, Breaker] = {}
 
     @property
@@ -85,11 +87,11 @@ class Carrier:
         return self._lane.inside == 0 and self._lane.waiting == 0
 
     def health(self, country: str, now_s: float, wait_max_s: float) -> Health:
-        """Whether it can be called now, for a number of `country`. Without a share of its pace, or while its connection
-        is being made, it can be soon."""
+        """Whether it can be called now, for a number of `country`. Without a share of its pace, while its connection is
+        being made, or while it is mute, others come first."""
         if self._lane.full or not all(breaker.lets_through(now_s) for breaker in self._breakers(country)):
             return Health.AWAY
-        if not self._pace.shared(now_s) or not self.speaker.ready:
+        if not self._pace.shared(now_s) or not self.speaker.ready or self._hearing.mute(now_s):
             return Health.BUSY
         wait_s = self._pace.delay_s(now_s) + self._lane.waiting / self._pace.rate
         if wait_s > wait_max_s:
@@ -118,7 +120,9 @@ class Carrier:
             self._pace.throttled(now_s, outcome.retry_after_ms / 1000)
         elif outcome is not None and word is not Word.FAILED:
             self._pace.answered(now_s)
-        self._tell(self._breaker, "", word, now_s)
+        # The first of many calls that nobody answers says what the others would say after it.
+        gone = word is Word.FAILED and self._hearing.mute(now_s)
+        self._tell(self._breaker, "", Word.GONE if gone else word, now_s)
         # Being refused is about us, not about a country.
         self._tell(self._country(leave.country), leave.country, Word.SILENT if word is Word.REFUSED else word, now_s)
         self._step_out()
@@ -126,19 +130,26 @@ class Carrier:
     async def call(self, call: Call[T], gate: Gate) -> T | Silence:
         """Make one call of its speaker's. Only with leave."""
         started_s = time.monotonic()
+        number = self._hearing.began(started_s)
+        heard = False
         self._metrics.inflight.add(1, account=self.account.id)
         try:
-            return await call(gate, self.timeout_s)
+            answer = await call(gate, self.timeout_s)
+            heard = not isinstance(answer, Silence)
+            return answer
         finally:
+            ended_s = time.monotonic()
+            self._hearing.ended(number, ended_s, heard=heard)
             self._metrics.inflight.add(-1, account=self.account.id)
-            self._metrics.call_seconds.observe(time.monotonic() - started_s, account=self.account.id)
+            self._metrics.call_seconds.observe(ended_s - started_s, account=self.account.id)
 
     def show(self) -> None:
-        """Say in metrics who waits, at what pace, and whether the breaker lets calls through."""
-        account = self.account.id
+        """Say in metrics who waits, at what pace, whether it answers, and whether the breaker lets calls through."""
+        account, now_s = self.account.id, time.monotonic()
         self._metrics.waiting.set(self._lane.waiting, account=account)
         self._metrics.rate.set(self._pace.rate, account=account)
-        self._metrics.breaker.set(_LEVELS[self._breaker.state(time.monotonic())], account=account)
+        self._metrics.mute.set(self._hearing.mute(now_s), account=account)
+        self._metrics.breaker.set(_LEVELS[self._breaker.state(now_s)], account=account)
 
     async def close(self) -> None:
         """Close its connections."""

@@ -15,6 +15,7 @@ class DispatchMetrics:
         self.waiting = own.gauge("waiting_size", "Messages waiting for the account.", "account")
         self.rate = own.gauge("rate_level", "Calls a second the account is paced at.", "account")
         self.breaker = own.gauge("breaker_state", "0 closed, 1 half open, 2 open.", "account")
+        self.mute = own.gauge("mute_state", "1 while many calls wait and none is answered, 0 else.", "account")
         self.breaker_opened = own.counter("breaker_opened_total", "Breakers that opened.", "account", "country")
         self.taken_up_again = own.counter("taken_up_again_total", "Attempts whose end was unknown.", "account")
         self.late_sends = own.counter("late_sends_total", "Requests written past their deadline.")

@@ -35,6 +35,10 @@ def test_what_went_well_before_an_outage_does_not_hold_it_closed() -> None:
     assert after(*FAILED, breaker=busy).state(0) is State.OPEN
 
 
+def test_one_call_that_says_that_nobody_is_there_opens_it() -> None:
+    assert after(*WELL * 50, Word.GONE).state(0) is State.OPEN
+
+
 def test_being_refused_once_opens_it() -> None:
     assert after(Word.REFUSED).state(0) is State.OPEN
 

@@ -101,6 +101,22 @@ CASES: dict[str, tuple[Attempt, Came, Routing, tuple[str, ...]]] = {
         attempt(send_deadline=LATER + timedelta(seconds=8)), called(Kind.AMBIGUOUS), TWO, ("unknown",)),
     "dedupes, no answer": (attempt(abilities=DEDUPES), called(Kind.AMBIGUOUS), TWO, ("queued",)),
     "can be asked, no answer": (attempt(abilities=CAN_BE_ASKED), called(Kind.AMBIGUOUS), TWO, ("queued",)),
+    "dedupes, no answer, the account is away and another is not": (
+        attempt(abilities=DEDUPES), called(Kind.AMBIGUOUS), routing(NORTH, SOUTH, away=[NORTH]),
+        ("unknown", "queue_next")),
+    "dedupes, no answer, both are away": (
+        attempt(abilities=DEDUPES), called(Kind.AMBIGUOUS), routing(NORTH, SOUTH, away=[NORTH, SOUTH]), ("queued",)),
+    "dedupes, no answer, away, the other one has had its try": (
+        attempt(abilities=DEDUPES, try_no=2, tries=(tried("south", AttemptState.DEFERRED),)), called(Kind.AMBIGUOUS),
+        routing(NORTH, SOUTH, away=[NORTH]), ("queued",)),
+    "dedupes, no answer, away, hold": (
+        attempt(abilities=DEDUPES, account=replace(NORTH, on_unknown="hold")), called(Kind.AMBIGUOUS),
+        routing(NORTH, SOUTH, away=[NORTH]), ("queued",)),
+    "dedupes, no answer, this worker is leaving": (
+        attempt(abilities=DEDUPES), called(Kind.AMBIGUOUS), TWO.closed(), ("queued",)),
+    "can be asked, but its account is away and another is not": (
+        attempt(abilities=CAN_BE_ASKED, recovery=1, called_before=True), NO_ANSWER,
+        routing(NORTH, SOUTH, away=[NORTH]), ("unknown", "queue_next")),
     "dedupes, nobody waits": (attempt(abilities=DEDUPES, live=False), called(Kind.AMBIGUOUS), TWO, ("unknown",)),
     "can be asked, nobody waits": (
         attempt(abilities=CAN_BE_ASKED, live=False), called(Kind.AMBIGUOUS), TWO, ("queued",)),

@@ -12,6 +12,7 @@ from watchword.dispatch.decide.facts import (
     Called,
     Came,
     Choice,
+    Health,
     Nobody,
     Reason,
     Routing,
@@ -60,7 +61,7 @@ def _answered(attempt: Attempt, called: Called, routing: Routing, now: datetime)
         return ended(attempt, AttemptState.REJECTED, called, called.ends)
     # A gateway that is too busy to take a repeat has not said what became of the first call.
     if kind is OutcomeClass.AMBIGUOUS or attempt.called_before:
-        return _doubted(attempt, called, now)
+        return _doubted(attempt, called, routing, now)
     return _gone_on(attempt, called, routing, now)
 
 
@@ -100,17 +101,36 @@ def _why(came: Called | Nobody, choice: Choice | Nobody) -> str:
     return choice.word if isinstance(choice, Nobody) and choice.hopeless else _REASONS[came.outcome.kind]
 
 
-def _doubted(attempt: Attempt, called: Called, now: datetime) -> Conclusion:
+def _doubted(attempt: Attempt, called: Called, routing: Routing, now: datetime) -> Conclusion:
     """Nobody knows whether it left. Where the gateway can tell it is taken up again; else it stays unknown, and
-    the same code goes out once more after a while, if the account says so."""
+    the same code goes out once more after a while, if the account says so. A gateway that cannot be asked for as long
+    as its account is away keeps nobody waiting whom another account could serve (decision 0060)."""
     doubt = Called(Outcome(OutcomeClass.AMBIGUOUS, called.outcome.raw_code), called.latency_ms, called.size)
-    if (due := _resolved_at(attempt, now)) is not None:
-        return taken_up_again(attempt, due, now)
+    repeated_at = _repeated_at(attempt, now)
+    resolved_at = _resolved_at(attempt, now)
+    if resolved_at is not None and (repeated_at is None or not _left_to_another(attempt, routing)):
+        return taken_up_again(attempt, resolved_at, now)
+    if repeated_at is not None:
+        return queued(attempt, AttemptState.UNKNOWN, doubt, repeated_at, now)
+    return ended(attempt, AttemptState.UNKNOWN, doubt, "")
+
+
+def _repeated_at(attempt: Attempt, now: datetime) -> datetime | None:
+    """When the same code goes out once more; None if it may not."""
     due = now + UNKNOWN_WAIT
     resends = attempt.account is not None and attempt.account.on_unknown == "resend"
-    if resends and due < attempt.send_deadline and _may_follow(attempt, now, left=left_of(attempt.tries) + 1):
-        return queued(attempt, AttemptState.UNKNOWN, doubt, due, now)
-    return ended(attempt, AttemptState.UNKNOWN, doubt, "")
+    may = resends and due < attempt.send_deadline and _may_follow(attempt, now, left=left_of(attempt.tries) + 1)
+    return due if may else None
+
+
+def _left_to_another(attempt: Attempt, routing: Routing) -> bool:
+    """Whether the account of the attempt cannot be called, and another one that this send has not used can."""
+    own = attempt.account.id if attempt.account is not None else ""
+    used = {own, *(each.account for each in attempt.tries)}
+    others = (each.id for each in routing.accounts if each.id not in used and each.id not in routing.barred)
+    return routing.health.get(own) is Health.AWAY and any(
+        routing.health.get(other, Health.AWAY) is not Health.AWAY for other in others
+    )
 
 
 def _resolved_at(attempt: Attempt, now: datetime) -> datetime | None:
