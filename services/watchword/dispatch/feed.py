@@ -26,6 +26,7 @@ from watchword.events.topics import DISPATCH, RETRY_TIERS_S
 from watchword.runtime import acting, outbox, unfinished
 from watchword.runtime.acting import Cause, Told
 from watchword.runtime.clock import DatabaseClock
+from watchword.runtime.coalesce import Overloaded
 from watchword.runtime.failpoints import reach
 from watchword.runtime.health import Check
 from watchword.runtime.in_a_row import BUGS_IN_A_ROW_MAX
@@ -301,9 +302,9 @@ class Feed:
         """Commit and publish one event; not finished if Postgres is away until the partition leaves."""
         while not self._sender.resting:
             try:
-                await (await self._ledger.tell((row,)))
-            except AWAY as error:
-                if not is_away(error):
+                await (await self._ledger.tell(row))
+            except (*AWAY, Overloaded) as error:
+                if not isinstance(error, Overloaded) and not is_away(error):
                     raise
                 log.warning("dispatch.database_away", error=repr(error))
                 await asyncio.sleep(AWAY_PAUSE_S)

@@ -1,4 +1,4 @@
-"""Claims and results, each group-committed: those that come together share one transaction."""
+"""Claims, results and what else is told, each group-committed: those that come together share one transaction."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import asyncpg
 
 from watchword.dispatch.decide.tell import Conclusion
 from watchword.dispatch.store import Ask, Claim, Store
-from watchword.runtime import acting, outbox
+from watchword.runtime import acting
 from watchword.runtime.acting import Cause, Told
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.coalesce import Coalescer
@@ -36,7 +36,7 @@ class Recorded:
 
 
 class Ledger:
-    """Every claim and result of this process goes through here."""
+    """Every claim, every result and every event of this process goes through here."""
 
     def __init__(self, store: Store, pool: Pool, teller: Teller, clock: DatabaseClock) -> None:
         self._store = store
@@ -60,16 +60,21 @@ class Ledger:
             isolates=of_one,
             every_s=RECORD_EVERY_S,
         )
+        self._tellings: Coalescer[OutboxRow, asyncio.Future[bool]] = Coalescer(
+            self._tell, keys=lambda row: (row.id,), batch_max=BATCH_MAX, isolates=of_one, every_s=RECORD_EVERY_S
+        )
 
     async def start(self) -> None:
         """Begin to commit."""
         await self._claims.start()
         await self._results.start()
+        await self._tellings.start()
 
     async def stop(self) -> None:
         """Commit what waits, publish what was committed."""
         await self._claims.stop()
         await self._results.stop()
+        await self._tellings.stop()
         if self._publishing:
             await asyncio.wait(set(self._publishing))
 
@@ -84,16 +89,20 @@ class Ledger:
         """Write what an attempt came to, if it is still ours. Raises as `claim` does; a repeat changes nothing."""
         return await self._results.submit((cause, conclusion), deadline_s=DEADLINE_S)
 
-    async def tell(self, rows: Sequence[OutboxRow]) -> "asyncio.Future[bool]":
-        """Commit events that no row belongs to, and begin to publish them. Raises one of `postgres.AWAY`."""
-        async with self._pool.acquire(timeout=5) as connection, connection.transaction():
-            await outbox.store(connection, rows)
-        return self._publish(rows)
+    async def tell(self, row: OutboxRow) -> "asyncio.Future[bool]":
+        """Commit an event that no attempt belongs to, and begin to publish it. Raises as `claim` does."""
+        return await self._tellings.submit(row, deadline_s=DEADLINE_S)
 
     async def _claim(self, asks: Sequence[Ask]) -> Sequence[Claim | None]:
         claims = await self._store.claim(asks)
         reach("dispatch.claimed")
         return claims
+
+    async def _tell(self, rows: "Sequence[OutboxRow]") -> "Sequence[asyncio.Future[bool]]":
+        async with self._pool.acquire(timeout=5) as connection, connection.transaction():
+            settled = await self._teller.store(connection, rows)
+        self._teller.forget(settled)
+        return [self._publish(rows)] * len(rows)
 
     async def _record(self, endings: Sequence[tuple[Cause, Conclusion]]) -> Sequence[Recorded]:
         reach("dispatch.before_result")
