@@ -1,11 +1,11 @@
 """Records in, offsets out: several of a partition in flight, the lowest unfinished one decides what is committed."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -18,13 +18,12 @@ from watchword.dispatch.ledger import Ledger
 from watchword.dispatch.sending import Sender, Work
 from watchword.dispatch.settings import DispatchSettings
 from watchword.dispatch.store import Store
-from watchword.events import envelope as envelopes
-from watchword.events.catalog import UnreadableEvent, decode
+from watchword.dispatch.taking import Taken, send_of, taken, was_tried
 from watchword.events.envelope import Envelope
 from watchword.events.send_requested import SendRequested
 from watchword.events.topics import DISPATCH, RETRY_TIERS_S
 from watchword.runtime import acting, outbox, unfinished
-from watchword.runtime.acting import Cause, Told
+from watchword.runtime.acting import Told
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.coalesce import Overloaded
 from watchword.runtime.failpoints import reach
@@ -41,6 +40,7 @@ log = structlog.get_logger()
 READS: Final = (DISPATCH, *(topic for _, topic in RETRY_TIERS_S))
 POLL_WAIT_S: Final = 0.2
 FETCH_WAIT_MS: Final = 100  # a partition held for a retry goes on this close to its time
+HELD_EVERY_S: Final = 0.2  # records that are due this close to each other are gone on with together
 POLL_RECORDS_MAX: Final = 300
 COMMIT_EVERY_S: Final = 0.5
 AWAY_PAUSE_S: Final = 0.5
@@ -48,21 +48,18 @@ EVERY_S: Final = 0.02
 FULL_PAUSE_S: Final = 0.1
 DRAIN_S: Final = 12.0
 STOP_POLLING_S: Final = 3.0
-_NUMBER_MAX: Final = 255
 _TIERS_S = {topic: delay_s for delay_s, topic in RETRY_TIERS_S}
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """One record that was read. `event` is None where it is no send request; then `fault` says why, "" if it is
-    an event that dispatch has no business with."""
+class Wait:
+    """Its topic still holds a record, for so many `seconds`."""
 
-    record: Any
-    partition: TopicPartition
-    tier_s: int
-    event: SendRequested | None
-    envelope: Envelope | None
-    fault: str = ""
+    seconds: float
+
+
+Errand = Work | Told | Wait | None
+"""What a record asks for: to be sent, to be told to the next retry topic, to wait, or nothing that dispatch can do."""
 
 
 class Feed:
@@ -194,11 +191,12 @@ class Feed:
     async def _take(self, records: Sequence[Any]) -> None:
         """Begin with every record that is due; a partition whose next one is not waits for it."""
         self._metrics.batch_size.observe(len(records), stage="dispatch")
-        taken = [_read(self._reader, record) for record in records]
+        taken = [self._taken(record) for record in records]
         self._note_when_read(taken)
         try:
             await self._clock.refresh()
-            works = await self._works(taken)
+            now = self._clock.now()
+            errands = await self._errands(taken, now)
         except AWAY as error:
             if not is_away(error):
                 raise
@@ -210,10 +208,12 @@ class Feed:
             return
         self._database_away = False
         self._check.ok()
-        now = self._clock.now()
-        for each, work in zip(taken, works, strict=True):
+        for each, errand in zip(taken, errands, strict=True):
             if each.partition not in self._held:
-                self._begin(each, work, now)
+                self._begin(each, errand, now)
+
+    def _taken(self, record: Any) -> Taken:
+        return taken(record, _TIERS_S.get(self._reader.plain(record.topic), 0))
 
     def _note_when_read(self, taken: Sequence[Taken]) -> None:
         """Since when this process knows records of retry topics, until it begins with them: the most that a topic may
@@ -223,10 +223,10 @@ class Feed:
             if each.tier_s:
                 self._first_read_s.setdefault((each.partition, each.record.offset), read_s)
 
-    def _begin(self, taken: Taken, work: Work | None, now: datetime) -> None:
+    def _begin(self, taken: Taken, errand: Errand, now: datetime) -> None:
         mark = self._marks.setdefault(taken.partition, Watermark())
-        if (delay_s := self._delay_s(taken, now)) > 0:
-            self._hold(taken, delay_s)
+        if isinstance(errand, Wait):
+            self._hold(taken, errand.seconds)
             return
         if mark.spread >= self._settings.spread_max:
             self._hold(taken, FULL_PAUSE_S)
@@ -236,36 +236,43 @@ class Feed:
             self._metrics.age_seconds.observe(max(age_s, 0.0), stage="dispatch")
         mark.take(taken.record.offset)
         self._first_read_s.pop((taken.partition, taken.record.offset), None)
-        task = asyncio.create_task(self._carry_out(taken, work, mark), name="dispatch-send")
-        self._inflight[task] = _unfinished(taken)
+        task = asyncio.create_task(self._carry_out(taken, errand, mark), name="dispatch-send")
+        self._inflight[task] = taken.unfinished
         task.add_done_callback(self._inflight.pop)
 
-    def _delay_s(self, taken: Taken, now: datetime) -> float:
+    def _delay_s(self, event: SendRequested, told: Envelope, taken: Taken, now: datetime) -> float:
         """How long its topic still holds a record, 0.0 or less where it does not."""
-        if taken.event is None or taken.envelope is None or taken.tier_s == 0:
+        if taken.tier_s == 0:
             return 0.0
         known_s = time.monotonic() - self._first_read_s[taken.partition, taken.record.offset]
-        return held_s(taken.event, taken.envelope.time, taken.tier_s, now, known_s)
+        return held_s(event, told.time, taken.tier_s, now, known_s)
 
-    async def _works(self, taken: Sequence[Taken]) -> list[Work | None]:
-        """The work of each record; what earlier tries came to is read for retries and recoveries, in one query."""
-        again = {
-            (each.event.verification_id, each.event.send_no)
-            for each in taken
-            if each.event is not None and (each.event.try_no > 1 or each.event.recovery > 0)
-        }
+    async def _errands(self, taken: Sequence[Taken], now: datetime) -> list[Errand]:
+        """What each record asks for by now, looked at once; what earlier tries came to is read for those that need it,
+        in one query."""
+        asked = [self._asked(each, now) for each in taken]
+        again = {send_of(each) for each in asked if isinstance(each, SendRequested) and was_tried(each)}
         tries = await self._store.tries(sorted(again)) if again else {}
         return [
-            Work(each.event, _cause(each), each.tier_s, tries.get((each.event.verification_id, each.event.send_no), ()))
-            if each.event is not None
-            else None
-            for each in taken
+            Work(errand, each.cause, each.tier_s, tries.get(send_of(errand), ()))
+            if isinstance(errand, SendRequested)
+            else errand
+            for each, errand in zip(taken, asked, strict=True)
         ]
 
-    async def _carry_out(self, taken: Taken, work: Work | None, mark: Watermark) -> None:
+    def _asked(self, taken: Taken, now: datetime) -> SendRequested | Told | Wait | None:
+        event, told = taken.event, taken.envelope
+        if event is None or told is None:
+            return None
+        if (delay_s := self._delay_s(event, told, taken, now)) > 0:
+            return Wait(delay_s)
+        emit = onward(event, told.time, taken.tier_s, now)
+        return Told(emit, 0, taken.cause) if emit is not None else event
+
+    async def _carry_out(self, taken: Taken, errand: Work | Told | None, mark: Watermark) -> None:
         """One record to its end; one that cannot be carried out is buried, one that was given back stays unread."""
         try:
-            finished = await self._handle(taken, work)
+            finished = await self._handle(taken, errand)
         except Exception as error:
             log.exception("dispatch.request_failed", offset=taken.record.offset)
             self._bugs_in_a_row += 1
@@ -276,16 +283,14 @@ class Feed:
         if finished:
             mark.finish(taken.record.offset)
 
-    async def _handle(self, taken: Taken, work: Work | None) -> bool:
-        if work is None:
-            return await self._bury(taken, "unreadable", taken.fault) if taken.fault else True
-        assert taken.envelope is not None
-        now = self._clock.now()
-        emit = onward(work.event, taken.envelope.time, taken.tier_s, now)
-        if emit is None:
-            return await self._sender.handle(work)
-        row = acting.outbox_row(Told(emit, 0, work.cause), "dispatch", now)
-        return await self._tell(row)
+    async def _handle(self, taken: Taken, errand: Work | Told | None) -> bool:
+        match errand:
+            case Work():
+                return await self._sender.handle(errand)
+            case Told():
+                return await self._tell(acting.outbox_row(errand, "dispatch", self._clock.now()))
+            case None:
+                return await self._bury(taken, "unreadable", taken.fault) if taken.fault else True
 
     async def _bury(self, taken: Taken, word: str, detail: str) -> bool:
         record, topic = taken.record, self._reader.plain(taken.record.topic)
@@ -328,8 +333,8 @@ class Feed:
     def _hold(self, taken: Taken, wait_s: float) -> None:
         if taken.partition not in self._held:
             self._reader.hold(taken.partition, taken.record.offset)
-            self._held[taken.partition] = time.monotonic() + wait_s
-            self._waiting[taken.partition] = _unfinished(taken)
+            self._held[taken.partition] = math.ceil((time.monotonic() + wait_s) / HELD_EVERY_S) * HELD_EVERY_S
+            self._waiting[taken.partition] = taken.unfinished
 
     def _release_due(self) -> None:
         now_s = time.monotonic()
@@ -341,34 +346,3 @@ class Feed:
         """Until the next held partition is due, and no longer than a poll may take."""
         due_s = min(self._held.values(), default=float("inf")) - time.monotonic()
         return int(1000 * min(max(due_s, 0.001), POLL_WAIT_S))
-
-
-def _read(reader: Reader, record: Any) -> Taken:
-    partition = TopicPartition(record.topic, record.partition)
-    tier_s = _TIERS_S.get(reader.plain(record.topic), 0)
-    made = partial(Taken, record, partition, tier_s)
-    try:
-        told = envelopes.read(record.headers)
-        event = decode(told.type, record.value)
-    except (UnreadableEvent, ValueError) as error:
-        return made(None, None, str(error) or "unreadable")
-    if not isinstance(event, SendRequested):
-        return made(None, told)
-    return made(event, told) if _in_bounds(event) else made(None, told, "a count is out of bounds")
-
-
-def _in_bounds(event: SendRequested) -> bool:
-    """Whether its counts fit their columns, and what attempt ids are made of."""
-    return 1 <= event.send_no <= _NUMBER_MAX and 1 <= event.try_no <= _NUMBER_MAX and 0 <= event.recovery <= _NUMBER_MAX
-
-
-def _unfinished(taken: Taken) -> Unfinished:
-    """A message is worth nothing past its send deadline, which comes before its code's end."""
-    deadline_s = taken.event.send_deadline.timestamp() if taken.event is not None else 0.0
-    return unfinished.of_record(taken.record, deadline_s=deadline_s)
-
-
-def _cause(taken: Taken) -> Cause:
-    told = taken.envelope
-    assert told is not None
-    return Cause(told.id, told.correlation_id, told.traceparent)
