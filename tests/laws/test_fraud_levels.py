@@ -1,16 +1,19 @@
 """Laws of fraud: evidence only adds, repeats are nothing, what is blocked feeds nothing, live is as recorded."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.fraud.facts import KEYS, NOW, NOW_S, OBSERVED, Judged, asked, requested, seen
+from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.risk_level_set import Reason, RiskLevel
 from watchword.events.signal_observed import SignalKind, SignalObserved
 from watchword.events.verification import Signals, shared
@@ -18,7 +21,7 @@ from watchword.events.verification_assessed import Action, VerificationAssessed
 from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
-from watchword.fraud.decide.assess import Asked, decide, learn
+from watchword.fraud.decide.assess import Asked, decide, learn, matters_who_asks
 from watchword.fraud.decide.engine import Memory
 from watchword.fraud.decide.node import Node
 from watchword.fraud.decide.recording import Recording
@@ -109,22 +112,35 @@ def test_what_is_blocked_feeds_nothing_and_what_is_let_through_feeds_every_featu
 
 class Live:
     """The worker and the judge as they run, their topics replaced by calls: events in, signals to a table of bytes,
-    levels to what the next request is assessed by."""
+    levels to what the next request is assessed by; numbers that were verified to a set of rows."""
 
     def __init__(self) -> None:
         self.table: dict[bytes, bytes] = {}
+        self.known: set[object] = set()
         self.levels = Memory(DEFAULT)
 
     def assess(self, event: VerificationRequested, at_s: float) -> VerificationAssessed:
         now, signals = NOW + timedelta(seconds=at_s), event.signals
         about = observe.subject_of(event, signals)
         levels = self.levels.levels(about.features, NOW_S + at_s)
-        verdict = decide(event, Asked(State.REQUESTED, 0, DEFAULT, FraudMode.ENFORCE, None, levels), now)
+        facts = Asked(State.REQUESTED, 0, DEFAULT, FraudMode.ENFORCE, None, levels)
+        if matters_who_asks(event, facts):
+            facts = replace(facts, known=(event.tenant, event.number_token) in self.known)
+        verdict = decide(event, facts, now)
         assert isinstance(verdict, Done)
         [assessed, *signalled] = verdict.writes[0].emits
         self.judge(signalled)
         assert isinstance(assessed.event, VerificationAssessed)
         return assessed.event
+
+    def learn(self, event: VerificationEnded | FeedbackGiven, at_s: float) -> None:
+        levels = self.levels.levels(observe.subject_of(event, event.signals).features, NOW_S + at_s)
+        verdict = learn(event, levels, NOW + timedelta(seconds=at_s))
+        assert isinstance(verdict, Done)
+        for write in verdict.writes:
+            change = {"remember_verified": self.known.add, "forget_verified": self.known.discard}[write.statement]
+            change(write.row[:2])
+        self.judge(list(verdict.emits))
 
     def judge(self, emits: list[Emit]) -> None:
         for emit in emits:
@@ -159,15 +175,18 @@ def tokens(number: str, ip: str) -> Signals:
 
 
 STREAM = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 5), st.booleans(), st.integers(1, 400)), min_size=40, max_size=120
+    st.tuples(st.integers(0, 3), st.integers(0, 5), st.booleans(), st.integers(1, 400), st.booleans()),
+    min_size=40,
+    max_size=120,
 )
 
 
-Stream = list[tuple[int, int, bool, int]]
+Stream = list[tuple[int, int, bool, int, bool]]
 
 
 class Moment(NamedTuple):
-    """One request, `at_s` seconds after `NOW`, and whether its code comes back."""
+    """One request, `at_s` seconds after `NOW`, whether its code comes back, and whether the platform then says that its
+    user was none."""
 
     number: int
     at_s: float
@@ -175,13 +194,17 @@ class Moment(NamedTuple):
     ip: str
     comes_back: bool
     tenant: str = "shop"
+    disowned: bool = False
 
 
 def moments(stream: Stream) -> Iterator[Moment]:
-    at_s = 0.0
-    for number, (line, net, comes_back, gap_s) in enumerate(stream):
+    """Some come again whose code came back; of every seventh user the platform thinks otherwise."""
+    at_s, served = 0.0, list[str]()
+    for number, (line, net, comes_back, gap_s, again) in enumerate(stream):
         at_s = round(at_s + gap_s / 10, 1)
-        yield Moment(number, at_s, f"+998901{line}3{number * (97 if line else 1):04d}", f"10.{net}.1.9", comes_back)
+        to = served.pop(0) if again and served else f"+998901{line}3{number * (97 if line else 1):04d}"
+        served += [to] if comes_back else []
+        yield Moment(number, at_s, to, f"10.{net}.1.9", comes_back, disowned=number % 7 == 0)
 
 
 def recorded(asked: Iterable[Moment]) -> list[dict[str, Any]]:
@@ -192,6 +215,8 @@ def recorded(asked: Iterable[Moment]) -> list[dict[str, Any]]:
         lines.append({"kind": "request", "at": NOW_S + each.at_s, **said})
         if each.comes_back:
             lines.append({"kind": "verified", "at": NOW_S + each.at_s + 0.05, "id": said["id"]})
+        if each.comes_back and each.disowned:
+            lines.append({"kind": "feedback", "at": NOW_S + each.at_s + 0.05, "id": said["id"], "good": False})
     source, sink = BytesIO(b"\n".join(map(msgspec.json.encode, lines))), BytesIO()
     assert list(score_file(source, sink, Recording(DEFAULT), Tally())) == []
     return [msgspec.json.decode(each) for each in sink.getvalue().splitlines()]
@@ -210,7 +235,10 @@ def lived(asked: Iterable[Moment]) -> list[dict[str, Any]]:
         identity, action = str(assessed.verification_id), assessed.action.value
         told.append({"id": identity, "action": action, "score": assessed.score, "reasons": reasons})
         if each.comes_back and assessed.action is not Action.BLOCK:
-            live_ending(live, event, event.signals, each.at_s, each.at_s + 0.05)
+            live.learn(approved(event, each.at_s), each.at_s + 0.05)
+            if each.disowned:
+                word = FeedbackGiven(**shared(event), good=False, feedback_no=1, sent=True, signals=event.signals)
+                live.learn(word, each.at_s + 0.05)
     return told
 
 
@@ -233,18 +261,23 @@ def test_one_number_asked_for_through_many_tenants_is_refused_live_as_in_a_recor
     assert told[-1]["reasons"][0] == {"code": "number_velocity", "value": 1.0, "threshold": 1.0, "weight": 80.0}
 
 
-def live_ending(live: Live, event: VerificationRequested, signals: Signals, asked_s: float, ended_s: float) -> None:
-    ended = VerificationEnded(
-        **shared(event),
-        state=Ending.APPROVED,
-        reason="told",
-        requested_at=NOW + timedelta(seconds=asked_s),
-        signals=signals,
+@pytest.mark.parametrize(("disowned", "action"), [(False, "allow"), (True, "block")])
+def test_a_number_verified_before_passes_a_blocked_range_live_as_in_a_recording(disowned: bool, action: str) -> None:
+    known, others = "+998901234567", [f"+99890123{n * 97:04d}" for n in range(20)]
+    asked = [Moment(0, 0.0, known, "10.1.1.9", comes_back=True, disowned=disowned)]
+    asked += [Moment(n, n * 5.0, to, f"10.{n}.1.9", comes_back=False) for n, to in enumerate(others, start=1)]
+    asked += [Moment(30, 120.0, known, "10.1.1.9", comes_back=False)]
+    told = lived(asked)
+    assert told == recorded(asked)
+    assert [each["action"] for each in told][-2:] == ["block", action]
+
+
+def approved(event: VerificationRequested, asked_s: float) -> VerificationEnded:
+    requested_at = NOW + timedelta(seconds=asked_s)
+    said = shared(event)
+    return VerificationEnded(
+        **said, state=Ending.APPROVED, reason="told", requested_at=requested_at, signals=event.signals
     )
-    levels = live.levels.levels(observe.subject_of(ended, signals).features, NOW_S + ended_s)
-    verdict = learn(ended, levels, NOW + timedelta(seconds=ended_s))
-    assert isinstance(verdict, Done)
-    live.judge(list(verdict.emits))
 
 
 def test_a_reason_of_the_judge_is_what_a_request_is_told() -> None:

@@ -9,6 +9,7 @@ from tests.support.commands import watchword
 from tests.support.pipeline import Pipeline, Read
 from tests.support.waiting import eventually
 from watchword.events import topics
+from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.resend_requested import ResendRequested
 from watchword.events.risk_level_set import Reason, RiskLevel, RiskLevelSet
 from watchword.events.signal_observed import Observation, SignalKind, SignalObserved
@@ -171,6 +172,36 @@ async def test_a_user_the_platform_vouches_for_passes_a_blocked_range(enforcing:
         (Action.ALLOW, 1.0),
         (Action.BLOCK, 0.0),
     }
+
+
+async def test_a_number_that_was_verified_passes_a_blocked_range_until_its_user_is_disowned(
+    enforcing: Pipeline,
+) -> None:
+    await enforcing.publish(level(RANGE, RiskLevel.BLOCKED), subject=RANGE)
+    async with enforcing.running("fraud"):
+        verified = await number(enforcing, PUMPED + "01")
+        await enforcing.publish(ended(verified, Ending.APPROVED), subject=str(verified.verification_id))
+        await known_numbers(enforcing, 1)
+        again, stranger = await number(enforcing, PUMPED + "01"), await number(enforcing, PUMPED + "02")
+        await ask(enforcing, again)
+        await ask(enforcing, stranger)
+        told = {each.verification_id: each.action for each in await assessments(enforcing, 2)}
+        assert told == {again.verification_id: Action.ALLOW, stranger.verification_id: Action.BLOCK}
+
+        word = FeedbackGiven(**shared(verified), good=False, feedback_no=1, sent=True)
+        await enforcing.publish(word, subject=str(verified.verification_id))
+        await known_numbers(enforcing, 0)
+        disowned = await number(enforcing, PUMPED + "01")
+        await ask(enforcing, disowned)
+        told = {each.verification_id: each.action for each in await assessments(enforcing, 3)}
+        assert told[disowned.verification_id] is Action.BLOCK
+
+
+async def known_numbers(stand: Pipeline, count: int) -> None:
+    async def are() -> bool:
+        return bool(await stand.connection.fetchval("SELECT count(verified_at) FROM subjects") == count)
+
+    await eventually(are, within_s=20, what=f"{count} numbers to be known")
 
 
 MONEY = """

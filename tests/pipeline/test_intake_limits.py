@@ -68,7 +68,7 @@ async def test_a_number_has_its_own_budget_across_verifications(stand: Pipeline)
     assert int(answer.headers["Retry-After"]) in range(110, 121)
 
 
-async def test_a_blocked_range_is_refused_for_a_tenant_that_enforces_unless_the_user_is_vouched_for(
+async def test_a_blocked_range_is_refused_for_a_tenant_that_enforces_unless_the_user_is_vouched_for_or_known(
     stand: Pipeline,
 ) -> None:
     async with intake(stand) as platform:
@@ -85,9 +85,13 @@ async def test_a_blocked_range_is_refused_for_a_tenant_that_enforces_unless_the_
         blocked = await platform.start("+919876541234", key="other/all")
         assert (blocked.status, blocked.body["code"]) == (403, "blocked")
         vouched = await platform.start("+919876541234", key="other/all", signals={"trusted": True})
+        moved = await stand.connection.execute("UPDATE subjects SET verified_at = now() WHERE tenant = 'other'")
+        assert moved == "UPDATE 1", "of the number that somebody vouched for"
+        await platform.call("POST", f"/v1/verifications/{vouched.body['id']}/cancel", {}, key="other/all")
+        known = await platform.start("+919876541234", key="other/all")
         elsewhere = await platform.start("+919112345678", key="other/all")
         monitored = await platform.start("+919876541234")
-        assert [each.status for each in (vouched, elsewhere, monitored)] == [202, 202, 202]
+        assert [each.status for each in (vouched, known, elsewhere, monitored)] == [202, 202, 202, 202]
 
 
 async def test_two_processes_begin_one_verification_of_a_number_and_one_per_key(stand: Pipeline) -> None:

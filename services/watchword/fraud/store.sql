@@ -48,6 +48,45 @@ FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::boolean[]) AS t (id, coun
 WHERE v.id = t.id AND v.state IN ('requested', 'issued') AND v.sends_assessed = t.send_no - 1
 RETURNING v.id AS key, v.seq
 
+-- name: remember_verified
+-- Numbers under which codes were typed in, each once a day at most. One that was erased after the code was asked for is
+-- not remembered by what went before; its row is made a moment after its verification, at most.
+WITH told AS (
+    SELECT u.tenant, u.number_token, max(u.requested_at) AS requested_at
+    FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::timestamptz[])
+        AS u (key, counted, tenant, number_token, requested_at)
+    GROUP BY u.tenant, u.number_token
+), held AS (
+    SELECT s.tenant, s.number_token, told.requested_at
+    FROM told
+    JOIN subjects AS s ON s.tenant = told.tenant AND s.number_token = told.number_token
+    WHERE s.created_at < told.requested_at + interval '1 minute'
+      AND (s.verified_at IS NULL OR s.verified_at < told.requested_at - interval '1 day')
+    ORDER BY s.tenant, s.number_token
+    FOR NO KEY UPDATE OF s
+)
+UPDATE subjects AS s
+SET verified_at = held.requested_at
+FROM held
+WHERE s.tenant = held.tenant AND s.number_token = held.number_token
+RETURNING s.tenant || '/' || s.number_token AS key, 0 AS seq
+
+-- name: forget_verified
+-- Numbers whose users the platform says are none.
+WITH held AS (
+    SELECT s.tenant, s.number_token
+    FROM unnest($1::text[], $2::int[], $3::text[], $4::text[]) AS t (key, counted, tenant, number_token)
+    JOIN subjects AS s ON s.tenant = t.tenant AND s.number_token = t.number_token
+    WHERE s.verified_at IS NOT NULL
+    ORDER BY s.tenant, s.number_token
+    FOR NO KEY UPDATE OF s
+)
+UPDATE subjects AS s
+SET verified_at = NULL
+FROM held
+WHERE s.tenant = held.tenant AND s.number_token = held.number_token
+RETURNING s.tenant || '/' || s.number_token AS key, 0 AS seq
+
 -- Money. Counters are locked in the order of their keys, always: by the batch that reserves before it decides, by who
 -- settles once the reservations are locked. A batch only ever inserts reservations, so the two never wait in a circle.
 

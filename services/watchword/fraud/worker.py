@@ -19,7 +19,7 @@ from watchword.events.verification_assessed import ModeReason, VerificationAsses
 from watchword.events.verification_ended import VerificationEnded
 from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
-from watchword.fraud.decide.assess import Asked, decide, learn
+from watchword.fraud.decide.assess import Asked, Request, decide, learn, matters_who_asks
 from watchword.fraud.decide.modes import resolved
 from watchword.fraud.decide.trials import Trials
 from watchword.fraud.metrics import FraudMetrics, SpendingMetrics
@@ -36,6 +36,7 @@ from watchword.kernel.verification import State
 from watchword.runtime.at_once import AtOnce, Seen
 from watchword.runtime.incoming import Incoming
 from watchword.runtime.keyring import Purpose
+from watchword.runtime.known import known
 from watchword.runtime.loop import Loop, Step
 from watchword.runtime.mirror import LevelMirror
 from watchword.runtime.postgres import Connection, statements
@@ -75,7 +76,7 @@ async def build(context: Context) -> list[Service]:
         handles=LEARNS_FROM,
         gather=gathering.in_force,
         decide=concluded,
-        statements={"settle": _SQL["settle"]},
+        statements={name: _SQL[name] for name in ("settle", "remember_verified", "forget_verified")},
         merge=signals.take,
         every_s=LEARN_EVERY_S,
     )
@@ -133,17 +134,18 @@ class Gathering:
         read = {row["verification_id"]: row for row in rows}
         configuration, now = self._configuration.current(), self._clock.now()
         self._metrics.mirrored_size.set(len(self._mirror))
-        known = [(key, event) for key, event in requests if event.verification_id in read]
-        first = [event.tenant for _, event in known if read[event.verification_id]["sends_assessed"] < event.send_no]
+        there = [(key, event) for key, event in requests if event.verification_id in read]
+        first = [event.tenant for _, event in there if read[event.verification_id]["sends_assessed"] < event.send_no]
         seasoned = await self._seasons.count(connection, first, configuration, now)
-        bought = await purchases(connection, known, configuration, now)
-        return {
+        bought = await purchases(connection, there, configuration, now)
+        asked = {
             key: replace(
                 self._facts(read[event.verification_id], event, configuration.tenant(event.tenant), seasoned, now),
                 purchase=bought.get(key),
             )
-            for key, event in known
+            for key, event in there
         }
+        return await with_known(connection, there, asked)
 
     async def looked_at(self, batch: Sequence[Incoming], connection: Connection) -> Mapping[str, Seen[Asked]]:
         """The same without a lock, of requests that nothing is counted for but themselves: while no money is capped, of
@@ -161,12 +163,15 @@ class Gathering:
             return {}
         rows = await connection.fetch(_SQL["look"], [event.verification_id for _, event in requests])
         read = {row["verification_id"]: row for row in rows}
-        seasoned = self._seasons.over
-        return {
-            key: Seen(self._facts(row, event, configuration.tenant(event.tenant), seasoned, now), row["seq"])
-            for key, event in requests
-            if (row := read.get(event.verification_id)) is not None
+        there = [(key, event) for key, event in requests if event.verification_id in read]
+        asked = {
+            key: self._facts(
+                read[event.verification_id], event, configuration.tenant(event.tenant), self._seasons.over, now
+            )
+            for key, event in there
         }
+        asked = await with_known(connection, there, asked)
+        return {key: Seen(asked[key], read[event.verification_id]["seq"]) for key, event in there}
 
     async def in_force(
         self, batch: Sequence[Incoming], connection: Connection
@@ -208,6 +213,18 @@ class Gathering:
             about=about,
             silenced=tenant.silenced if tenant else frozenset(),
         )
+
+
+async def with_known(
+    connection: Connection, requests: Sequence[tuple[str, Request]], asked: dict[str, Asked]
+) -> dict[str, Asked]:
+    """The facts by key, those of known users marked so: of requests that something speaks against, and mostly that is
+    none. Raises what Postgres raises."""
+    numbers = {
+        key: (event.tenant, event.number_token) for key, event in requests if matters_who_asks(event, asked[key])
+    }
+    found = await known(connection, numbers.values())
+    return asked | {key: replace(asked[key], known=True) for key, number in numbers.items() if number in found}
 
 
 def concluded(event: Event, facts: Mapping[Kind, RiskLevelSet] | None, now: datetime) -> Verdict:

@@ -22,6 +22,7 @@ from watchword.runtime.clock import DatabaseClock, monotonic_s
 from watchword.runtime.coalesce import Coalescer, Overloaded
 from watchword.runtime.failpoints import reach
 from watchword.runtime.keyring import Keyring
+from watchword.runtime.known import known
 from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import AWAY, Connection, Pool, is_away
 from watchword.runtime.sealing import Key
@@ -179,6 +180,7 @@ class Desk:
         """Lock, decide, write; the events of what changed are added to `rows`."""
         if not requests:
             return []
+        requests = await _known_pass(connection, requests)
         found = await store.hold(connection, requests, self._subjects.shown)
         asked = [
             (request, replace(each, limits=limits_for(request, each.standing)))
@@ -210,6 +212,18 @@ class Desk:
     def _data_key(self, request: Start, keys: Mapping[Subject, bytes]) -> Key:
         subject = request.asker.tenant.id, request.number_token
         return self._subjects.data_key(keys[subject], subject)
+
+
+async def _known_pass(connection: Connection, requests: Sequence[Request]) -> list[Request]:
+    """The requests, those for a blocked destination let through to fraud if the number is a known user's."""
+    stopped = [each for each in requests if isinstance(each, Start) and each.blocked]
+    passing = await known(connection, [(each.asker.tenant.id, each.number_token) for each in stopped])
+    return [
+        replace(each, blocked=False)
+        if isinstance(each, Start) and each.blocked and (each.asker.tenant.id, each.number_token) in passing
+        else each
+        for each in requests
+    ]
 
 
 def _exclusive(item: Item) -> Iterable[Hashable]:

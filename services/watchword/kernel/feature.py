@@ -8,6 +8,7 @@ Leading digits form a trie: country, operator, series, range, block, row. The ra
 blocks and rows are finer and named by a keyed token behind a dot, so that a key never holds a number.
 """
 
+from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
@@ -18,6 +19,8 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 SHARDS: Final = 16
 LIFTED: Final = "lift:"
 OF_ALL: Final = "*"
+KNOWN_FOR: Final = timedelta(days=90)
+"""For how long after its verification a number is a known user's: what piles up around it is none of his doing."""
 _SHARD_BYTES = 8
 _KEYS_REMEMBERED = 4_096  # all that is told of a number comes within a minute or two; a leaf takes 300 bytes
 _CODES = {str(code) for code in COUNTRY_CODE_TO_REGION_CODE}

@@ -221,16 +221,18 @@ DELETE FROM limits
 WHERE key IN (SELECT key FROM limits WHERE tat < statement_timestamp() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED)
 
 -- name: numbers_after
--- The next numbers in the order of the key, and which of them are idle: every pointer is to a week that was dropped.
+-- The next numbers in the order of the key, and which of them are idle: every pointer is to a week that was dropped,
+-- and no code was typed in within $5, for which a number is a known user's.
 -- Pointers are looked for number by number: asked with NOT EXISTS, Postgres reads all of them first.
 WITH looked_at AS MATERIALIZED (
-    SELECT tenant, number_token
+    SELECT tenant, number_token, verified_at
     FROM subjects
     WHERE (tenant, number_token) > ($1, $2)
     ORDER BY tenant, number_token
     LIMIT $3
 )
-SELECT n.tenant, n.number_token, kept.verification_id IS NULL AS idle
+SELECT n.tenant, n.number_token,
+       kept.verification_id IS NULL AND coalesce(n.verified_at < statement_timestamp() - $5::interval, true) AS idle
 FROM looked_at AS n
 LEFT JOIN LATERAL (
     SELECT l.verification_id
@@ -261,10 +263,12 @@ WHERE (tenant, number_token, purpose) IN (
 )
 
 -- name: forget_numbers
--- Of these numbers the data keys of those that no pointer is left of: no verification of them is kept.
+-- Of these numbers the data keys of those that no pointer is left of: no verification of them is kept. One that became
+-- a known user's meanwhile stays.
 DELETE FROM subjects AS s
 USING unnest($1::text[], $2::text[]) AS t (tenant, number_token)
 WHERE s.tenant = t.tenant AND s.number_token = t.number_token
+  AND coalesce(s.verified_at < statement_timestamp() - $3::interval, true)
   AND NOT EXISTS (
       SELECT FROM latest_verifications AS l WHERE l.tenant = s.tenant AND l.number_token = s.number_token
   )

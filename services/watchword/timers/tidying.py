@@ -52,7 +52,7 @@ class Tidying:
         await self._drop_partitions(retention)
         await self._forget("forget_idempotency", timedelta(hours=self._settings.idempotency_h))
         await self._forget("forget_limits", LIMITS_IDLE)
-        await self._forget_numbers(retention)
+        await self._forget_numbers(retention, timedelta(days=self._settings.known_d))
         await self._forget("forget_unmapped", UNMAPPED_KEPT)
 
     async def _drop_partitions(self, retention: timedelta) -> None:
@@ -76,28 +76,28 @@ class Tidying:
             if deleted < ROWS_A_BATCH_MAX:
                 break
 
-    async def _forget_numbers(self, retention: timedelta) -> None:
-        """Look at some numbers, go on with the next ones in the next round, and begin anew at the end: those under
-        which nobody was verified for as long as verifications are kept are forgotten."""
+    async def _forget_numbers(self, retention: timedelta, known: timedelta) -> None:
+        """Look at some numbers, go on with the next ones in the next round, and begin anew at the end: those that
+        nobody asked for as long as verifications are kept, or was verified under for `known`, are forgotten."""
         for _ in range(self._number_batches):
-            arguments = (*self._looked_at, self._numbers_a_batch, retention)
+            arguments = (*self._looked_at, self._numbers_a_batch, retention, known)
             rows = await self._pool.fetch(SQL["numbers_after"], *arguments, timeout=10)
             idle = [(row["tenant"], row["number_token"]) for row in rows if row["idle"]]
             if idle:
-                await self._forget_idle(idle, retention)
+                await self._forget_idle(idle, retention, known)
             if len(rows) < self._numbers_a_batch:
                 self._looked_at = NOBODY
                 break
             self._looked_at = (rows[-1]["tenant"], rows[-1]["number_token"])
 
-    async def _forget_idle(self, idle: list[tuple[str, str]], retention: timedelta) -> None:
+    async def _forget_idle(self, idle: list[tuple[str, str]], retention: timedelta, known: timedelta) -> None:
         """Each statement sees what was committed before it: a start that comes in between either holds its number, or
         finds none and makes a new one."""
         async with self._pool.acquire(timeout=5) as connection, connection.transaction():
             held = await connection.fetch(SQL["hold_numbers"], *columns(idle, 2), timeout=10)
             numbers = columns([(row["tenant"], row["number_token"]) for row in held], 2)
             await connection.execute(SQL["forget_pointers"], *numbers, retention, timeout=10)
-            told = await connection.execute(SQL["forget_numbers"], *numbers, timeout=10)
+            told = await connection.execute(SQL["forget_numbers"], *numbers, known, timeout=10)
             reach("timers.forgetting")
         reach("timers.forgotten")
         self._metrics.forgotten.add(_count(told), stage="forget_numbers")

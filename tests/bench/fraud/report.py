@@ -59,8 +59,8 @@ _HELD_OUT = (
 )
 _READING = (
     "**As live.** The first engine sees what a running system tells it: all that a recording tells; but a level comes",
-    "into force half a second after what it follows from, and a number is no known user's for having been verified",
-    f'before. Without both, as `watchword fraud score` answers: `--engines "{AT_ONCE}"`.',
+    "into force half a second after what it follows from. Without that, as `watchword fraud score` answers:",
+    f'`--engines "{AT_ONCE}"`.',
     "",
     "**Requests and users.** A request counts each time it is made. A user is a number, and counts as blocked if even",
     "one of their requests was. Inside the attacked country means: while the attack lasts.",

@@ -13,6 +13,7 @@ from watchword.runtime.metrics import Metrics
 from watchword.runtime.postgres import Pool
 from watchword.timers.metrics import TimersMetrics
 from watchword.timers.settings import TimersSettings
+from watchword.timers.store import SQL
 from watchword.timers.tidying import Tidying
 
 ROLE = "timers"
@@ -70,6 +71,27 @@ async def test_numbers_of_which_nothing_is_kept_are_forgotten_round_by_round(sta
         await rounds.turn()
     assert await tokens(stand, "subjects") == ["a-fresh", "c-both"]
     assert await tokens(stand, "latest_verifications") == ["a-fresh", "c-both", "c-both"]
+
+
+async def test_a_known_users_number_is_kept_for_as_long_as_it_is_known(stand: Pipeline, pool: Pool) -> None:
+    now, old = datetime.now(UTC), datetime.now(UTC) - timedelta(days=100)
+    for token, verified_at in (("a-known", now - timedelta(days=89)), ("b-over", now - timedelta(days=91))):
+        await numbered(stand, token, login=old)
+        await stand.connection.execute(
+            "UPDATE subjects SET verified_at = $2 WHERE number_token = $1", token, verified_at
+        )
+    settings, metrics = TimersSettings.load(), TimersMetrics(Metrics())
+    await Tidying(settings, pool=pool, metrics=metrics).turn()
+    assert await tokens(stand, "subjects") == ["a-known"]
+    await Tidying(settings.model_copy(update={"known_d": 60}), pool=pool, metrics=metrics).turn()
+    assert await tokens(stand, "subjects") == await tokens(stand, "latest_verifications") == []
+
+
+async def test_a_number_that_becomes_known_while_it_is_forgotten_stays(stand: Pipeline, pool: Pool) -> None:
+    await numbered(stand, "a")
+    await stand.connection.execute("UPDATE subjects SET verified_at = now()")
+    await pool.execute(SQL["forget_numbers"], ["shop"], ["a"], timedelta(days=90))
+    assert await tokens(stand, "subjects") == ["a"]
 
 
 async def test_a_number_that_comes_back_while_it_is_forgotten_has_a_key_in_the_end(stand: Pipeline, pool: Pool) -> None:

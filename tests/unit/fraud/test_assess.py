@@ -13,20 +13,20 @@ from watchword.events.code_issued import CodeIssued
 from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.receipt_recorded import ReceiptRecorded, ReceiptWord
 from watchword.events.resend_requested import ResendRequested
-from watchword.events.risk_level_set import Reason, RiskLevel
+from watchword.events.risk_level_set import Reason, RiskLevel, RiskLevelSet
 from watchword.events.signal_observed import Observation, SignalKind, SignalObserved
 from watchword.events.verification import Signals, shared
 from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
 from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.fraud.decide import observe
-from watchword.fraud.decide.assess import decide, eased, flagged, learn
+from watchword.fraud.decide.assess import decide, eased, flagged, learn, matters_who_asks
 from watchword.fraud.decide.rules import DEFAULT
 from watchword.fraud.decide.score import Score
 from watchword.fraud.decide.subject import subject
 from watchword.kernel.event import Emit, Event
 from watchword.kernel.feature import TRIE, Kind, shard_of
 from watchword.kernel.tenancy import FraudMode
-from watchword.kernel.verdict import Dead, Done
+from watchword.kernel.verdict import Dead, Done, Write
 from watchword.kernel.verification import ENDED, LIVE, State
 
 HOUR = timedelta(hours=1)
@@ -173,7 +173,9 @@ def test_an_event_of_another_kind_changes_nothing() -> None:
 def test_an_ending_is_learned_from(state: Ending, kind: SignalKind | None) -> None:
     ended = VerificationEnded(**shared(requested()), state=state, reason="told", requested_at=NOW, signals=ALL_SIGNALS)
     verdict = learn(ended, None, NOW)
-    assert isinstance(verdict, Done) and verdict.writes == ()
+    assert isinstance(verdict, Done)
+    remembered = Write("remember_verified", "shop/token", ("shop", "token", NOW))
+    assert verdict.writes == ((remembered,) if kind else ())
     signals = [each.event for each in verdict.emits if isinstance(each.event, SignalObserved)]
     assert features_seen(signals) == (OBSERVED if kind else set())
     assert {one.kind for each in signals for one in each.observations} == ({kind} if kind else set())
@@ -248,6 +250,14 @@ def test_a_platforms_word_on_its_user_is_told_under_every_feature(good: bool, ki
     assert learned(msgspec.structs.replace(word, sent=False)) == []
 
 
+def test_a_number_is_a_known_users_no_more_once_the_platform_disowns_him() -> None:
+    word = FeedbackGiven(**shared(requested()), good=False, feedback_no=1, sent=True)
+    forgotten = Write("forget_verified", "shop/token", ("shop", "token"))
+    for said, writes in (({}, (forgotten,)), ({"good": True}, ()), ({"sent": False}, ())):
+        verdict = learn(msgspec.structs.replace(word, **said), None, NOW)
+        assert isinstance(verdict, Done) and verdict.writes == writes
+
+
 def learned(event: Event) -> list[SignalObserved]:
     verdict = learn(event, None, NOW)
     assert isinstance(verdict, Done)
@@ -276,6 +286,33 @@ def test_whoever_is_vouched_for_hears_of_a_block_and_what_is_no_block_is_never_s
     assert (vouched.action, vouched.silent) == (Action.BLOCK, False)
     watched = silenced(Kind.RANGE, mode=FraudMode.MONITOR)
     assert (watched.action, watched.would, watched.silent) == (Action.ALLOW, Action.BLOCK, False)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "action"),
+    [
+        ((Kind.COUNTRY, Kind.RANGE), Action.ALLOW),
+        ((Kind.RANGE, Kind.NUMBER), Action.BLOCK),
+        ((Kind.RANGE, Kind.DEVICE), Action.BLOCK),
+    ],
+)
+def test_a_known_user_passes_the_digits_and_nothing_else(kinds: tuple[Kind, ...], action: Action) -> None:
+    facts = replace(asked(levels=dict.fromkeys(kinds, RiskLevel.BLOCKED)), silenced=frozenset(Kind))
+    assessed, _ = parts(decide(requested(), replace(facts, known=True), NOW))
+    assert (assessed.action, assessed.features["trusted"], assessed.silent) == (action, 1.0, False)
+    assert parts(decide(requested(), facts, NOW))[0].silent, "a stranger is told nothing"
+
+
+def test_who_asks_is_looked_up_only_where_something_speaks_against_the_request() -> None:
+    assert not matters_who_asks(requested(), asked())
+    assert not matters_who_asks(requested(), replace(asked(), levels={Kind.RANGE: proven()}))
+    assert matters_who_asks(requested(), asked(levels={Kind.RANGE: RiskLevel.ELEVATED}))
+
+
+def proven() -> RiskLevelSet:
+    """What is told of a range where users were verified."""
+    why = Reason(code="range_novel", value=1.0, threshold=1.0, feature=RANGE)
+    return RiskLevelSet(feature=RANGE, level=RiskLevel.ELEVATED, until=NOW + HOUR, ruleset="test", reasons=(why,))
 
 
 def test_a_gate_is_always_told() -> None:

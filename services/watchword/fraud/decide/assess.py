@@ -15,7 +15,7 @@ from watchword.events.risk_level_set import Reason, RiskLevelSet
 from watchword.events.signal_observed import SignalKind
 from watchword.events.verification import shared
 from watchword.events.verification_assessed import Action, Mode, ModeReason, Shadow, VerificationAssessed
-from watchword.events.verification_ended import VerificationEnded
+from watchword.events.verification_ended import Ending, VerificationEnded
 from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
 from watchword.fraud.decide.explain import thresholds
@@ -43,7 +43,8 @@ class Asked:
     `about` are the features that `levels` were looked up by, None for those that follow from the event.
     `purchase` is what the send costs where money is capped: deciding takes it from the purse of the batch, and a trial
     from `trials`, None for no end of them. `candidate` are rules on trial, which score beside the others. `silenced`
-    are the kinds of features whose blocks the tenant wants told to nobody.
+    are the kinds of features whose blocks the tenant wants told to nobody. `known` says that the number was verified
+    before, not long ago: looked up only where it matters (`matters_who_asks`).
     """
 
     state: State
@@ -58,6 +59,7 @@ class Asked:
     trials: Trials | None = None
     about: Subject | None = None
     silenced: frozenset[Kind] = frozenset()
+    known: bool = False
 
 
 def decide(event: Event, facts: Asked | None, now: datetime) -> Verdict:
@@ -69,6 +71,11 @@ def decide(event: Event, facts: Asked | None, now: datetime) -> Verdict:
     if facts.state not in LIVE or facts.sends_assessed != event.send_no - 1:
         return Done.unchanged()
     return assess(event, facts, now)
+
+
+def matters_who_asks(event: Request, facts: Asked) -> bool:
+    """Whether anything speaks against the request: only then is it asked whether the number is a known user's."""
+    return bool(parts_of(_claims(event, facts), facts.levels, facts.rules))
 
 
 def assess(event: Request, facts: Asked, now: datetime) -> Done:
@@ -151,20 +158,35 @@ def learn(event: Event, facts: Mapping[Kind, RiskLevelSet] | None, now: datetime
     says the same again, and the judge drops it by its id."""
     match event:
         case VerificationEnded():
-            return Done(emits=observe.of_ending(event, facts or {}, now))
+            return Done(_remembered(event), observe.of_ending(event, facts or {}, now))
         case FeedbackGiven():
-            return Done(emits=observe.of_feedback(event, facts or {}, now))
+            return Done(_disowned(event), observe.of_feedback(event, facts or {}, now))
         case CodeChecked() | ReceiptRecorded():
             return Done(emits=observe.of_step(event, now))
         case _:
             return Done.unchanged()
 
 
+def _remembered(event: VerificationEnded) -> tuple[Write, ...]:
+    """The number of a code that was typed in, as verified: from when it was asked for, which no repeat moves."""
+    if event.state is not Ending.APPROVED:
+        return ()
+    row = (event.tenant, event.number_token, event.requested_at)
+    return (Write("remember_verified", f"{event.tenant}/{event.number_token}", row),)
+
+
+def _disowned(event: FeedbackGiven) -> tuple[Write, ...]:
+    """A number that was verified, of whose user the platform says that it is none."""
+    if event.good or not event.sent:
+        return ()
+    return (Write("forget_verified", f"{event.tenant}/{event.number_token}", (event.tenant, event.number_token)),)
+
+
 def _claims(event: Request, facts: Asked) -> Claims:
     return Claims(
         number_type=event.number_type,
         country_permitted=facts.countries is None or event.country in facts.countries,
-        trusted=event.signals.trusted,
+        trusted=event.signals.trusted or facts.known,
         form_ms=event.signals.form_ms,
         send_no=event.send_no,
         known_networks=bool(event.signals.owner_token),
@@ -195,7 +217,7 @@ def _assessed(
 
 
 def _is_silent(event: Request, facts: Asked, answer: Score) -> bool:
-    """Whether nobody is told of a block: its weightiest reason is of a kind that the tenant lists, and nobody vouches
-    for the user. A gate and a cap are about no such feature, and always told."""
+    """Whether nobody is told of a block: its weightiest reason is of a kind that the tenant lists, and nobody knows the
+    user. A gate and a cap are about no such feature, and always told."""
     weightiest = answer.reasons[0].feature if answer.reasons else ""
-    return not event.signals.trusted and kind_of(weightiest) in facts.silenced
+    return not (event.signals.trusted or facts.known) and kind_of(weightiest) in facts.silenced

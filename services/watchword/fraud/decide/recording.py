@@ -15,14 +15,14 @@ from watchword.fraud.decide.line import BadLine, Line, LineKind, Reading
 from watchword.fraud.decide.rules import Rules
 from watchword.fraud.decide.score import Claims
 from watchword.fraud.decide.subject import Subject
-from watchword.kernel.feature import Kind
+from watchword.kernel.feature import KNOWN_FOR, Kind
 from watchword.kernel.networks import Owners
 
 AT_MAX_S = 253_402_300_799.0
 SENDS_KEPT = 400_000
 CHAINS_KEPT = 200_000
 TRUSTED_KEPT = 500_000
-TRUSTED_S = 90 * 86_400.0
+TRUSTED_S = KNOWN_FOR.total_seconds()
 CHAIN_S = 600.0
 WRONG_MAX = 20
 LIVE_LATE_S = 0.5
@@ -57,15 +57,13 @@ class _Send:
 
 class Recording:
     """Plays a stream through the engine. `ignored` counts lines about what was refused or is not known, and repeats;
-    `as_live` lets levels come into force as late as they do where judge and fraud are two processes, and vouches for
-    nobody whom the platform does not vouch for: what was verified before is known to recordings alone."""
+    `as_live` lets levels come into force as late as they do where judge and fraud are two processes."""
 
     def __init__(
         self, rules: Rules, *, enforces: bool = True, owners: Owners | None = None, as_live: bool = False
     ) -> None:
         self.engine = Engine(rules, enforces=enforces, late_s=LIVE_LATE_S if as_live else 0.0)
         self.ignored = 0
-        self._known_s = 0.0 if as_live else TRUSTED_S
         self._reading = Reading(owners)
         self._sends: OrderedDict[str | int, _Send] = OrderedDict()
         self._chains: OrderedDict[tuple[str, str, str], _Send] = OrderedDict()
@@ -95,7 +93,7 @@ class Recording:
         claims = Claims(
             number_type=number_type,
             country_permitted=True,
-            trusted=bool(line.trusted) or at_s - self._trusted.get((tenant, number), -TRUSTED_S) < self._known_s,
+            trusted=bool(line.trusted) or at_s - self._trusted.get((tenant, number), -TRUSTED_S) < TRUSTED_S,
             form_ms=line.form_ms,
             send_no=2 if is_repeat else 1,
             known_networks=Kind.ASN in about.features,
