@@ -27,7 +27,7 @@ from watchword.fraud.decide.weigh import weigh
 from watchword.fraud.metrics import JudgeMetrics
 from watchword.fraud.rulesets import RULES_EVERY_S, Rulesets
 from watchword.fraud.settings import FraudSettings
-from watchword.fraud.sweep import Sweep, dropped
+from watchword.fraud.sweep import Sweep
 from watchword.fraud.table import Kept, Table, TableNodes
 from watchword.kernel.event import Emit
 from watchword.kernel.feature import kind_of
@@ -144,11 +144,9 @@ class Judge:
         for each in weighed.told.values():
             self._metrics.tell(each)
             log.info("judge.level_set", kind=each.feature.partition(":")[0], risk=each.level.value)
-        touched = weighed.nodes.touched()
-        seen = (feature for features in touched.values() for feature in features)
-        faded = self._sweep.faded(seen, table, weighed.now_s)
-        await self._publish([Outgoing(topics.RISK_LEVELS, feature.encode(), None, ()) for feature in faded.told])
-        await self._until_known(partial(table.write, dropped(faded.all, touched)))
+        faded = self._sweep.faded(weighed.nodes.touched(), table, weighed.now_s)
+        await self._publish([Outgoing(topics.RISK_LEVELS, key, None, ()) for key in faded.told])
+        await self._until_known(partial(table.write, weighed.nodes.without(faded.all)))
         reach("judge.dropped")
 
     async def _bury(self, record: Record, reason: str, detail: str) -> None:
@@ -180,7 +178,7 @@ def weigh_batch(events: Iterable[tuple[Record, SignalObserved]], table: Kept, ru
     told: dict[str, RiskLevelSet] = {}
     outcomes: Counter[str] = Counter()
     for record, event in events:
-        nodes.partition = record.partition
+        nodes.enter(event.shard, record.partition)
         for seen in event.observations:
             kind = kind_of(seen.feature)
             feature = counted_under(kind, seen, nodes, rules.nodes_max)

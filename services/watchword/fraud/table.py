@@ -1,7 +1,7 @@
 """The judge's table as it works with it: a node per feature, read when it is asked for, written once per batch."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -37,13 +37,20 @@ class Table(Kept, Protocol):
 
 
 class TableNodes:
-    """The nodes of one batch. A feature belongs to the partition its signals came from (decision 0002)."""
+    """The nodes of one batch. A feature belongs to the shard its signals came in, and that to their partition (decision
+    0002)."""
 
     def __init__(self, table: Kept) -> None:
-        self.partition = 0
         self._table = table
-        self._read: dict[str, tuple[int, Node]] = {}
+        self._shard = 0
+        self._partition_of = {0: 0}
+        self._read: dict[str, tuple[int, bytes, bytes | None, Node]] = {}
         self._new = 0
+
+    def enter(self, shard: int, partition: int) -> None:
+        """What is asked for from now on is of this shard, whose signals come from this partition."""
+        self._shard = shard
+        self._partition_of[shard] = partition
 
     def __len__(self) -> int:
         """How many nodes there are, those of this batch among them."""
@@ -56,30 +63,34 @@ class TableNodes:
         """The node of a feature, a new one where the table has none."""
         found = self._read.get(feature)
         if found is not None:
-            return found[1]
-        known = self._table.get(feature.encode())
+            return found[3]
+        key = feature.encode()
+        known = self._table.get(key)
         node = _nodes.decode(known) if known else Node()
         self._new += not known
-        self._read[feature] = (self.partition, node)
+        self._read[feature] = (self._shard, key, known, node)
         return node
 
-    def touched(self) -> dict[int, list[str]]:
-        """The features that were asked for, by partition."""
+    def touched(self) -> dict[int, list[bytes]]:
+        """The keys of what was asked for, by shard."""
         found = defaultdict(list)
-        for feature, (partition, _) in self._read.items():
-            found[partition].append(feature)
+        for shard, key, _, _ in self._read.values():
+            found[shard].append(key)
         return found
 
     def changed(self) -> Changes:
         """Everything that the table does not hold so yet. What was only refused is not begun: it would hold nothing,
         and whoever is refused may come from anywhere."""
         found: Changes = defaultdict(dict)
-        for feature, (partition, node) in self._read.items():
-            key, encoded = feature.encode(), _encode(node)
-            known = self._table.get(key)
+        for shard, key, known, node in self._read.values():
+            encoded = _encode(node)
             if known != encoded and (known is not None or not _holds_nothing(node)):
-                found[partition][key] = encoded
+                found[self._partition_of[shard]][key] = encoded
         return found
+
+    def without(self, faded: Mapping[int, Sequence[bytes]]) -> Changes:
+        """Keys by shard as changes that drop them."""
+        return {self._partition_of[shard]: dict.fromkeys(keys) for shard, keys in faded.items()}
 
 
 def _holds_nothing(node: Node) -> bool:

@@ -17,13 +17,13 @@ from watchword.fraud.sweep import Sweep
 from watchword.kernel.feature import Kind, feature_key, shard_of, trail_of
 
 START_S = NOW.timestamp()
-HOUR_S = 3_600.0
+HOUR_S, SHARD = 3_600.0, 3
 DEVICE = KEYS[Kind.DEVICE]
 
 
 def in_one_shard(count: int, kind: Kind = Kind.DEVICE) -> list[str]:
     keys = (feature_key(kind, f"{n:05d}", "shop") for n in range(100_000))
-    return [key for key in keys if shard_of(key) == 3][:count]
+    return [key for key in keys if shard_of(key) == SHARD][:count]
 
 
 def table_of(nodes: dict[str, Node]) -> dict[bytes, bytes]:
@@ -38,14 +38,36 @@ def test_features_that_fell_silent_are_dropped_a_few_with_every_event() -> None:
     now_s = START_S + 48 * HOUR_S
     for _ in range(4):
         table[active.encode()] = msgspec.msgpack.encode(Node(at_s=now_s))
-        faded = sweep.faded([active], table, now_s)
-        assert len(faded.all) <= 2
-        assert faded.told == ()
-        for feature in faded.all:
+        faded = swept(sweep, active, table, now_s)
+        assert len(faded) <= 2
+        for feature in faded:
             del table[feature.encode()]
-        dropped |= set(faded.all)
+        dropped |= faded
     assert dropped == set(silent)
     assert set(table) == {active.encode()}
+
+
+def swept(sweep: Sweep, seen: str, table: dict[bytes, bytes], now_s: float) -> set[str]:
+    """The features that can be dropped once one of their shard was touched."""
+    return {key.decode() for key in sweep.faded({SHARD: [seen.encode()]}, table, now_s).all[SHARD]}
+
+
+def test_what_was_found_alive_is_left_alone_until_it_could_be_idle_again() -> None:
+    """A range with a past stays for weeks; it was decoded with every batch that touched its shard."""
+
+    class Counted(dict[bytes, bytes]):
+        looks = 0
+
+        def get(self, key: bytes, default: object = None) -> bytes | None:  # type: ignore[override]
+            self.looks += 1
+            return super().get(key)
+
+    [seen, *lasting] = in_one_shard(3, Kind.RANGE)
+    past = Judged().see(RANGE, *sends(5), *verified(4, at_s=10)).node(RANGE)
+    table, sweep = Counted(table_of(dict.fromkeys([seen, *lasting], past))), Sweep(DEFAULT)
+    for after_s in (2 * HOUR_S, 2 * HOUR_S + 1, 3 * HOUR_S, 4 * HOUR_S + 2):
+        assert swept(sweep, seen, table, START_S + after_s) == set()
+    assert table.looks == 2 * len(lasting), "twice in two hours, of what nobody asked for"
 
 
 def test_a_dropped_feature_whose_level_was_told_is_told_to_be_over() -> None:
@@ -54,10 +76,9 @@ def test_a_dropped_feature_whose_level_was_told_is_told_to_be_over() -> None:
     [seen, gone] = in_one_shard(2)
     table = table_of({seen: blocked, gone: blocked})
     sweep = Sweep(DEFAULT)
-    soon = sweep.faded([seen], table, START_S + 60)
-    assert soon.all == ()
-    late = sweep.faded([seen], table, START_S + 30 * 24 * HOUR_S)
-    assert set(late.told) == set(late.all) == {gone, seen}
+    assert swept(sweep, seen, table, START_S + 60) == set()
+    late = sweep.faded({SHARD: [seen.encode()]}, table, START_S + 30 * 24 * HOUR_S)
+    assert late.told == (gone.encode(),) == tuple(late.all[SHARD])
 
 
 def test_a_crowded_table_lets_go_earlier_but_never_of_a_block() -> None:
@@ -66,18 +87,18 @@ def test_a_crowded_table_lets_go_earlier_but_never_of_a_block() -> None:
     blocked = Judged().see(DEVICE, *sends(10)).node(DEVICE)
     [one, two, three] = in_one_shard(3)
     table = table_of({one: idle, two: blocked})
-    assert Sweep(rules).faded([three], table, START_S + 120).all == (one,)
-    assert Sweep(DEFAULT).faded([three], table, START_S + 120).all == ()
+    assert swept(Sweep(rules), three, table, START_S + 120) == {one}
+    assert swept(Sweep(DEFAULT), three, table, START_S + 120) == set()
 
 
 def test_a_restored_table_is_looked_through_from_the_start() -> None:
     idle = Judged().see(DEVICE, *verified(1)).node(DEVICE)
     [one, two] = in_one_shard(2)
     sweep = Sweep(DEFAULT)
-    assert sweep.faded([one], {}, START_S).all == ()
+    assert swept(sweep, one, {}, START_S) == set()
     table = table_of({two: idle})
     sweep.start_over()
-    assert sweep.faded([one], table, START_S + 48 * HOUR_S).all == (two,)
+    assert swept(sweep, one, table, START_S + 48 * HOUR_S) == {two}
 
 
 def test_a_node_survives_the_changelog() -> None:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 
 from watchword.events.code_checked import CheckResult, CodeChecked
@@ -24,6 +25,7 @@ UNSORTED = -1
 """The shard of observations that are gathered before they are published, and sorted only then: many at once."""
 
 _SUBJECT_BYTES = 16
+_IDS_REMEMBERED = 2_048
 _TRIE = frozenset(TRIE)
 
 
@@ -153,8 +155,14 @@ def seen_of(observation: Observation) -> Seen:
         place=observation.place,
         suspect=observation.suspect,
         novel=observation.novel,
-        digest=blake2b(observation.signal_id.encode(), digest_size=DIGEST).digest(),
+        digest=_digest_of(observation.signal_id),
     )
+
+
+@lru_cache(maxsize=_IDS_REMEMBERED)
+def _digest_of(signal_id: str) -> bytes:
+    """One thing seen is observed of up to eight features, in as many events of a batch."""
+    return blake2b(signal_id.encode(), digest_size=DIGEST).digest()
 
 
 def is_suspect(levels: Mapping[Kind, RiskLevelSet]) -> bool:
