@@ -97,6 +97,21 @@ def test_a_range_where_users_were_verified_is_not_novel_and_without_an_alarm_non
     assert parts_of(claims(), alarmed(0.01, points=NEVER), DEFAULT) == []
 
 
+@pytest.mark.parametrize(
+    ("points", "known", "action"),
+    [(30.0, (), Action.BLOCK), (30.0, (Kind.ASN,), Action.ALLOW), (NEVER, (), Action.ALLOW)],
+)
+def test_where_something_piles_up_in_the_range_alone_networks_where_nobody_was_verified_count(
+    points: float, known: tuple[Kind, ...], action: Action
+) -> None:
+    share = Reason(code=Rule.NOVELTY, value=0.01, threshold=0.02)
+    levels = {kind: level(Kind.IP_NET, ELEVATED, NEVER) for kind in known}
+    levels[Kind.TENANT] = msgspec.structs.replace(level(Kind.RANGE, ELEVATED), reasons=(share,))
+    levels[Kind.RANGE] = level(Kind.RANGE, ELEVATED, points)
+    answer = score(parts_of(replace(claims(), known_networks=True), levels, DEFAULT), DEFAULT, KEYS)
+    assert answer.action is action
+
+
 def test_while_wrong_codes_pile_up_networks_where_nobody_was_verified_are_refused_and_others_are_not() -> None:
     def answer(guesses: float, *known: Kind) -> Score:
         figures = (

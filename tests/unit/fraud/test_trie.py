@@ -127,9 +127,29 @@ def test_an_alarm_lasts_while_its_attack_is_refused_and_ends_half_an_hour_after_
     assert country.level is ELEVATED
     assert last_s < country.until_s <= last_s + 1_800
     assert country.pressure == pressure
-    for n in range(18, 72):
+    for n in range(18, 144):
         judged.see(drip, seen(SignalKind.REFUSED, start_s + 1_600 + n * 1_200.0))
-    assert country.until_s == country.cool_s < NOW.timestamp() + start_s + 1_600 + 13 * HOUR_S
+    assert country.until_s == country.cool_s < NOW.timestamp() + start_s + 1_600 + 25 * HOUR_S
+
+
+def test_an_elevation_outlasts_the_gap_between_two_sends_of_whoever_drips() -> None:
+    slow, fast = Judged().see(RANGE, *sends(8, apart_s=HOUR_S)), Judged().see(RANGE, *sends(8, apart_s=60.0))
+    for judged, least_s, most_s in ((slow, 3 * HOUR_S, 12 * HOUR_S), (fast, 900.0, 1_800.0)):
+        node = judged.node()
+        assert node.level is ELEVATED
+        assert least_s <= node.until_s - node.at_s <= most_s
+
+
+def test_behind_a_repeated_block_the_first_send_without_a_code_blocks_again() -> None:
+    judged = Judged().see(RANGE, *sends(12))
+    node, found = judged.node(), []
+    for strikes in (2, 3, 4):
+        over_s, asked = node.until_s - NOW.timestamp(), 0
+        while node.strikes < strikes:
+            asked += 1
+            judged.see(RANGE, seen(SENT, over_s + asked))
+        found.append(asked)
+    assert found == [2, 1, 1]
 
 
 def test_a_country_is_blocked_only_where_hardly_a_user_is_to_be_met() -> None:

@@ -20,7 +20,8 @@ def conclude(
     feature: str, node: Node, findings: list[Finding], rules: Rules, told: Told, *, is_clean: bool, first_s: float = 0.0
 ) -> None:
     """Give the node the level that its findings ask for, and tell it if it changed or needs renewal. A block stands
-    until it is over, or nothing bears it out any more and the evidence `is_clean`."""
+    until it is over, or nothing bears it out any more and the evidence `is_clean`. Behind the first one two may ask
+    before the next; behind a repeated one the evidence counts as it stands."""
     points = sum(each.points for each in findings)
     before = node.level
     if before is RiskLevel.BLOCKED:
@@ -28,7 +29,7 @@ def conclude(
         if not is_over and (points >= rules.points.block_at or not is_clean):
             return
         _release(node)
-        if is_over:
+        if is_over and node.strikes <= 1:
             points = min(points, rules.points.delay_at)
     if points >= rules.points.block_at:
         _strike(node, rules.cooling, first_s or rules.cooling.first_s)
@@ -51,7 +52,7 @@ def extended(feature: str, node: Node, at_s: float, rules: Rules, told: Told) ->
     cooling = rules.cooling
     if at_s >= node.until_s or node.level is RiskLevel.NORMAL:
         return
-    quiet = quiet_s(node, cooling) if node.level is RiskLevel.BLOCKED else cooling.elevated_s
+    quiet = quiet_s(node, cooling) if node.level is RiskLevel.BLOCKED else elevated_s(node, cooling)
     until_s = min(node.cool_s, at_s + quiet)
     if until_s - node.until_s >= cooling.quiet_s / 3 or (until_s == node.cool_s > node.until_s):
         node.until_s = until_s
@@ -64,7 +65,13 @@ def quiet_s(node: Node, cooling: Cooling) -> float:
         quiet = cooling.quiet_gaps * FAST_LIFE_S / node.fast
     else:
         quiet = cooling.quiet_gaps_slow * DAY_LIFE_S / max(node.day, 1.0)
-    return min(max(quiet, cooling.quiet_s), cooling.max_s)
+    return min(max(quiet, cooling.quiet_s), cooling.quiet_max_s)
+
+
+def elevated_s(node: Node, cooling: Cooling) -> float:
+    """How long an elevation lasts: longer than the next send of what seldom sends, or whoever only drips would find it
+    over every time."""
+    return max(cooling.elevated_s, quiet_s(node, cooling))
 
 
 def prove(feature: str, node: Node, code: Rule, rules: Rules, told: Told) -> None:
@@ -106,10 +113,10 @@ def _elevate(node: Node, points: float, cooling: Cooling) -> bool:
     is_news = (
         node.level is not RiskLevel.ELEVATED
         or abs(points - sum(reason[3] for reason in node.reasons)) >= _TOLD_AGAIN_POINTS
-        or node.until_s - node.at_s <= cooling.elevated_s / 2
+        or node.until_s - node.at_s <= elevated_s(node, cooling) / 2
     )
     if is_news:
-        node.level, node.until_s = RiskLevel.ELEVATED, node.at_s + cooling.elevated_s
+        node.level, node.until_s = RiskLevel.ELEVATED, node.at_s + elevated_s(node, cooling)
         node.cool_s = node.at_s + cooling.max_s
     return is_news
 

@@ -154,13 +154,15 @@ class Excess(_Part, frozen=True, kw_only=True):
 
 class Cooling(_Part, frozen=True, kw_only=True):
     """How long a block lasts: `first_s`, then `factor` times longer with every repeat, `max_s` at most; but no longer
-    than nobody tried for `quiet_gaps` times the usual gap, at least `quiet_s`. What was not blocked for `forgotten_s`
-    starts from the first again. `elevated_s` is the life of an elevation."""
+    than nobody tried for `quiet_gaps` times the usual gap, `quiet_s` at least and `quiet_max_s` at most. What was not
+    blocked for `forgotten_s` starts from the first again. An elevation lasts for `elevated_s`, and as long as a block
+    waits for the next try where that is longer."""
 
     first_s: float = 900.0
     factor: float = 2.0
-    max_s: float = 43_200.0
+    max_s: float = 86_400.0
     quiet_s: float = 900.0
+    quiet_max_s: float = 43_200.0
     quiet_gaps: float = 3.0
     quiet_gaps_slow: float = 1.5
     forgotten_s: float = 86_400.0
@@ -201,7 +203,7 @@ class Rules(_Part, frozen=True, kw_only=True, dict=True):
     of blocked sends let through.
     """
 
-    version: str = "2026-12.4"
+    version: str = "2026-12.5"
     conversion: float = 0.7
     conversion_min: float = 0.02
     attack_share: float = 0.25

@@ -71,7 +71,7 @@ def parts_of(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) 
         for reason in told.reasons
         if reason.weight
     ]
-    parts += _novel(claims, levels, rules)
+    parts += _novel(claims, levels, rules, parts)
     if claims.number_type in rules.refused_types:
         parts.append(Part(GATE, Rule.NUMBER_TYPE.value, 1.0, 1.0, rules.points.gate))
     if not claims.country_permitted:
@@ -82,19 +82,19 @@ def parts_of(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) 
     return parts
 
 
-def _novel(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) -> list[Part]:
+def _novel(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules, measured: Sequence[Part]) -> list[Part]:
     """While something piles up in the country: a range where nobody was verified, where nearly all users come to
-    ranges in which somebody was. While wrong codes pile up at the tenant: networks where nobody was verified."""
-    alarm, tenant = levels.get(_COUNTRY), levels.get(_TENANT)
-    piles_up = alarm is not None and any(reason.weight for reason in alarm.reasons)
-    guesses = _figure(tenant, GUESSES, 0.0)
-    if not piles_up and guesses < rules.guesses:
+    ranges in which somebody was. While something piles up there or nearer to the number, or wrong codes at the tenant:
+    networks where nobody was verified."""
+    tenant = levels.get(_TENANT)
+    guesses, is_suspect = _figure(tenant, GUESSES, 0.0), any(part.kind in _TRIE for part in measured)
+    is_guessing = guesses >= rules.guesses
+    if not is_suspect and not is_guessing:
         return []
     found, parts, points = [], [], rules.points
-    if piles_up and Kind.RANGE not in levels:
-        found.append((Kind.RANGE, Rule.RANGE_NOVEL, _figure(alarm, Rule.NOVELTY, 1.0)))
-    is_guessing = guesses >= rules.guesses
-    if (piles_up or is_guessing) and claims.known_networks and Kind.ASN not in levels:
+    if Kind.RANGE not in levels and any(part.kind == _COUNTRY for part in measured):
+        found.append((Kind.RANGE, Rule.RANGE_NOVEL, _figure(levels[_COUNTRY], Rule.NOVELTY, 1.0)))
+    if claims.known_networks and Kind.ASN not in levels:
         share = _figure(tenant, Rule.NOVELTY, 1.0)
         found.append((Kind.ASN, Rule.ASN_NOVEL, share))
         if is_guessing and share <= rules.novelty:
