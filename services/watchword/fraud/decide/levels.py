@@ -110,13 +110,14 @@ def _strike(node: Node, cooling: Cooling, first_s: float) -> None:
 
 def _elevate(node: Node, points: float, cooling: Cooling) -> bool:
     """Whether an elevation to `points` is news."""
+    lasts_s = elevated_s(node, cooling)
     is_news = (
         node.level is not RiskLevel.ELEVATED
         or abs(points - sum(reason[3] for reason in node.reasons)) >= _TOLD_AGAIN_POINTS
-        or node.until_s - node.at_s <= elevated_s(node, cooling) / 2
+        or node.until_s - node.at_s <= lasts_s / 2
     )
     if is_news:
-        node.level, node.until_s = RiskLevel.ELEVATED, node.at_s + elevated_s(node, cooling)
+        node.level, node.until_s = RiskLevel.ELEVATED, node.at_s + lasts_s
         node.cool_s = node.at_s + cooling.max_s
     return is_news
 

@@ -1,7 +1,7 @@
 """From what is known of a request to points, reasons and an action: what enforce mode would do. Reads nothing but its
 arguments, so the features recorded in an assessment and the same ruleset give the same answer again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -71,7 +71,7 @@ def parts_of(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) 
         for reason in told.reasons
         if reason.weight
     ]
-    parts += _novel(claims, levels, rules, parts)
+    parts += _novel(claims, levels, rules, {part.kind for part in parts})
     if claims.number_type in rules.refused_types:
         parts.append(Part(GATE, Rule.NUMBER_TYPE.value, 1.0, 1.0, rules.points.gate))
     if not claims.country_permitted:
@@ -82,17 +82,17 @@ def parts_of(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules) 
     return parts
 
 
-def _novel(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules, measured: Sequence[Part]) -> list[Part]:
+def _novel(claims: Claims, levels: Mapping[Kind, RiskLevelSet], rules: Rules, measured: Set[str]) -> list[Part]:
     """While something piles up in the country: a range where nobody was verified, where nearly all users come to
     ranges in which somebody was. While something piles up there or nearer to the number, or wrong codes at the tenant:
     networks where nobody was verified."""
     tenant = levels.get(_TENANT)
-    guesses, is_suspect = _figure(tenant, GUESSES, 0.0), any(part.kind in _TRIE for part in measured)
+    guesses, is_suspect = _figure(tenant, GUESSES, 0.0), not _TRIE.isdisjoint(measured)
     is_guessing = guesses >= rules.guesses
     if not is_suspect and not is_guessing:
         return []
     found, parts, points = [], [], rules.points
-    if Kind.RANGE not in levels and any(part.kind == _COUNTRY for part in measured):
+    if Kind.RANGE not in levels and _COUNTRY.value in measured:
         found.append((Kind.RANGE, Rule.RANGE_NOVEL, _figure(levels[_COUNTRY], Rule.NOVELTY, 1.0)))
     if claims.known_networks and Kind.ASN not in levels:
         share = _figure(tenant, Rule.NOVELTY, 1.0)
