@@ -97,7 +97,9 @@ async def test_a_judge_that_comes_back_to_waiting_signals_has_committed_them_soo
             await eventually(caught_up, within_s=20, what="everything to be committed")
 
 
-@pytest.mark.parametrize("point", [*POINTS[:2], *(pytest.param(each, marks=pytest.mark.slow) for each in POINTS[2:])])
+@pytest.mark.parametrize(
+    "point", [each if each == "judge.told" else pytest.param(each, marks=pytest.mark.slow) for each in POINTS]
+)
 async def test_a_level_is_told_though_the_judge_died_while_telling_it(stand: Pipeline, point: str) -> None:
     """Dead before the table was written it tells the level again, after that it knows that it was told: the repeats
     are read before the marker, and change nothing."""

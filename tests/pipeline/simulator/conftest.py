@@ -8,8 +8,6 @@ import pytest_asyncio
 from tests.pipeline.simulator.playing import WITHIN_S, Receiver, receiving
 from tests.support.carrier import Carriers, simulated
 
-IMPATIENT_S = 0.3
-
 
 @pytest_asyncio.fixture
 async def receiver() -> AsyncIterator[Receiver]:
@@ -29,11 +27,4 @@ async def carriers(receiver: Receiver) -> AsyncIterator[Carriers]:
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     """A client that waits long enough for a busy machine."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2 * WITHIN_S)) as client:
-        yield client
-
-
-@pytest_asyncio.fixture
-async def impatient() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client that gives up soon."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=IMPATIENT_S)) as client:
         yield client

@@ -20,7 +20,7 @@ from watchword.runtime.clock import WallClock
 
 NUMBER = "+919876543210"
 RECEIPT_SECRET = "simulated-receipts"
-WITHIN_S = 5.0
+WITHIN_S = 20.0
 
 
 def message(ref: str = "r-1", **fields: Any) -> Message:
