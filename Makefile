@@ -52,7 +52,7 @@ faults: setup ## the long form of the faults: every point under load, frozen wor
 	$(BIN)/pytest -q -m slow tests/faults tests/pipeline --ignore=tests/pipeline/test_many_receipts.py $(ARGS)
 
 long: setup ## the long form of what is no fault: plans over a million rows, ten thousand receipts, a clean end
-	$(BIN)/pytest -q -m slow tests/contract tests/journeys tests/pipeline/test_many_receipts.py $(ARGS)
+	$(BIN)/pytest -q -m slow tests/contract tests/journeys tests/guide tests/pipeline/test_many_receipts.py $(ARGS)
 
 chaos: setup ## everything runs and everything breaks: MINUTES=5 RATE=20 SEED=7, ARGS="--json"; then the audit
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),5) --rate $(or $(RATE),20) --seed $(or $(SEED),0) $(ARGS)

@@ -44,7 +44,7 @@ async def resent(target: Target, identity: str) -> None:
     async def taken() -> bool:
         return (await target.resend(identity)).status == 202
 
-    await eventually(taken, within_s=5, what="a resend to be taken")
+    await eventually(taken, within_s=20, what="a resend to be taken")
 
 
 async def test_the_simple_pair_and_the_api_count_the_same_guesses(target: Target) -> None:

@@ -99,7 +99,7 @@ async def test_resends_at_once_send_once(target: Target) -> None:
         told.extend(each.word for each in answers)
         return "pending" in told
 
-    await eventually(one_taken, within_s=5, what="a resend to be taken")
+    await eventually(one_taken, within_s=20, what="a resend to be taken")
     await target.code_on(number, seen=1)
     assert Counter(told)["pending"] == 1
     assert set(told) <= {"pending", "cooldown", "conflict"}

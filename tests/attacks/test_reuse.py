@@ -58,7 +58,7 @@ async def test_a_replaced_code_is_wrong(target: Target) -> None:
         return (await target.check(identity, old)).word == "wrong"
 
     assert old != new
-    await eventually(replaced, within_s=5, what="the old code to be wrong")
+    await eventually(replaced, within_s=20, what="the old code to be wrong")
     assert (await target.check(identity, new)).word == "approved"
 
 

@@ -21,7 +21,7 @@ import orjson
 import uvloop
 from rich.console import Console
 
-from tests.bench import folding, printing, processes, profiling
+from tests.bench import folding, printing, processes, profiling, written
 from tests.bench.database import TableUse, tables_each, totals_each
 from tests.bench.figures import Report, Run, Stored, details, document
 from tests.bench.load import Platform
@@ -55,6 +55,7 @@ class Found:
     stored: Mapping[int, Stored] = field(default_factory=dict)
     totals: Mapping[str, float] = field(default_factory=dict)
     tables: Sequence[TableUse] = ()
+    ahead: written.Written | None = None
     grown: Mapping[str, float] = field(default_factory=dict)
     fold: folding.Outcome | None = None
     burst: Run | None = None
@@ -89,11 +90,14 @@ async def measure(stack: Stack, bench: Bench, options: argparse.Namespace, found
     found.sustained_per_s = options.sustained or await bench.sustained(FIRST_PER_S)
     half = options.rate or max(found.sustained_per_s / 2, 1.0)
     topics = processes.topic_bytes(stack)
+    began = await written.mark(stack.dsn)
     found.runs, before, after = await bench.each(half)
+    ended = await written.mark(stack.dsn)
     approved = sum(run.seen.approved for run in found.runs)
     topics = processes.topic_bytes(stack) - topics
     found.totals = totals_each(before, after, approved) | {"topic_bytes": topics / max(approved, 1)}
     found.tables = list(tables_each(before, after, approved))
+    found.ahead = await written.written(stack.dsn, began, ended, approved)
     if options.profile:
         await profile(stack, bench, half, options)
     if options.soak:
@@ -182,6 +186,8 @@ def tell(console: Console, found: Found, kafka: str, host: Mapping[str, Any]) ->
         (RESULTS / f"{name}.json").write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2))
     printing.figures(console, report)
     printing.database(console, found.totals, found.tables)
+    if found.ahead is not None:
+        printing.log_ahead(console, found.ahead)
     printing.memory(console, found.grown)
 
 

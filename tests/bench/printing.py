@@ -7,6 +7,7 @@ from rich.table import Table
 
 from tests.bench.database import TableUse
 from tests.bench.figures import Report, Run, growth, rows, short
+from tests.bench.written import Written
 
 
 def figures(console: Console, report: Report) -> None:
@@ -49,6 +50,26 @@ def database(console: Console, each: Mapping[str, float], tables: Sequence[Table
         f"{each['commits']:.2f} commits, {each['blocks']:,.0f} blocks touched, "
         f"{each['topic_bytes']:,.0f} bytes of topics"
     )
+
+
+def log_ahead(console: Console, written: Written) -> None:
+    """Who makes Postgres write its log ahead, and what lies in the tables in the end."""
+    table = Table(
+        "table", "for rows", "for indexes", "dead rows", "vacuums", "KiB", "KiB of indexes", title="bytes of WAL"
+    )
+    for each in written.tables:
+        left = (
+            f"{each.dead:,}",
+            f"{each.vacuums:,}",
+            f"{each.table_bytes / 1024:,.0f}",
+            f"{each.index_bytes / 1024:,.0f}",
+        )
+        table.add_row(each.name or "commits and others", f"{each.rows:,.0f}", f"{each.indexes:,.0f}", *left)
+    console.print(table)
+    workers = sorted(written.workers.items(), key=lambda named: -named[1])
+    told = ", ".join(f"{name.removeprefix('watchword-')} {each:,.0f}" for name, each in workers)
+    console.print(f"bytes of WAL by worker: {told}", soft_wrap=True, highlight=False)
+    console.print(f"indexes nobody read: {', '.join(written.unread) or 'none'}", soft_wrap=True, highlight=False)
 
 
 def memory(console: Console, grown: Mapping[str, float]) -> None:

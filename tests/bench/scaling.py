@@ -1,6 +1,7 @@
 """`make scale`: one worker as one, two and four processes: what comes out of a backlog, and what a rebalance costs.
 
-On a machine with as many cores as processes the first figure grows with them; on a small one it shows what sharing
+The backlog waits before processes that are ready and stand still; counting begins when all of them go on at once. On a
+machine with as many cores as processes what comes out a second grows with them; on a small one it shows what sharing
 costs. The pause is that of users: the longest time in which no phone got a message while processes were added.
 """
 
@@ -10,8 +11,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,25 +23,48 @@ from rich.table import Table
 from tests.bench import processes
 from tests.bench.figures import Seen, quantile
 from tests.bench.load import Platform
+from tests.bench.submitting import Submitter
 from tests.support.stack import at_rest, rows, values_of
+from tests.support.waiting import paced
 from watchword.local.auditing import audited, in_words
 from watchword.local.kafka import Kind
 from watchword.local.process import LocalServerError
-from watchword.local.stack import Plan, Stack
+from watchword.local.stack import Child, Plan, Stack
 
 CONFIGURATION = Path(__file__).with_name("configuration.toml")
-WORKERS = ("fraud", "codes", "dispatch", "receipts")
 COUNTS = (1, 2, 4)
 REST_WITHIN_S = 330.0  # longer than a code lives: after it nothing can be under way
 DRAIN_S = 90.0
-MIDDLE = (0.1, 0.9)  # of a backlog: the first waits for a process to begin, the last for the end of its tail
+SHARED_WITHIN_S = 30.0
+HELD_MAX_S = 9.0  # a member of a group that says nothing for 12 s loses its partitions
+TOLD_WITHIN_S = 2.0
+DONE_WITHIN_S = 120.0
+LOOK_EVERY_S = 0.1
+# In the order of the flow: how many of what waits for a worker have come to it, and how many it has dealt with.
+_STAGES: Mapping[str, tuple[str, str]] = {
+    "fraud": ("SELECT count(*) FROM verifications", "SELECT count(*) FROM verifications WHERE sends_assessed > 0"),
+    "codes": (
+        "SELECT count(*) FROM verifications WHERE sends_assessed > 0",
+        "SELECT count(*) FROM verifications WHERE sends_issued > 0",
+    ),
+    "dispatch": (
+        "SELECT count(*) FROM attempts",
+        "SELECT count(*) FROM attempts WHERE state NOT IN ('queued', 'sending')",
+    ),
+    "receipts": (
+        "SELECT count(*) FROM attempts WHERE state = 'accepted'",
+        "SELECT count(*) FROM attempts WHERE receipt_state IS NOT NULL",
+    ),
+}
+WORKERS = tuple(_STAGES)
+_UNTOLD = "SELECT id FROM outbox"
 _LATE = "SELECT count(*) FROM attempts WHERE state = 'skipped_late'"
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one number of processes showed. `per_s` are messages a second out of a backlog, `cpu_ms` what the worker
-    used for each; `pause_s` and `worst_ms` are of a steady load while the processes were added."""
+    """What one number of processes showed. `per_s` is what the worker dealt with a second out of a backlog, `cpu_ms`
+    what it used for each; `pause_s` and `carrier_p99_ms` are of a steady load while the processes were added."""
 
     processes: int
     per_s: float
@@ -50,17 +74,15 @@ class Step:
     late_sends: int
 
 
-async def measure(stack: Stack, platform: Platform, options: argparse.Namespace) -> list[Step]:
+async def measure(stack: Stack, platform: Platform, submitter: Submitter, options: argparse.Namespace) -> list[Step]:
     """Every number of processes, one after the other."""
     await platform.run(rate_per_s=options.rate, seconds=5)
     told = []
     for count in COUNTS:
         added = await while_added(stack, platform, count, options)
-        step = await out_of_backlog(stack, platform, count, options)
-        late = await late_sends(stack)
-        told.append(
-            replace(step, pause_s=pause_s(added), carrier_p99_ms=quantile(added.carrier_ms, 0.99), late_sends=late)
-        )
+        per_s, cpu_ms = await out_of_backlog(stack, submitter, count, options)
+        p99_ms = quantile(added.carrier_ms, 0.99)
+        told.append(Step(count, per_s, cpu_ms, pause_s(added), p99_ms, await late_sends(stack)))
     return told
 
 
@@ -74,21 +96,96 @@ async def while_added(stack: Stack, platform: Platform, count: int, options: arg
     return seen
 
 
-async def out_of_backlog(stack: Stack, platform: Platform, count: int, options: argparse.Namespace) -> Step:
-    """Nobody does the worker's work while requests come in; then `count` processes begin at once."""
+async def out_of_backlog(
+    stack: Stack, submitter: Submitter, count: int, options: argparse.Namespace
+) -> tuple[float, float]:
+    """How many a second `count` processes dealt with, and the CPU milliseconds of each, from when all of them went on
+    until the last of the backlog was done. Raises LocalServerError where it is not."""
     say(f"{options.backlog} wait for {count} of {options.worker}")
-    await asyncio.to_thread(stack.scale, options.worker, 0)
-    seconds = options.backlog / options.rate
-    load = asyncio.create_task(platform.run(rate_per_s=options.rate, seconds=seconds, drain_s=DRAIN_S))
-    while platform.seen.started < options.backlog and not load.done():
-        await asyncio.wait({load}, timeout=0.2)
-    await asyncio.to_thread(stack.scale, options.worker, count)
-    pids = {child.name: child.process.pid for child in stack.instances(options.worker)}
-    before = processes.cpu_ms(pids)
-    seen = await load
+    _, done = _STAGES[options.worker]
+    await until_shared(stack.instances(options.worker), options.worker)
+    wanted = await counted(stack, done) + options.backlog
+    timers = [stack.children["timers"]]
+    freeze(timers)  # they would do what fraud does not come to
+    children = await held_back(stack, submitter, options)
+    pids = {child.name: child.process.pid for child in children}
+    before, began = processes.cpu_ms(pids), time.monotonic()
+    thaw(children)
+    await until(stack, done, wanted, within_s=DONE_WITHIN_S, what="to be done")
+    took_s = time.monotonic() - began
+    await until_told(stack)
     used = sum(after - before[name] for name, after in processes.cpu_ms(pids).items())
+    thaw(timers)
     await at_rest(stack, within_s=REST_WITHIN_S)
-    return Step(count, rate_of(seen.carried_at), used / max(len(seen.carried_at), 1), 0.0, 0.0, 0)
+    return options.backlog / took_s, used / options.backlog
+
+
+async def held_back(stack: Stack, submitter: Submitter, options: argparse.Namespace) -> Sequence[Child]:
+    """The worker's processes, which stand still, and before them so many requests. Those are handed on from stage to
+    stage, so that nobody stands still for as long as all of it takes. Raises LocalServerError where it takes too long.
+    """
+    children: Sequence[Child] = ()
+    for stage, (came, _) in _STAGES.items():
+        before, children = children, stack.instances(stage)
+        wanted = await counted(stack, came) + options.backlog
+        freeze(children)
+        thaw(before)
+        if not before:
+            await submitter.submit(options.backlog, ("login",))
+        await until(stack, came, wanted, within_s=HELD_MAX_S, what="to wait")
+        await until_told(stack)
+        if stage == options.worker:
+            break
+    return children
+
+
+def freeze(children: Sequence[Child]) -> None:
+    """These processes stand still; the end of a stack lets them go."""
+    for child in children:
+        child.process.freeze()
+
+
+def thaw(children: Sequence[Child]) -> None:
+    """They go on at once."""
+    for child in children:
+        child.process.thaw()
+
+
+async def until_shared(children: Sequence[Child], worker: str) -> None:
+    """Every process has partitions to read."""
+    until_s = time.monotonic() + SHARED_WITHIN_S
+    while True:
+        read = [await values_of(child, "watchword_runtime_assigned_size", stage=worker) for child in children]
+        if all(map(sum, read)):
+            return
+        if time.monotonic() > until_s:
+            raise LocalServerError(f"not every process of {worker} had partitions within {SHARED_WITHIN_S:g} s: {read}")
+        await paced(LOOK_EVERY_S)
+
+
+async def until(stack: Stack, query: str, wanted: int, *, within_s: float, what: str) -> None:
+    """So many have come as far as `query` says. Raises LocalServerError where they do not."""
+    until_s = time.monotonic() + within_s
+    while (left := wanted - await counted(stack, query)) > 0:
+        if time.monotonic() > until_s:
+            raise LocalServerError(f"{left} were left {what} after {within_s:g} s: this machine wants less --backlog")
+        await paced(LOOK_EVERY_S)
+
+
+async def until_told(stack: Stack) -> None:
+    """Kafka has every event that waits in the outbox at this moment, and no worker still has to delete it."""
+    left = {row["id"] for row in await rows(stack, _UNTOLD)}
+    until_s = time.monotonic() + TOLD_WITHIN_S
+    while left := left & {row["id"] for row in await rows(stack, _UNTOLD)}:
+        if time.monotonic() > until_s:
+            raise LocalServerError(f"{len(left)} events were left to be told after {TOLD_WITHIN_S:g} s")
+        await paced(LOOK_EVERY_S)
+
+
+async def counted(stack: Stack, query: str) -> int:
+    """What a query counts now."""
+    [[count]] = await rows(stack, query)
+    return int(count)
 
 
 async def late_sends(stack: Stack) -> int:
@@ -96,15 +193,6 @@ async def late_sends(stack: Stack) -> int:
     counted = [await values_of(child, "watchword_dispatch_late_sends_total") for child in stack.instances("dispatch")]
     [[skipped]] = await rows(stack, _LATE)
     return int(sum(map(sum, counted))) + int(skipped)
-
-
-def rate_of(moments: Sequence[float]) -> float:
-    """How many a second, of the middle of those that came."""
-    ordered = sorted(moments)
-    first, last = (int(len(ordered) * part) for part in MIDDLE)
-    if last - first < 2:
-        return 0.0
-    return (last - first) / max(ordered[last] - ordered[first], 1e-3)
 
 
 def pause_s(seen: Seen) -> float:
@@ -124,7 +212,14 @@ _began = time.monotonic()
 
 def show(worker: str, steps: Sequence[Step], audit: str) -> None:
     """The steps as a table."""
-    names = ("processes", "messages/s from a backlog", "CPU-ms each", "longest pause s", "carrier p99 ms", "late sends")
+    names = (
+        "processes",
+        "each second from a backlog",
+        "CPU-ms each",
+        "longest pause s",
+        "carrier p99 ms",
+        "late sends",
+    )
     table = Table(*names, title=worker)
     for step in steps:
         figures = (step.per_s, step.cpu_ms, step.pause_s, step.carrier_p99_ms)
@@ -135,8 +230,11 @@ def show(worker: str, steps: Sequence[Step], audit: str) -> None:
 
 async def conduct(stack: Stack, options: argparse.Namespace) -> tuple[list[Step], str]:
     """The steps, and the audit of all of it."""
-    async with Platform(api=stack.api_url, key=stack.api_key, simulator=stack.simulator_url) as platform:
-        steps = await measure(stack, platform, options)
+    async with (
+        Platform(api=stack.api_url, key=stack.api_key, simulator=stack.simulator_url) as platform,
+        Submitter(stack.cluster, simulator=stack.simulator_url) as submitter,
+    ):
+        steps = await measure(stack, platform, submitter, options)
     return steps, in_words(await audited(stack))
 
 

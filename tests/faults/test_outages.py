@@ -141,12 +141,19 @@ async def test_postgres_dies_under_load_and_nothing_is_approved_until_it_is_back
 async def test_both_die_under_load_and_everything_drains(
     stack: Stack, platform: Platform, users: Generator, given_up: int
 ) -> None:
+    """Kafka a moment before Postgres: what only Postgres has is still there when it is back."""
     with without_a_restart(stack):
         load = await under_load(stack, users)
-        await in_thread(stack.database.kill, stack.broker.kill)
+        await in_thread(stack.broker.kill)
+        first = await platform.started(number := fresh_number(), policy="load")
+        await in_thread(stack.database.kill)
         assert await refused(platform)
-        await in_thread(stack.database.restart, stack.broker.restart)
+        await in_thread(stack.database.restart)
+        assert await outbox_rows(stack) >= 1
+        await in_thread(stack.broker.restart)
         await assert_all_verified(stack, platform, await load, given_up)
+        code = await platform.carriers.wait_for_code(number)
+        assert (await platform.check(first, code)).body["result"] == "approved"
 
 
 async def test_what_would_come_too_late_is_not_begun(stack: Stack, platform: Platform) -> None:

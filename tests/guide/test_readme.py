@@ -124,7 +124,10 @@ def said_in(checkout: Path) -> str:
     return (checkout / "said").read_text("utf-8", "replace")
 
 
-@pytest.mark.parametrize("command", ["make demo", 'make demo ARGS="--kafka wheel"'])
+DEMO_ON_THE_WHEEL = 'make demo ARGS="--kafka wheel"'  # in short: journeys/test_clean_stop.py
+
+
+@pytest.mark.parametrize("command", ["make demo", pytest.param(DEMO_ON_THE_WHEEL, marks=pytest.mark.slow)])
 async def test_demo_tells_its_story_and_leaves_nothing(checkout: Path, command: str) -> None:
     assert f"{command}\n" in README or f"`{command}`" in README
     seen: set[int] = set()

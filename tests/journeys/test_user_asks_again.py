@@ -12,7 +12,7 @@ async def resent(platform: Platform, identity: str) -> Told:
         assert told.status in (202, 429), told
         return told if told.status == 202 else None
 
-    told = await eventually(accepted, within_s=5, what="a resend to be accepted")
+    told = await eventually(accepted, within_s=20, what="a resend to be accepted")
     assert told is not None
     return told
 
@@ -54,7 +54,7 @@ async def test_user_who_begins_again_is_sent_the_code_of_the_live_verification(p
         told = await platform.start(number, policy="load")
         return told if told.status == 202 else None
 
-    told = await eventually(begun_again, within_s=5, what="a second start to be accepted")
+    told = await eventually(begun_again, within_s=20, what="a second start to be accepted")
     assert told is not None and told.body["id"] == identity
     assert await platform.carriers.wait_for_code(number, seen=1) == first
 

@@ -48,4 +48,5 @@ async def own_kafka(
         async with pipeline(broker.bootstrap, database.dsn, "own.", tmp_path) as made:
             yield OwnKafka(made, broker)
     finally:
+        await asyncio.to_thread(broker.kill)
         await asyncio.to_thread(broker.stop)

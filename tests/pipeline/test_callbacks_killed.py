@@ -51,7 +51,7 @@ async def redeliver(stand: Pipeline, *words: str) -> dict[str, object]:
     [
         ("callbacks.claimed", 1),
         ("callbacks.answered", 2),
-        ("callbacks.concluded", 1),
+        pytest.param("callbacks.concluded", 1, marks=pytest.mark.slow),
     ],
 )
 async def test_whoever_dies_on_the_way_has_it_delivered_under_the_same_id(

@@ -62,12 +62,10 @@ async def test_a_slow_account_never_delays_another_one(stand: Pipeline) -> None:
         for number in range(30):
             await it.request(await it.issued(f"+99890123{4500 + number}"))
         await it.asked("east", 1)
-        started = datetime.now(UTC)
         british = [await it.request(await it.issued(f"+44770090{1000 + number}")) for number in range(5)]
         for attempt in british:
             await it.reached(attempt, "accepted")
-        assert datetime.now(UTC) - started < timedelta(seconds=3)
-        assert process.metrics.value("watchword_dispatch_inflight", account="form") == 30
+        assert process.metrics.value("watchword_dispatch_inflight", account="form") == 30, "none of them is over yet"
 
 
 async def test_an_account_that_answers_nothing_is_left_before_a_call_of_it_times_out(stand: Pipeline) -> None:
@@ -214,29 +212,27 @@ async def test_a_claim_whose_owner_died_is_resolved_by_the_gateways_memory(stand
         assert [call.door for call in (await it.carriers.ledger_of("north")).calls] == ["echo"]
 
 
-async def test_a_blind_gateway_gets_the_message_once_more_and_it_is_counted(stand: Pipeline) -> None:
+async def test_a_blind_gateway_gets_the_message_once_more_unless_a_receipt_saves_it(stand: Pipeline) -> None:
+    """Nobody knows of either message whether it left; of one a receipt comes before its second try."""
     async with sending(stand, uzbekistan='form", "south') as it, stand.running("dispatch") as process:
         await it.carriers.behave("east", timeouts_after=1.0, hang_ms=20)
-        await it.request(await it.issued("+998901234567"))
-        first, second = await it.made(2)
-        assert process.metrics.value("watchword_dispatch_possible_duplicates_total") == 1
-        assert len(await it.carriers.inbox("+998901234567")) == 2
-    assert (first.result, first.account, first.possible_duplicate) == ("unknown", "form", False)
-    assert (second.result, second.account, second.possible_duplicate) == ("accepted", "south", True)
-
-
-async def test_a_receipt_in_the_meantime_saves_the_second_message(stand: Pipeline) -> None:
-    async with sending(stand) as it, stand.running("dispatch"):
-        await it.carriers.behave("east", timeouts_after=1.0, hang_ms=20)
-        first = await it.request(await it.issued("+998901234567"))
-        await it.reached(first, "unknown")
+        unheard = await it.request(await it.issued("+998901234567"))
+        heard = await it.request(await it.issued("+998901234568"))
+        await it.reached(heard, "unknown")
         await stand.connection.execute(
             "UPDATE attempts SET state = 'accepted', receipt_state = 'delivered', receipt_rank = 90 WHERE id = $1",
-            first,
+            heard,
         )
-        [_, second] = await it.made(2)
-        assert len(await it.carriers.inbox("+998901234567")) == 1
-    assert (second.result, second.raw_code) == ("skipped_late", "receipt_came")
+        made = await it.made(4)
+        assert process.metrics.value("watchword_dispatch_possible_duplicates_total") == 1
+        assert len(await it.carriers.inbox("+998901234567")) == 2
+        assert len(await it.carriers.inbox("+998901234568")) == 1
+    [first] = [each for each in made if each.attempt_id == unheard]
+    [second] = [each for each in made if each.try_no == 2 and each.verification_id == first.verification_id]
+    [saved] = [each for each in made if each.try_no == 2 and each.verification_id != first.verification_id]
+    assert (first.result, first.account, first.possible_duplicate) == ("unknown", "form", False)
+    assert (second.result, second.account, second.possible_duplicate) == ("accepted", "south", True)
+    assert (saved.result, saved.raw_code) == ("skipped_late", "receipt_came")
 
 
 async def test_an_account_that_holds_what_it_cannot_know_sends_nothing_more(stand: Pipeline) -> None:
@@ -296,7 +292,8 @@ async def test_a_message_for_later_waits_outside_and_holds_nobody_up(stand: Pipe
         assert await it.state_of(later) == "queued"
         await it.reached(later, "accepted")
         row = await stand.row("SELECT claimed_at FROM attempts WHERE id = $1", later)
-        assert timedelta(0) <= row["claimed_at"] - due < timedelta(seconds=1.5)
+        assert row["claimed_at"] >= due
+        assert await stand.records(topics.RETRY_5S) == [], "it never waits for longer than it has to"
 
 
 async def test_an_erased_person_gets_no_message(stand: Pipeline) -> None:

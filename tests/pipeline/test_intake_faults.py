@@ -31,6 +31,7 @@ def own_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broke
     directory.mkdir()
     broker = kafka.start(directory, prefer=request.config.getoption("--kafka"))
     yield broker
+    broker.kill()
     broker.stop()
 
 

@@ -76,6 +76,7 @@ async def secured(
             assert len(await create_topics(made.cluster("topics"), production=False)) == len(specs())
             yield made
         finally:
+            broker.kill()
             broker.stop()
 
 

@@ -180,7 +180,7 @@ async def test_a_carrier_that_has_said_goodbye_is_offered_nothing_more_while_it_
         async def is_left() -> bool:
             return not it.line.ready
 
-        await eventually(is_left, within_s=1.5, what="a line that is not ready")
+        await eventually(is_left, within_s=4, what="a line that is not ready")
         assert it.metrics.value("watchword_dispatch_connections_size", account="peer") == 1, "the answer is waited for"
         await it.line.close()
         assert kinds([await unanswered]) == ["unbound_by_carrier"]
@@ -217,7 +217,7 @@ async def _asked(carriers: Carriers, count: int) -> None:
     async def enough() -> bool:
         return len((await carriers.ledger_of("north")).calls) >= count
 
-    await eventually(enough, within_s=5, what=f"{count} submissions")
+    await eventually(enough, within_s=20, what=f"{count} submissions")
 
 
 async def test_a_report_that_is_not_kept_is_told_again_until_it_is() -> None:
@@ -236,7 +236,7 @@ async def test_a_report_that_is_not_kept_is_told_again_until_it_is() -> None:
             async def taken() -> bool:
                 return (await carriers.receipts_of("north")).posted == 1
 
-            await eventually(taken, within_s=5, what="a receipt that was taken")
+            await eventually(taken, within_s=20, what="a receipt that was taken")
             counts = await carriers.receipts_of("north")
     assert (len(it.reports), counts.retried, len(set(it.reports))) == (3, 2, 1)
 

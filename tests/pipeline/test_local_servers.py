@@ -47,10 +47,11 @@ print("up", flush=True)
 """
 
 
-@pytest.fixture(params=[pytest.param(Kind.APACHE, marks=pytest.mark.apache), Kind.WHEEL])
-def own_broker(request: pytest.FixtureRequest, server_directory: Path) -> Iterator[Broker]:
-    started = kafka.start(server_directory, prefer=request.param)
+@pytest.fixture(scope="module", params=[pytest.param(Kind.APACHE, marks=pytest.mark.apache), Kind.WHEEL])
+def own_broker(request: pytest.FixtureRequest, servers_directory: Path) -> Iterator[Broker]:
+    started = kafka.start(servers_directory / f"own-{request.param.value}", prefer=request.param)
     yield started
+    started.kill()
     started.stop()
 
 
@@ -96,32 +97,25 @@ async def test_a_broker_serves_and_keeps_its_address_through_a_restart(own_broke
 
 
 @pytest.mark.apache
-async def test_apache_kafka_keeps_acknowledged_messages_through_kill_9(tmp_path: Path, topic_prefix: str) -> None:
-    broker = kafka.start(tmp_path, prefer=Kind.APACHE)
-    try:
-        await produce(broker.bootstrap, topic_prefix)
-        broker.kill()
-        assert not kafka_probe.serves(LOOPBACK, int(broker.bootstrap.partition(":")[2]))
-        broker.restart()
-        assert await consume(broker.bootstrap, topic_prefix) == MESSAGES
-    finally:
-        broker.stop()
-
-
-@pytest.mark.apache
-async def test_apache_kafka_serves_what_an_earlier_start_in_its_directory_kept(
+async def test_apache_kafka_keeps_acknowledged_messages_through_kill_9_and_for_whoever_starts_in_its_directory(
     tmp_path: Path, topic_prefix: str
 ) -> None:
     first = kafka.start(tmp_path, prefer=Kind.APACHE)
     try:
-        await produce(first.bootstrap, topic_prefix)
+        await produce(first.bootstrap, f"{topic_prefix}a")
+        first.kill()
+        assert not kafka_probe.serves(LOOPBACK, int(first.bootstrap.partition(":")[2]))
+        first.restart()
+        assert await consume(first.bootstrap, f"{topic_prefix}a") == MESSAGES
+        await produce(first.bootstrap, f"{topic_prefix}b")
     finally:
         first.stop()
     second = kafka.start(tmp_path, prefer=Kind.APACHE)
     try:
-        assert await consume(second.bootstrap, topic_prefix) == MESSAGES
+        for topic in ("a", "b"):
+            assert await consume(second.bootstrap, f"{topic_prefix}{topic}") == MESSAGES
     finally:
-        second.stop()
+        second.kill()
 
 
 def test_a_frozen_broker_does_not_answer_until_it_is_thawed(own_broker: Broker) -> None:

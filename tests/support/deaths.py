@@ -14,7 +14,7 @@ from watchword.local.process import Process
 from watchword.local.stack import Stack
 
 KILLED = 137
-REACHED_WITHIN_S = 15.0
+REACHED_WITHIN_S = 40.0
 
 Story = Callable[[], Awaitable[Verified]]
 

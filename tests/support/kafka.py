@@ -44,4 +44,5 @@ def cluster(directory: Path, prefer: Kind) -> Iterator[Cluster]:
     try:
         yield Cluster(broker.bootstrap, broker.label, is_apache=broker.kind is Kind.APACHE, data=directory / "data")
     finally:
+        broker.kill()  # nobody reads it any more
         broker.stop()

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 
-async def assert_ended(before: "set[asyncio.Task[Any]]", *, within_s: float = 1.0) -> None:
+async def assert_ended(before: "set[asyncio.Task[Any]]", *, within_s: float = 5.0) -> None:
     """Every task that is not in `before` ends within `within_s`, or is cancelled and named in an AssertionError."""
     left = {each for each in asyncio.all_tasks() - before - {asyncio.current_task()} if not _is_served(each)}
     if not left:

@@ -24,11 +24,13 @@ DEAD = tuple(each for each in ALL if each not in topics.ALL)
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One counted event: its type without `otp.` and version, its number in the life of its verification."""
+    """One counted event: its type without `otp.` and version, its number in the life of its verification, and who told
+    it."""
 
     sequence: int
     event: str
     id: str
+    worker: str
 
 
 @asynccontextmanager
@@ -75,7 +77,7 @@ async def lives(cluster: Cluster) -> dict[str, list[Told]]:
         told = envelopes.read(record.headers)
         if told.sequence:
             event = told.type.removeprefix("otp.").rpartition(".")[0]
-            found[told.subject][told.id] = Told(told.sequence, event, told.id)
+            found[told.subject][told.id] = Told(told.sequence, event, told.id, told.source.rpartition("/")[2])
     return {each: sorted(life.values(), key=lambda one: one.sequence) for each, life in found.items()}
 
 

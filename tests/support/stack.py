@@ -56,8 +56,13 @@ def _begin(plan: Plan) -> tuple[Stack, Callable[[], None]]:
     watcher = threading.Thread(target=watch, name="stack-watch")
 
     def end() -> None:
+        """Nobody looks at it any more: without good-byes, which take their time. Those are a story of tests/guide."""
         over.set()
         watcher.join()
+        for child in stack.children.values():
+            child.process.kill()
+        if not stack.plan.kafka_address:
+            stack.broker.kill()
         stack.stop()
 
     try:
@@ -104,7 +109,7 @@ async def killed(stack: Stack, name: str) -> None:
     async def back() -> bool:
         return child.restarts > restarts
 
-    await eventually(back, within_s=15, what=f"{name} to be started again")
+    await eventually(back, within_s=40, what=f"{name} to be started again")
     await asyncio.to_thread(stack.await_ready, name)
 
 

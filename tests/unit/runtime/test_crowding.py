@@ -36,7 +36,7 @@ async def test_a_few_are_at_work_and_who_waits_comes_in_when_one_leaves() -> Non
     async def begun() -> bool:
         return bool(order)
 
-    await eventually(begun, within_s=5, what="the first to be at work")
+    await eventually(begun, within_s=20, what="the first to be at work")
     assert order == [LOUD]
     working.set()
     await asyncio.gather(*tasks)
