@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from tests.simulation.statements import checks, dispatch, fraud, intake, named, receipts
+from tests.simulation.statements import MODELLED, checks, dispatch, intake, named, receipts
 from tests.simulation.statements.columns import ended, moved, uuid
 from tests.simulation.tables import Row, Rows, Statement
 from tests.simulation.world import World
@@ -110,20 +110,44 @@ def concluded_by_anybody(world: World) -> Off:
     return _stated(world, {named("watchword.dispatch", "conclude"): conclude})
 
 
-def moved_or_not(world: World) -> Off:
-    """An assessment is written at once whatever was told of its verification since it was looked at."""
+def moved_or_not(world: World, worker: str, name: str) -> Off:
+    """What goes the shorter way is written whatever was told of its verification since it was looked at."""
+    sql = named(f"watchword.{worker}", name)
+    statement = MODELLED[sql]
 
-    def assess_at_once(rows: Rows, settled: Any, *columns: Any) -> list[Row]:
+    def at_once(rows: Rows, settled: Any, *columns: Any) -> list[Row]:
         events, (ids, counted, seqs, *further) = columns[:6], columns[6:]
-        stand = [rows.get("verifications", uuid(each)) for each in ids]
-        newest = [row["seq"] if row is not None else seq for row, seq in zip(stand, seqs, strict=True)]
-        return fraud.assess_at_once(rows, settled, *events, ids, counted, newest, *further)
+        return statement(rows, settled, *events, ids, counted, _newest(rows, ids, seqs), *further)
 
-    return _stated(world, {named("watchword.fraud", "assess_at_once"): assess_at_once})
+    return _stated(world, {sql: at_once})
+
+
+def _newest(rows: Rows, ids: Any, seqs: Any) -> list[int]:
+    stand = [rows.get("verifications", uuid(each)) for each in ids]
+    return [row["seq"] if row is not None else seq for row, seq in zip(stand, seqs, strict=True)]
+
+
+def _nothing(rows: Rows, *columns: Any) -> list[Row]:
+    return []
 
 
 def last_receipt_counts(world: World) -> Off:
     """Receipts go down as well as up."""
+
+    def look(rows: Rows, *references: Any) -> list[Row]:
+        return [{**row, "receipt_rank": 0} for row in receipts.look(rows, *references)]
+
+    def record_at_once(rows: Rows, settled: Any, *columns: Any) -> list[Row]:
+        for identity in columns[9]:
+            rows.change("attempts", identity, receipt_rank=0)
+        return receipts.record_at_once(rows, settled, *columns)
+
+    package = "watchword.receipts"
+    return _stated(world, {named(package, "look"): look, named(package, "record_at_once"): record_at_once})
+
+
+def last_receipt_counts_under_locks(world: World) -> Off:
+    """The same, by those that go the usual way, and the others go it too."""
 
     def forgotten(rows: Rows, ids: Any) -> list[Row]:
         return [{**row, "receipt_rank": 0} for row in receipts.attempts(rows, ids)]
@@ -134,7 +158,8 @@ def last_receipt_counts(world: World) -> Off:
         return receipts.record(rows, keys, counted, ids, *further)
 
     package = "watchword.receipts"
-    return _stated(world, {named(package, "attempts"): forgotten, named(package, "record"): record})
+    stated: dict[str, Statement] = {named(package, "attempts"): forgotten, named(package, "record"): record}
+    return _stated(world, {**stated, named(package, "record_at_once"): _nothing})
 
 
 def approved_in_any_state(world: World) -> Off:

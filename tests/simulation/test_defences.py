@@ -161,6 +161,15 @@ def guessed_while_fraud_looks(users: Users) -> None:
     users.world.advance(3.0)
 
 
+def guessed_while_receipts_look(users: Users) -> None:
+    users.world.freeze_after(named("watchword.receipts", "look"), 1.0)
+    users.world.carriers.words = ("delivered",)
+    start(users)
+    users.world.until(lambda: users.world.named("receipts")[0].owner.frozen)
+    users.check(0, right=False)
+    users.world.advance(3.0)
+
+
 def told_to_stop(users: Users) -> None:
     users.world.set_mood("dedupes", "slow")
     start(users)
@@ -254,8 +263,12 @@ DEFENCES = (
             partial(dies_before_the_work, worker="codes", topic=topics.ASSESSMENTS, statement="look"), "A5",
             offsets_now),
     Defence("what could not be done is read again", off.passed_over, postgres_is_away, "A5", offsets_now),
-    Defence("what moved since it was looked at goes the usual way", off.moved_or_not, guessed_while_fraud_looks, "A4"),
+    Defence("what moved since it was looked at goes the usual way",
+            partial(off.moved_or_not, worker="fraud", name="assess_at_once"), guessed_while_fraud_looks, "A4"),
+    Defence("so does the report on what moved",
+            partial(off.moved_or_not, worker="receipts", name="record_at_once"), guessed_while_receipts_look, "A4"),
     Defence("receipt lattice", off.last_receipt_counts, delivered_and_then_on_its_way, "A7"),
+    Defence("receipt lattice under locks", off.last_receipt_counts_under_locks, delivered_and_then_on_its_way, "A7"),
     Defence("count first", off.compared_uncounted, guessed, "A3"),
     Defence("guarded consume", off.approved_in_any_state, typed_twice_at_once, "A3", also=(("front", 1),)),
     Defence("idempotency", off.keys_forgotten, asked_again, "was answered with 2"),

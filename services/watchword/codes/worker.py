@@ -66,7 +66,7 @@ async def build(context: Context) -> list[Service]:
         read = {str(row["verification_id"]): row for row in rows if row["state"] == State.REQUESTED.value}
         minter = Minter(context.keyring, context.configuration.current())
         return {
-            each.key: Seen(facts_of(read[each.key], each, minter), read[each.key]["seq"])
+            each.key: Seen(facts_of(read[each.key], each, minter), read[each.key]["seq"], each.key)
             for each in batch
             if each.key in read
         }

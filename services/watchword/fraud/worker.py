@@ -171,7 +171,10 @@ class Gathering:
             for key, event in there
         }
         asked = await with_known(connection, there, asked)
-        return {key: Seen(asked[key], read[event.verification_id]["seq"]) for key, event in there}
+        return {
+            key: Seen(asked[key], read[event.verification_id]["seq"], str(event.verification_id))
+            for key, event in there
+        }
 
     async def in_force(
         self, batch: Sequence[Incoming], connection: Connection

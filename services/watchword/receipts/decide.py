@@ -4,7 +4,8 @@ Receipts only ever raise what is known of an attempt (the lattice of kernel/veri
 and late ones change nothing; and nothing here touches the state of a verification.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -67,6 +68,16 @@ def decide(event: Event, facts: ReceiptFacts | None, now: datetime) -> Verdict:
     strangers = [report for report in facts.reports if report.attempt is None]
     parked = (_park(event, report, facts.value) for report in strangers)
     return Done(writes=(*raised(event, known), *unmapped(event, known, facts.value), *parked))
+
+
+def alone(facts: Mapping[str, ReceiptFacts]) -> Mapping[str, UUID]:
+    """The verifications, by callback, of which it says something by its only report, and no other callback does."""
+    meant = {
+        key: [report.attempt.about.verification_id for report in each.reports if report.attempt is not None]
+        for key, each in facts.items()
+    }
+    times = Counter(verification for each in meant.values() for verification in each)
+    return {key: each[0] for key, each in meant.items() if len(facts[key].reports) == len(each) == 1 == times[each[0]]}
 
 
 def decide_parked(event: ReceiptReceived, parked: str, report: Report, value: bytes) -> Done:

@@ -64,6 +64,61 @@ SELECT r.key,
 FROM raised AS r
 JOIN bumped AS b ON b.id = r.verification_id
 
+-- name: look
+-- The attempts that carriers mean, by either reference, without a lock, with the number of their verification's newest
+-- event.
+SELECT a.id, a.account, a.provider_id, a.receipt_rank, a.segments, a.claimed_at, a.concluded_at, v.seq,
+       v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
+       v.policy, v.policy_version, v.reference, v.expires_at
+FROM (
+    SELECT b.*
+    FROM attempts AS b
+    WHERE b.id = ANY($1::uuid[])
+    UNION ALL
+    SELECT b.*
+    FROM unnest($2::text[], $3::text[]) AS t (account, provider_id)
+    JOIN attempts AS b ON b.account = t.account AND b.provider_id = t.provider_id AND b.provider_id <> ''
+    WHERE b.id >= uuid_floor(statement_timestamp() - interval '7 days')
+) AS a
+JOIN verifications AS v ON v.id = a.verification_id
+
+-- name: record_at_once
+-- Receipts that say more than is known, each by the account its attempt was sent through and the only one of its
+-- verification, of which nothing was told since it was looked at: raised and told (runtime/at_once.py).
+-- attempt moves: unknown -> accepted
+WITH held AS (
+    SELECT t.*
+    FROM unnest($8::uuid[], $9::int[], $10::int[], $11::uuid[], $12::smallint[], $13::text[], $14::text[],
+                $15::timestamptz[], $16::timestamptz[], $17::text[])
+        AS t (verification_id, counted, seq, id, rank, state, provider_id, received_at, due_at, account)
+    JOIN verifications AS v ON v.id = t.verification_id AND v.seq = t.seq
+    ORDER BY v.id
+    FOR NO KEY UPDATE OF v
+), raised AS (
+    UPDATE attempts AS a
+    SET receipt_state = t.state, receipt_rank = t.rank, receipt_at = t.received_at,
+        provider_id = CASE WHEN a.provider_id = '' THEN t.provider_id ELSE a.provider_id END,
+        state = CASE WHEN a.state = 'unknown' THEN 'accepted' ELSE a.state END,
+        receipt_ask_at = CASE WHEN t.rank < 40 THEN a.receipt_ask_at END,
+        receipt_due_at = CASE WHEN t.rank < 90 AND a.state IN ('sending', 'accepted', 'unknown')
+                              THEN coalesce(a.receipt_due_at, t.due_at) END
+    FROM (SELECT * FROM held ORDER BY id) AS t
+    WHERE a.id = t.id AND a.receipt_rank < t.rank AND a.account = t.account
+    RETURNING a.verification_id, t.counted
+), bumped AS (
+    UPDATE verifications AS v SET seq = v.seq + r.counted FROM raised AS r WHERE v.id = r.verification_id
+), told AS (
+    INSERT INTO outbox (id, topic, key, value, headers)
+    SELECT o.id, o.topic, o.key, o.value, o.headers
+    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[])
+        AS o (verification_id, id, topic, key, value, headers)
+    JOIN raised AS r ON r.verification_id = o.verification_id
+    ON CONFLICT (id) DO NOTHING
+), settled AS (
+    DELETE FROM outbox WHERE id = ANY($1::uuid[])
+)
+SELECT verification_id AS key FROM raised
+
 -- name: record_part
 -- Parts of a long message that were delivered: remembered, and with the last of them the whole is. A repeat is no-op.
 -- attempt moves: unknown -> accepted

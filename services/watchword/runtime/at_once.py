@@ -5,6 +5,7 @@ Whatever does not go this way goes the usual one, under locks: what the step has
 moved in between.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -23,10 +24,12 @@ RowOf: TypeAlias = Callable[[Done], "tuple[Any, ...] | None"]
 
 @dataclass(frozen=True, slots=True)
 class Seen(Generic[F]):
-    """The facts of a verification as one snapshot shows them, and the number of its newest event there."""
+    """The facts of an event as one snapshot shows them, the verification they are about, and the number of its newest
+    event there."""
 
     facts: F
     seq: int
+    verification: str
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class AtOnce(Generic[F]):
     the usual way. `row` answers what a verdict writes, as one row, and None for a verdict that goes the usual way.
     `statement` takes $1 outbox rows that Kafka has; $2 to $7 the events: whose they are, id, topic, key, value and
     headers; $8 verifications, $9 how many counted events each tells, $10 the newest number each must still have; then
-    the rows' columns. It returns `key` of what it has written, events and all.
+    the rows' columns. It returns as `key` the verifications that it has written for, events and all.
     """
 
     look: Callable[[Sequence[Incoming], Connection], Awaitable[Mapping[str, Seen[F]]]]
@@ -50,15 +53,10 @@ class Move:
     """One event on the shorter way: its verification, the number of the newest event before it, what it writes and the
     events it tells, numbered."""
 
-    incoming: Incoming
+    verification: str
     seq: int
     row: tuple[Any, ...]
     told: Sequence[Told]
-
-    @property
-    def key(self) -> str:
-        """The verification's id."""
-        return self.incoming.key
 
     @property
     def counted(self) -> int:
@@ -66,25 +64,34 @@ class Move:
         return sum(each.emit.counted for each in self.told)
 
 
-def move_of(incoming: Incoming, verdict: Done, seq: int, row_of: RowOf) -> Move | None:
-    """A decided event, its events numbered from the one after `seq`; None for one that goes the usual way."""
+def move_of(incoming: Incoming, verdict: Done, seen: Seen[Any], row_of: RowOf) -> Move | None:
+    """A decided event, its events numbered from where it was seen; None for one that goes the usual way."""
     row = row_of(verdict)
-    if row is None or verdict.writes[0].key != incoming.key:
+    if row is None:
         return None
     emits = [emit for write in verdict.writes for emit in write.emits]
-    return Move(incoming, seq, row, acting.numbered(emits, seq, cause_of(incoming)))
+    return Move(seen.verification, seen.seq, row, acting.numbered(emits, seen.seq, cause_of(incoming)))
+
+
+def apart(moves: Mapping[str, Move]) -> dict[str, Move]:
+    """The moves, by key, but those of which two are about one verification: neither would know the other's events."""
+    times = Counter(move.verification for move in moves.values())
+    return {key: move for key, move in moves.items() if times[move.verification] == 1}
 
 
 async def write(
-    connection: Connection, statement: str, moves: Mapping[str, Move], rows: Mapping[str, Sequence[OutboxRow]],
+    connection: Connection, statement: str, moves: Sequence[Move], rows: Mapping[str, Sequence[OutboxRow]],
     settled: Sequence[UUID],
 ) -> frozenset[str]:  # fmt: skip
-    """Carry out `moves`, by key, and store the events in `rows`; answers the keys of those that held. A transaction of
-    its own. Raises what Postgres raises."""
+    """Carry out `moves` and store their events, `rows` by verification; answers the verifications of those that held. A
+    transaction of its own. Raises what Postgres raises."""
     events = [
-        (key, row.id, row.topic, row.key, row.value, outbox.pack(row.headers)) for key in moves for row in rows[key]
+        (move.verification, row.id, row.topic, row.key, row.value, outbox.pack(row.headers))
+        for move in moves
+        for row in rows[move.verification]
     ]
-    # In the order of keys, in which everybody locks.
-    moved = [(key, move.counted, move.seq, *move.row) for key, move in sorted(moves.items())]
+    # In the order of verifications, in which everybody locks.
+    ordered = sorted(moves, key=lambda move: move.verification)
+    moved = [(move.verification, move.counted, move.seq, *move.row) for move in ordered]
     told = (*columns(events, 6), *columns(moved, len(moved[0])))
     return frozenset(str(row["key"]) for row in await connection.fetch(statement, settled, *told))

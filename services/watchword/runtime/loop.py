@@ -284,17 +284,17 @@ class Loop(Generic[F]):
             moves = self._moves(batch, way, seen)
             if not moves:
                 return batch
-            rows = {key: self._rows(move.told, self._clock.now()) for key, move in moves.items()}
+            rows = {move.verification: self._rows(move.told, self._clock.now()) for move in moves.values()}
             settled = self._teller.settled
             reach(f"{self._step.group}.acted")
-            done = await at_once.write(connection, way.statement, moves, rows, settled)
+            done = await at_once.write(connection, way.statement, list(moves.values()), rows, settled)
         reach(f"{self._step.group}.committed")
         self._transactions.well()
         self._teller.forget(settled)
         for _ in done:
             self._metrics.events.add(stage=self._step.group, outcome="done")
-        await self._teller.tell([row for key in moves if key in done for row in rows[key]])
-        return [each for each in batch if each.key not in done]
+        await self._teller.tell([row for verification in rows if verification in done for row in rows[verification]])
+        return [each for each in batch if (move := moves.get(each.key)) is None or move.verification not in done]
 
     def _moves(self, batch: Sequence[Incoming], way: AtOnce[F], seen: Mapping[str, Seen[F]]) -> dict[str, Move]:
         """What of `batch` goes the shorter way, by key: nothing at all if anything in it has to wait."""
@@ -309,10 +309,10 @@ class Loop(Generic[F]):
                 continue
             if isinstance(verdict, Later):
                 return {}
-            move = at_once.move_of(each, verdict, found.seq, way.row) if isinstance(verdict, Done) else None
+            move = at_once.move_of(each, verdict, found, way.row) if isinstance(verdict, Done) else None
             if move is not None:
                 moves[each.key] = move
-        return moves
+        return at_once.apart(moves)
 
     async def _act(
         self, connection: Connection, carried: Sequence[tuple[Incoming, Verdict]], now: datetime

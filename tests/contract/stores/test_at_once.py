@@ -11,11 +11,12 @@ import pytest_asyncio
 from aiokafka import TopicPartition
 
 from tests.support.pipeline import Pipeline
-from tests.support.rows import pool_of
+from tests.support.rows import attempt, pool_of
 from watchword.events.envelope import Envelope
 from watchword.events.verification import Facts, shared
 from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
 from watchword.kernel.event import Emit
+from watchword.kernel.ids import attempt_id
 from watchword.runtime import at_once
 from watchword.runtime.acting import Told
 from watchword.runtime.at_once import Move
@@ -29,19 +30,34 @@ ORIGIN = Envelope(id="e", source="/test", type="t", time=UNTIL, subject="s")
 Way = tuple[Pool, str]
 
 
-@pytest_asyncio.fixture(params=["codes", "fraud"])
+STATEMENTS = {
+    "codes": "issue_at_once", "fraud": "assess_at_once", "receipts": "record_at_once",
+}  # fmt: skip
+
+
+@pytest_asyncio.fixture(params=sorted(STATEMENTS))
 async def way(request: pytest.FixtureRequest, stand: Pipeline) -> AsyncIterator[Way]:
     """A worker's connections, under its own role, and its statement."""
     worker = str(request.param)
-    name = {"codes": "issue_at_once", "fraud": "assess_at_once"}[worker]
     async with pool_of(worker, stand.dsn) as pool:
-        yield pool, statements(f"watchword.{worker}")[name]
+        yield pool, statements(f"watchword.{worker}")[STATEMENTS[worker]]
+
+
+async def asked_for(stand: Pipeline, way: Way, number: str = "+919876543210") -> Facts:
+    """A verification that the statement can write for."""
+    about = await stand.verification(number=number)
+    if "UPDATE attempts" in way[1]:
+        claimed: dict[str, Any] = {"state": "sending", "owner": "me", "account": "north", "gateway": "echo"}
+        await attempt(stand, about, **claimed)
+    return about
 
 
 def row_of(way: Way, about: Facts) -> tuple[Any, ...]:
     """What the statement writes for a first send."""
-    if "codes" in way[1]:
+    if "INTO codes" in way[1]:
         return (1, 1, attempt_of(about), UNTIL, b"mac", "pepper", b"sealed")
+    if "UPDATE attempts" in way[1]:
+        return (attempt_id(about.verification_id, 1, 1), 90, "delivered", "p1", UNTIL, UNTIL, "north")
     return (1, False)
 
 
@@ -55,7 +71,7 @@ def move(way: Way, about: Facts, *, seq: int) -> Move:
     )
     key = str(about.verification_id)
     incoming = Incoming(event, ORIGIN, key, TopicPartition("t", 0), 0, None)
-    return Move(incoming, seq, row_of(way, about), [Told(Emit(event, key), seq + 1, cause_of(incoming))])
+    return Move(key, seq, row_of(way, about), [Told(Emit(event, key), seq + 1, cause_of(incoming))])
 
 
 def event(id_: UUID | None = None) -> OutboxRow:
@@ -67,7 +83,7 @@ async def write(
 ) -> frozenset[str]:
     pool, statement = way
     async with pool.acquire() as connection:
-        return await at_once.write(connection, statement, {each.key: each for each in moves}, rows, settled)
+        return await at_once.write(connection, statement, moves, rows, settled)
 
 
 async def told(stand: Pipeline) -> set[UUID]:
@@ -77,11 +93,11 @@ async def told(stand: Pipeline) -> set[UUID]:
 async def test_a_row_that_nobody_moved_is_written_with_its_events_and_what_kafka_has_goes(
     stand: Pipeline, way: Way
 ) -> None:
-    about = await stand.verification()
+    about = await asked_for(stand, way)
     key, first, second = str(about.verification_id), event(), event()
     assert await write(way, [move(way, about, seq=1)], {key: [first]}) == {key}
     assert (await stand.row("SELECT seq FROM verifications"))["seq"] == 2
-    other = await stand.verification(number="+919876543211")
+    other = await asked_for(stand, way, "+919876543211")
     assert await write(way, [move(way, other, seq=1)], {str(other.verification_id): [second]}, settled=[first.id]) == {
         str(other.verification_id)
     }
@@ -90,7 +106,7 @@ async def test_a_row_that_nobody_moved_is_written_with_its_events_and_what_kafka
 
 async def test_of_what_was_told_of_since_nothing_is_written_and_the_others_are(stand: Pipeline, way: Way) -> None:
     """Its events would bear a number that another event has."""
-    moved, still = await stand.verification(), await stand.verification(number="+919876543211")
+    moved, still = await asked_for(stand, way), await asked_for(stand, way, "+919876543211")
     await stand.connection.execute("UPDATE verifications SET seq = 2 WHERE id = $1", moved.verification_id)
     rows = {str(each.verification_id): [event()] for each in (moved, still)}
     done = await write(way, [move(way, moved, seq=1), move(way, still, seq=1)], rows)
@@ -102,6 +118,7 @@ async def test_of_what_was_told_of_since_nothing_is_written_and_the_others_are(s
     assert tuple(left) == (2, "requested", 0, 0)
 
 
+@pytest.mark.parametrize("way", ["codes", "fraud"], indirect=True)
 async def test_what_ended_without_a_word_is_left_alone(stand: Pipeline, way: Way) -> None:
     ended: dict[str, Any] = {"ended_at": datetime.now(UTC), "due_at": None}
     about = await stand.verification(state="cancelled", **ended)
@@ -123,7 +140,7 @@ async def test_a_code_and_its_attempt_are_stored_with_the_move_only(stand: Pipel
 
 
 async def test_two_processes_that_looked_at_the_same_time_write_once(stand: Pipeline, way: Way) -> None:
-    abouts = [await stand.verification(number=f"+9198765432{n:02}") for n in range(12)]
+    abouts = [await asked_for(stand, way, f"+9198765432{n:02}") for n in range(12)]
     rows = {str(each.verification_id): [event()] for each in abouts}
     moves = [move(way, each, seq=1) for each in abouts]
 

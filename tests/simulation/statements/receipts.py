@@ -4,7 +4,8 @@ here: simulated carriers make neither."""
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.simulation.statements.columns import facts_of, held, picked, told, unnest
+from tests.simulation.statements import outboxes
+from tests.simulation.statements.columns import facts_of, held, newest, picked, split, told, unnest, uuid
 from tests.simulation.tables import Row, Rows
 from watchword.kernel.instant import to_us
 
@@ -12,20 +13,37 @@ _ATTEMPT = (
     "id", "verification_id", "state", "account", "provider_id", "receipt_rank", "segments", "claimed_at",
     "concluded_at",
 )  # fmt: skip
+_LOOKED_AT = ("id", "account", "provider_id", "receipt_rank", "segments", "claimed_at", "concluded_at")
 _BELIEVED = timedelta(days=7)
 _RANDOM_BITS = 80
 
 
 def references(rows: Rows, ids: Any, accounts: Any, provider_ids: Any) -> list[Row]:
+    meant = {row["id"]: row for row in _meant(rows, ids, accounts, provider_ids)}
+    return [picked(row, "id", "verification_id") for row in meant.values()]
+
+
+def _meant(rows: Rows, ids: Any, accounts: Any, provider_ids: Any) -> list[Row]:
+    """The attempts of each reference: one is here twice that both name."""
     floor = to_us(rows.now - _BELIEVED) // 1_000 << _RANDOM_BITS
-    named = set(ids)
-    provided = set(unnest(accounts, provider_ids))
-    return [
-        picked(row, "id", "verification_id")
+    provided = list(unnest(accounts, provider_ids))
+    by_reference = [row for row in (rows.get("attempts", each) for each in dict.fromkeys(ids)) if row is not None]
+    return by_reference + [
+        row
         for _, row in rows.all("attempts")
-        if row["id"] in named
-        or (row["provider_id"] and (row["account"], row["provider_id"]) in provided and row["id"].int >= floor)
+        if row["provider_id"] and row["id"].int >= floor
+        for told in provided
+        if told == (row["account"], row["provider_id"])
     ]
+
+
+def look(rows: Rows, ids: Any, accounts: Any, provider_ids: Any) -> list[Row]:
+    found: list[Row] = []
+    for row in _meant(rows, ids, accounts, provider_ids):
+        verification = rows.get("verifications", row["verification_id"])
+        if verification is not None:
+            found.append({**picked(row, *_LOOKED_AT), **facts_of(verification), "seq": verification["seq"]})
+    return found
 
 
 def verifications(rows: Rows, ids: Any) -> list[Row]:
@@ -56,6 +74,23 @@ def record(
             rows.change("attempts", identity, **_raised(row, rank, *values))
             raised.append((key, row["verification_id"], count))
     return [{"key": key, "seq": told(rows, verification, count)} for key, verification, count in raised]
+
+
+def record_at_once(rows: Rows, settled: Any, *columns: Any) -> list[Row]:
+    events, (ids, counted, seqs, attempts, ranks, states, provider_ids, received, dues, accounts) = split(columns)
+    done: list[Any] = []
+    reports = unnest(ids, counted, seqs, attempts, ranks, states, provider_ids, received, dues, accounts)
+    for verification, count, seq, identity, rank, *values, account in reports:
+        if not newest(rows, verification, seq):
+            continue
+        held(rows, [verification])
+        row = rows.get("attempts", identity)
+        if row is not None and row["receipt_rank"] < rank and row["account"] == account:
+            rows.change("attempts", identity, **_raised(row, rank, *values))
+            told(rows, uuid(verification), count)
+            done.append(uuid(verification))
+    outboxes.told(rows, events, done, settled)
+    return [{"key": verification} for verification in done]
 
 
 def _raised(row: Row, rank: int, state: str, provider_id: str, received: datetime, due: datetime) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from msgspec import structs
 
 from watchword.events.code_checked import CheckResult, CodeChecked
 from watchword.events.receipt_received import ReceiptReceived
@@ -14,7 +15,16 @@ from watchword.gateways.contract import Receipt
 from watchword.kernel.ids import attempt_id
 from watchword.kernel.verdict import Dead, Done
 from watchword.kernel.verification import RECEIPT_RANK, ReceiptState
-from watchword.receipts.decide import PATIENCE, AttemptFacts, ReceiptFacts, Report, decide, decide_again, decide_parked
+from watchword.receipts.decide import (
+    PATIENCE,
+    AttemptFacts,
+    ReceiptFacts,
+    Report,
+    alone,
+    decide,
+    decide_again,
+    decide_parked,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 VERIFICATION = UUID("0195f000-0000-7000-8000-000000000001")
@@ -66,6 +76,20 @@ def test_of_several_reports_of_one_attempt_the_highest_counts() -> None:
     for order in ((enroute, DELIVERED), (DELIVERED, enroute)):
         [write] = done(decide(EVENT, facts(*((one, KNOWN) for one in order)), NOW)).writes
         assert write.row[2] == "delivered"
+
+
+def test_alone_is_who_says_by_its_only_report_what_no_other_callback_says_anything_of() -> None:
+    other = UUID("0195f000-0000-7000-8000-000000000002")
+    elsewhere = replace(KNOWN, about=structs.replace(ABOUT, verification_id=other), attempt_id=attempt_id(other, 1, 1))
+    beside = replace(KNOWN, attempt_id=attempt_id(VERIFICATION, 1, 2))
+    one, stranger, empty = facts((DELIVERED, KNOWN)), facts((DELIVERED, None)), facts()
+
+    assert alone({"a": one, "b": facts((DELIVERED, elsewhere))}) == {"a": VERIFICATION, "b": other}
+    assert alone({"a": one, "b": stranger, "c": empty}) == {"a": VERIFICATION}
+    assert alone({"a": one, "b": facts((DELIVERED, beside))}) == {}, "two tries of one verification"
+    assert alone({"a": facts((DELIVERED, KNOWN), (DELIVERED, elsewhere))}) == {}
+    assert alone({"a": facts((DELIVERED, KNOWN), (DELIVERED, None))}) == {}
+    assert alone({"a": one, "b": facts((DELIVERED, None), (DELIVERED, KNOWN))}) == {}
 
 
 def test_a_report_of_an_unknown_attempt_is_parked_with_the_event_as_it_came() -> None:
