@@ -100,14 +100,26 @@ def claimed_twice(world: World) -> Off:
 
 
 def concluded_by_anybody(world: World) -> Off:
-    """A result is written whether the attempt is still its writer's or not."""
+    """A result is written at once whether the attempt is still its writer's or not, whatever was told since."""
+
+    def conclude_at_once(rows: Rows, settled: Any, *columns: Any) -> list[Row]:
+        events, (ids, counted, seqs, attempts, *ends) = columns[:6], columns[6:]
+        ends[:2] = _owners(rows, attempts)
+        return dispatch.conclude_at_once(
+            rows, settled, *events, ids, counted, _newest(rows, ids, seqs), attempts, *ends
+        )
+
+    return _stated(world, {named("watchword.dispatch", "conclude_at_once"): conclude_at_once})
+
+
+def concluded_by_anybody_under_locks(world: World) -> Off:
+    """The same, by results that go the usual way, and the others go it too."""
 
     def conclude(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any, *columns: Any) -> list[Row]:
-        found = [rows.change("attempts", uuid(key), state="sending") for key in keys]
-        theirs = [row["owner"] for row in found], [row["recovery"] for row in found]
-        return dispatch.conclude(rows, keys, counted, *theirs, *columns)
+        return dispatch.conclude(rows, keys, counted, *_owners(rows, keys), *columns)
 
-    return _stated(world, {named("watchword.dispatch", "conclude"): conclude})
+    package = "watchword.dispatch"
+    return _stated(world, {named(package, "conclude"): conclude, named(package, "conclude_at_once"): _nothing})
 
 
 def moved_or_not(world: World, worker: str, name: str) -> Off:
@@ -120,6 +132,11 @@ def moved_or_not(world: World, worker: str, name: str) -> Off:
         return statement(rows, settled, *events, ids, counted, _newest(rows, ids, seqs), *further)
 
     return _stated(world, {sql: at_once})
+
+
+def _owners(rows: Rows, attempts: Any) -> tuple[list[str], list[int]]:
+    found = [rows.change("attempts", uuid(each), state="sending") for each in attempts]
+    return [row["owner"] for row in found], [row["recovery"] for row in found]
 
 
 def _newest(rows: Rows, ids: Any, seqs: Any) -> list[int]:

@@ -170,6 +170,14 @@ def guessed_while_receipts_look(users: Users) -> None:
     users.world.advance(3.0)
 
 
+def guessed_before_the_result(users: Users) -> None:
+    start(users)
+    users.world.until(lambda: sent(users))
+    users.world.freeze(users.world.named("dispatch")[0], 1.0)
+    users.check(0, right=False)
+    users.world.advance(3.0)
+
+
 def told_to_stop(users: Users) -> None:
     users.world.set_mood("dedupes", "slow")
     start(users)
@@ -251,6 +259,8 @@ DEFENCES = (
     Defence("a claim asks for state", off.claimed_twice, a_request_to_send_comes_twice, "A2"),
     Defence("a result asks for owner and state", off.concluded_by_anybody, its_caller_is_frozen, "A4",
             also=ANOTHER_DISPATCH),
+    Defence("a result under locks asks for them too", off.concluded_by_anybody_under_locks, its_caller_is_frozen, "A4",
+            also=ANOTHER_DISPATCH),
     Defence("lease looked at before the call", off.lease_unasked,
             partial(its_claimer_is_frozen, purpose="payment", seconds=20.0), "A2", also=ANOTHER_DISPATCH),
     Defence("deadline looked at before the call", off.deadline_unasked,
@@ -267,6 +277,8 @@ DEFENCES = (
             partial(off.moved_or_not, worker="fraud", name="assess_at_once"), guessed_while_fraud_looks, "A4"),
     Defence("so does the report on what moved",
             partial(off.moved_or_not, worker="receipts", name="record_at_once"), guessed_while_receipts_look, "A4"),
+    Defence("so does the result of what moved since it was claimed",
+            partial(off.moved_or_not, worker="dispatch", name="conclude_at_once"), guessed_before_the_result, "A4"),
     Defence("receipt lattice", off.last_receipt_counts, delivered_and_then_on_its_way, "A7"),
     Defence("receipt lattice under locks", off.last_receipt_counts_under_locks, delivered_and_then_on_its_way, "A7"),
     Defence("count first", off.compared_uncounted, guessed, "A3"),

@@ -33,13 +33,15 @@ _NOT_CALLED: Mapping[str, Nobody | Skipped] = {"too_late": TOO_LATE, "lease_over
 @dataclass(frozen=True, slots=True)
 class Held:
     """A claimed attempt with what it is made of. `lease_ends_s` is on the monotonic clock; `leave` is None where
-    its account cannot be called, for the reason in `nobody`."""
+    its account cannot be called, for the reason in `nobody`; `seq` is the number of its verification's newest event
+    when it was claimed, None where that was not asked."""
 
     attempt: Attempt
     sealed: Sealed = field(repr=False)
     lease_ends_s: float
     leave: Leave | None
     nobody: Nobody = ACCOUNTS_AWAY
+    seq: int | None = None
 
 
 class Exchange:

@@ -8,9 +8,10 @@ from typing import Final
 import asyncpg
 
 from watchword.dispatch.decide.tell import Conclusion
-from watchword.dispatch.store import Ask, Claim, Store
-from watchword.runtime import acting
+from watchword.dispatch.store import SQL, Ask, Claim, Store, concluded_at_once
+from watchword.runtime import acting, at_once
 from watchword.runtime.acting import Cause, Told
+from watchword.runtime.at_once import Move
 from watchword.runtime.clock import DatabaseClock
 from watchword.runtime.coalesce import Coalescer
 from watchword.runtime.failpoints import reach
@@ -60,6 +61,13 @@ class Ledger:
             isolates=of_one,
             every_s=RECORD_EVERY_S,
         )
+        self._at_once: Coalescer[Move, Recorded | None] = Coalescer(
+            self._record_at_once,
+            keys=lambda move: (move.verification,),
+            batch_max=BATCH_MAX,
+            isolates=of_one,
+            every_s=RECORD_EVERY_S,
+        )
         self._tellings: Coalescer[OutboxRow, asyncio.Future[bool]] = Coalescer(
             self._tell, keys=lambda row: (row.id,), batch_max=BATCH_MAX, isolates=of_one, every_s=RECORD_EVERY_S
         )
@@ -67,12 +75,14 @@ class Ledger:
     async def start(self) -> None:
         """Begin to commit."""
         await self._claims.start()
+        await self._at_once.start()
         await self._results.start()
         await self._tellings.start()
 
     async def stop(self) -> None:
         """Commit what waits, publish what was committed."""
         await self._claims.stop()
+        await self._at_once.stop()
         await self._results.stop()
         await self._tellings.stop()
         if self._publishing:
@@ -85,8 +95,15 @@ class Ledger:
         """
         return await self._claims.submit(ask, deadline_s=DEADLINE_S)
 
-    async def record(self, cause: Cause, conclusion: Conclusion) -> Recorded:
-        """Write what an attempt came to, if it is still ours. Raises as `claim` does; a repeat changes nothing."""
+    async def record(self, cause: Cause, conclusion: Conclusion, seq: int | None = None) -> Recorded:
+        """Write what an attempt came to, if it is still ours. Raises as `claim` does; a repeat changes nothing.
+
+        What nothing follows is written at once if nothing was told of its verification since the event numbered `seq`,
+        its newest when the attempt was claimed; all else under the verification's lock.
+        """
+        move = concluded_at_once(cause, conclusion, seq) if seq is not None else None
+        if move is not None and (recorded := await self._at_once.submit(move, deadline_s=DEADLINE_S)) is not None:
+            return recorded
         return await self._results.submit((cause, conclusion), deadline_s=DEADLINE_S)
 
     async def tell(self, row: OutboxRow) -> "asyncio.Future[bool]":
@@ -103,6 +120,19 @@ class Ledger:
             settled = await self._teller.store(connection, rows)
         self._teller.forget(settled)
         return [self._publish(rows)] * len(rows)
+
+    async def _record_at_once(self, moves: Sequence[Move]) -> Sequence[Recorded | None]:
+        """One statement for the results that still hold; None for the others."""
+        now = self._clock.now()
+        rows = {move.verification: [acting.outbox_row(each, "dispatch", now) for each in move.told] for move in moves}
+        settled = self._teller.settled
+        reach("dispatch.before_result")
+        async with self._pool.acquire(timeout=5) as connection:
+            done = await at_once.write(connection, SQL["conclude_at_once"], moves, rows, settled)
+        reach("dispatch.result_committed")
+        self._teller.forget(settled)
+        published = self._publish([row for verification in rows if verification in done for row in rows[verification]])
+        return [Recorded(True, False, published) if move.verification in done else None for move in moves]
 
     async def _record(self, endings: Sequence[tuple[Cause, Conclusion]]) -> Sequence[Recorded]:
         reach("dispatch.before_result")

@@ -164,7 +164,7 @@ class Sender:
             hedges=claim.hedges,
         )
         nobody = choice if isinstance(choice, Nobody) else ACCOUNTS_AWAY
-        return Held(attempt, claim.sealed, claim.lease_ends_s, leave, nobody)
+        return Held(attempt, claim.sealed, claim.lease_ends_s, leave, nobody, claim.seq)
 
     def _abilities(self, account: Account | None) -> Abilities:
         carrier = self._carriers.of(account.id) if account is not None else None
@@ -176,7 +176,7 @@ class Sender:
         routing = self._carriers.routing(attempt.about, attempt.template)
         conclusion = conclude(attempt, came, routing, self._clock.now())
         started_s = time.monotonic()
-        recorded = await self._record(work.cause, conclusion, until_s=held.lease_ends_s + LEASE_S)
+        recorded = await self._record(work.cause, conclusion, held.seq, until_s=held.lease_ends_s + LEASE_S)
         if recorded is None:
             return None, None
         self._count(conclusion, came, recorded)
@@ -216,12 +216,14 @@ class Sender:
             exchange = Exchange(replace(held, attempt=attempt), held.leave.carrier, self._clock, self._metrics)
         return attempt, await exchange.send(self._opener)
 
-    async def _record(self, cause: Cause, conclusion: Conclusion, *, until_s: float) -> Recorded | None:
+    async def _record(
+        self, cause: Cause, conclusion: Conclusion, seq: int | None, *, until_s: float
+    ) -> Recorded | None:
         """Write the result, insisting while Postgres is away; past `until_s` it is left to whoever finds the
         lease over: the claim in the database says that the gateway may have been called."""
         while True:
             try:
-                return await self._ledger.record(cause, conclusion)
+                return await self._ledger.record(cause, conclusion, seq)
             except (*AWAY, Overloaded) as error:
                 _raise_unless_away(error)
                 log.warning("dispatch.result_delayed", attempt=str(conclusion.attempt.id), error=repr(error))

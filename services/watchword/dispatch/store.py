@@ -17,6 +17,7 @@ from watchword.events.verification import Facts, Signals
 from watchword.kernel.verification import AttemptState
 from watchword.runtime import acting
 from watchword.runtime.acting import Cause, Told
+from watchword.runtime.at_once import Move
 from watchword.runtime.postgres import Connection, Pool, columns, statements
 
 LEASE_S: Final = 15.0
@@ -50,7 +51,7 @@ class Sealed:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """An attempt that is ours until `lease_ends_s` on the monotonic clock, read before the claim was made and so
-    never later than the lease in the database."""
+    never later than the lease in the database. `seq` is the number of its verification's newest event by then."""
 
     attempt_id: UUID
     about: Facts
@@ -69,6 +70,7 @@ class Claim:
     hedges: bool
     sealed: Sealed
     lease_ends_s: float
+    seq: int
 
 
 class Store:
@@ -144,7 +146,18 @@ def _claim(row: asyncpg.Record, lease_ends_s: float) -> Claim:
         hedges=row["hedges"],
         sealed=Sealed(row["number_sealed"], row["wrapped_key"], row["message_sealed"]),
         lease_ends_s=lease_ends_s,
+        seq=row["seq"],
     )
+
+
+def concluded_at_once(cause: Cause, conclusion: Conclusion, seq: int) -> Move | None:
+    """A result as the row of `conclude_at_once`, None for one that something follows. `seq` as in its claim."""
+    writes = conclusion.done.writes
+    if [write.statement for write in writes] != ["conclude"] or conclusion.follow is not None:
+        return None
+    [write] = writes
+    verification = str(conclusion.attempt.about.verification_id)
+    return Move(verification, seq, (write.key, *write.row), acting.numbered(write.emits, seq, cause))
 
 
 def _named(told: Sequence[Told]) -> list[tuple[str, str]]:

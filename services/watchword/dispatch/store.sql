@@ -35,7 +35,7 @@ WITH asked AS (
 )
 SELECT a.id, a.send_no, a.try_no, a.code_version, a.recovery, a.send_deadline, a.claimed_at,
        v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
-       v.policy, v.policy_version, v.reference, v.expires_at, v.created_at, v.checks_used, v.signals,
+       v.policy, v.policy_version, v.reference, v.expires_at, v.created_at, v.checks_used, v.signals, v.seq,
        v.state = 'issued' AND a.send_deadline > clock_timestamp() AS live,
        v.number_sealed, s.wrapped_key, c.sealed AS message_sealed,
        a.hedges, a.receipt_state IS NOT NULL AS received,
@@ -82,6 +82,55 @@ SET seq = v.seq + concluded.counted
 FROM concluded
 WHERE v.id = concluded.verification_id
 RETURNING concluded.id AS key, v.seq
+
+-- name: conclude_at_once
+-- Results that nothing follows, of verifications of which nothing was told since their attempts were claimed: written
+-- and told, and the reports that came before them woken as `wake_parked` does (runtime/at_once.py).
+-- attempt moves: sending -> accepted; sending -> rejected; sending -> deferred; sending -> unknown; sending -> skipped_late
+WITH held AS (
+    SELECT t.*
+    FROM unnest($8::uuid[], $9::int[], $10::int[], $11::uuid[], $12::text[], $13::smallint[], $14::text[], $15::text[],
+                $16::text[], $17::text[], $18::bigint[], $19::text[], $20::int[], $21::smallint[], $22::boolean[],
+                $23::timestamptz[], $24::timestamptz[], $25::timestamptz[], $26::timestamptz[])
+        AS t (verification_id, counted, seq, id, owner, recovery, state, outcome, raw_code, provider_id, price_micros,
+              currency, latency_ms, segments, possible_duplicate, feedback_at, receipt_due_at, receipt_ask_at, hedge_at)
+    JOIN verifications AS v ON v.id = t.verification_id AND v.seq = t.seq
+    ORDER BY v.id
+    FOR NO KEY UPDATE OF v
+), concluded AS (
+    UPDATE attempts AS a
+    SET state = t.state, lease_until = NULL, concluded_at = clock_timestamp(), outcome = t.outcome,
+        raw_code = t.raw_code,
+        provider_id = coalesce(nullif(t.provider_id, ''), a.provider_id), price_micros = t.price_micros, currency = t.currency,
+        latency_ms = t.latency_ms, segments = t.segments, possible_duplicate = t.possible_duplicate,
+        feedback_at = CASE WHEN t.state = 'accepted' THEN t.feedback_at END,
+        receipt_due_at = CASE WHEN t.state = 'accepted' AND a.receipt_rank < 90 THEN t.receipt_due_at END,
+        receipt_ask_at = CASE WHEN t.state = 'accepted' AND a.receipt_rank < 40 THEN t.receipt_ask_at END,
+        hedge_at = CASE WHEN a.receipt_rank < 80 THEN t.hedge_at END
+    FROM (SELECT * FROM held ORDER BY id) AS t
+    WHERE a.id = t.id AND a.state = 'sending' AND a.owner = t.owner AND a.recovery = t.recovery
+    RETURNING a.verification_id, a.account, t.provider_id, t.counted
+), bumped AS (
+    UPDATE verifications AS v SET seq = v.seq + c.counted FROM concluded AS c WHERE v.id = c.verification_id
+), early AS (
+    SELECT r.id
+    FROM concluded AS c
+    JOIN receipts_parked AS r ON r.account = c.account AND r.provider_id = c.provider_id
+    WHERE c.provider_id <> ''
+    FOR NO KEY UPDATE OF r SKIP LOCKED
+), woken AS (
+    UPDATE receipts_parked AS r SET look_at = clock_timestamp() FROM early WHERE r.id = early.id
+), told AS (
+    INSERT INTO outbox (id, topic, key, value, headers)
+    SELECT o.id, o.topic, o.key, o.value, o.headers
+    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[])
+        AS o (verification_id, id, topic, key, value, headers)
+    JOIN concluded AS c ON c.verification_id = o.verification_id
+    ON CONFLICT (id) DO NOTHING
+), settled AS (
+    DELETE FROM outbox WHERE id = ANY($1::uuid[])
+)
+SELECT verification_id AS key FROM concluded
 
 -- name: wake_parked
 -- Reports that came before their message had the provider's id here are looked at now (receipts/parked.py). One that

@@ -31,7 +31,7 @@ Way = tuple[Pool, str]
 
 
 STATEMENTS = {
-    "codes": "issue_at_once", "fraud": "assess_at_once", "receipts": "record_at_once",
+    "codes": "issue_at_once", "fraud": "assess_at_once", "dispatch": "conclude_at_once", "receipts": "record_at_once",
 }  # fmt: skip
 
 
@@ -56,6 +56,9 @@ def row_of(way: Way, about: Facts) -> tuple[Any, ...]:
     """What the statement writes for a first send."""
     if "INTO codes" in way[1]:
         return (1, 1, attempt_of(about), UNTIL, b"mac", "pepper", b"sealed")
+    if "receipts_parked" in way[1]:
+        called = ("accepted", "accepted", "", "p1", 100, "USD", 12, 1, False)
+        return (attempt_id(about.verification_id, 1, 1), "me", 0, *called, None, UNTIL, UNTIL, None)
     if "UPDATE attempts" in way[1]:
         return (attempt_id(about.verification_id, 1, 1), 90, "delivered", "p1", UNTIL, UNTIL, "north")
     return (1, False)

@@ -3,8 +3,21 @@
 from datetime import timedelta
 from typing import Any
 
+from tests.simulation.statements import outboxes
 from tests.simulation.statements.codes import begin_attempt
-from tests.simulation.statements.columns import ended, facts_of, held, moved, picked, template_of, told, unnest, uuid
+from tests.simulation.statements.columns import (
+    ended,
+    facts_of,
+    held,
+    moved,
+    newest,
+    picked,
+    split,
+    template_of,
+    told,
+    unnest,
+    uuid,
+)  # fmt: skip
 from tests.simulation.tables import Row, Rows
 
 _CLAIMED = ("id", "send_no", "try_no", "code_version", "recovery", "send_deadline", "claimed_at", "hedges")
@@ -66,7 +79,7 @@ def _as_claimed(rows: Rows, attempt: Row, verification: Row) -> Row:
     return {
         **picked(attempt, *_CLAIMED),
         **facts_of(verification),
-        **picked(verification, "created_at", "checks_used", "signals", "number_sealed"),
+        **picked(verification, "created_at", "checks_used", "signals", "number_sealed", "seq"),
         "live": verification["state"] == "issued" and attempt["send_deadline"] > rows.now,
         "wrapped_key": subject["wrapped_key"] if subject is not None else None,
         "message_sealed": code["sealed"] if code is not None else None,
@@ -110,6 +123,26 @@ def conclude(rows: Rows, keys: Any, counted: Any, owners: Any, recoveries: Any, 
         rows.change("attempts", row["id"], lease_until=None, concluded_at=rows.now, **ends)
         found.append({"key": row["id"], "seq": told(rows, row["verification_id"], count)})
     return found
+
+
+def conclude_at_once(rows: Rows, settled: Any, *columns: Any) -> list[Row]:
+    events, moves = split(columns)
+    done: list[Any] = []
+    named: list[tuple[str, str]] = []
+    for verification, count, seq, identity, *ends in unnest(*moves):
+        if not newest(rows, verification, seq):
+            continue
+        held(rows, [verification])
+        if not conclude(rows, [identity], [count], *([each] for each in ends)):
+            continue
+        done.append(uuid(verification))
+        row = rows.get("attempts", uuid(identity))
+        if row is not None and (provider_id := ends[5]):
+            named.append((row["account"], provider_id))
+    if named:
+        wake_parked(rows, *zip(*named, strict=True))
+    outboxes.told(rows, events, done, settled)
+    return [{"key": verification} for verification in done]
 
 
 def wake_parked(rows: Rows, accounts: Any, provider_ids: Any) -> list[Row]:
