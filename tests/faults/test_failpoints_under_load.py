@@ -6,6 +6,7 @@ Not part of `make test`; `make faults` runs it.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tests.support.deaths import (
     points,
     second,
     told_of,
+    typed_at_the_end,
 )
 from tests.support.inbox import publishes
 from tests.support.platform import Platform, Verified, fresh_number, platform_of
@@ -56,6 +58,7 @@ ROUNDS = [
     for names in zip_longest(*OF_GROUPS.values())
 ]
 BEFORE_THE_COMMIT = points("intake", "gathered", "acted")
+LOCKED = points("dispatch", "before_locked_result", "locked_result_committed")
 AGAIN = points("intake.desk", "gathered", "acted", "committed")
 FROZEN = ("codes.decoded", "codes.committed")  # before and after its transaction; in the middle: with every gateway
 
@@ -145,6 +148,24 @@ async def again(stack: Stack, platform: Platform) -> dict[str, Death]:
 @pytest_asyncio.fixture(scope="module")
 async def inbox(stack: Stack, platform: Platform) -> dict[str, Death]:
     return await lives_of(stack, platform, BEFORE_THE_COMMIT, lambda: publishes(stack, platform))
+
+
+@pytest_asyncio.fixture(scope="module")
+async def failed_over(stack: Stack, platform: Platform) -> dict[str, Death]:
+    """The first account is down: its result is written under locks, for another try follows at once."""
+    await platform.carriers.behave("alpha", down=True)
+    late: Story = partial(typed_at_the_end, stack, platform, "login")
+    ended = {point: await dies(stack, "dispatch", point, late) for point in LOCKED}
+    await platform.carriers.behave("alpha", down=False)
+    return await told_of(stack, platform, ended)
+
+
+@pytest.mark.parametrize("point", LOCKED)
+async def test_dispatch_dies_between_two_accounts_and_its_user_has_one_message(
+    failed_over: dict[str, Death], point: str
+) -> None:
+    assert failed_over[point].exit_code == KILLED, f"nothing came to {point}"
+    assert_nobody_noticed({point: failed_over[point]})
 
 
 @pytest.mark.parametrize("point", AGAIN)

@@ -135,11 +135,11 @@ class Ledger:
         return [Recorded(True, False, published) if move.verification in done else None for move in moves]
 
     async def _record(self, endings: Sequence[tuple[Cause, Conclusion]]) -> Sequence[Recorded]:
-        reach("dispatch.before_result")
+        reach("dispatch.before_locked_result")
         async with self._pool.acquire(timeout=5) as connection, connection.transaction():
             told, following, rows = await self._write(connection, endings)
             settled = await self._teller.store(connection, rows)
-        reach("dispatch.result_committed")
+        reach("dispatch.locked_result_committed")
         self._teller.forget(settled)
         published = self._publish(rows)
         ours = {id(each.emit) for each in told}
