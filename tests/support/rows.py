@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from tests.support.pipeline import Pipeline
+from tests.support.waiting import eventually
 from watchword.events.verification import Facts
 from watchword.kernel.ids import attempt_id
 from watchword.kernel.secret import Code
@@ -87,3 +88,13 @@ async def attempt(stand: Pipeline, about: Facts, *, send_no: int = 1, try_no: in
     places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
     await stand.connection.execute(f"INSERT INTO attempts ({', '.join(values)}) VALUES ({places})", *values.values())
     return identity
+
+
+async def somebody_waits(stand: Pipeline) -> None:
+    """Until somebody waits for a row that the transaction of `stand`'s own connection holds."""
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+
+    async def one() -> bool:
+        return bool(await stand.connection.fetchval(query))
+
+    await eventually(one, within_s=5.0, what="somebody who waits for our row")

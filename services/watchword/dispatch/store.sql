@@ -85,10 +85,11 @@ RETURNING concluded.id AS key, v.seq
 
 -- name: conclude_at_once
 -- Results that nothing follows, of verifications of which nothing was told since their attempts were claimed: written
--- and told, and the reports that came before them woken as `wake_parked` does (runtime/at_once.py).
+-- and told, and the reports that came before them woken as `wake_parked` does (runtime/at_once.py). The state is asked
+-- for as a column: of a constant the planner would go through all that is being sent, once a row.
 -- attempt moves: sending -> accepted; sending -> rejected; sending -> deferred; sending -> unknown; sending -> skipped_late
 WITH held AS (
-    SELECT t.*
+    SELECT t.*, 'sending' AS from_state
     FROM unnest($8::uuid[], $9::int[], $10::int[], $11::uuid[], $12::text[], $13::smallint[], $14::text[], $15::text[],
                 $16::text[], $17::text[], $18::bigint[], $19::text[], $20::int[], $21::smallint[], $22::boolean[],
                 $23::timestamptz[], $24::timestamptz[], $25::timestamptz[], $26::timestamptz[])
@@ -108,7 +109,7 @@ WITH held AS (
         receipt_ask_at = CASE WHEN t.state = 'accepted' AND a.receipt_rank < 40 THEN t.receipt_ask_at END,
         hedge_at = CASE WHEN a.receipt_rank < 80 THEN t.hedge_at END
     FROM (SELECT * FROM held ORDER BY id) AS t
-    WHERE a.id = t.id AND a.state = 'sending' AND a.owner = t.owner AND a.recovery = t.recovery
+    WHERE a.id = t.id AND a.state = t.from_state AND a.owner = t.owner AND a.recovery = t.recovery
     RETURNING a.verification_id, a.account, t.provider_id, t.counted
 ), bumped AS (
     UPDATE verifications AS v SET seq = v.seq + c.counted FROM concluded AS c WHERE v.id = c.verification_id

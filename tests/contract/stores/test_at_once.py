@@ -11,7 +11,7 @@ import pytest_asyncio
 from aiokafka import TopicPartition
 
 from tests.support.pipeline import Pipeline
-from tests.support.rows import attempt, pool_of
+from tests.support.rows import attempt, pool_of, somebody_waits
 from watchword.events.envelope import Envelope
 from watchword.events.verification import Facts, shared
 from watchword.events.verification_assessed import Action, Mode, VerificationAssessed
@@ -151,6 +151,19 @@ async def test_two_processes_that_looked_at_the_same_time_write_once(stand: Pipe
     assert first | second == set(rows)
     assert not first & second
     assert await stand.connection.fetchval("SELECT count(*) FROM verifications WHERE seq = 2") == len(abouts)
+
+
+async def test_what_changes_without_a_word_while_it_waits_is_kept(stand: Pipeline, way: Way) -> None:
+    """A check is counted before it is told: the row is written on top of that, and once."""
+    about = await asked_for(stand, way)
+    key, told_of = str(about.verification_id), event()
+    async with stand.connection.transaction():
+        await stand.connection.execute("UPDATE verifications SET checks_used = 3")
+        waiting = asyncio.create_task(write(way, [move(way, about, seq=1)], {key: [told_of]}))
+        await somebody_waits(stand)
+    assert await waiting == {key}
+    assert tuple(await stand.row("SELECT seq, checks_used FROM verifications")) == (2, 3)
+    assert await told(stand) == {told_of.id}
 
 
 async def test_an_assessment_at_once_leaves_what_the_usual_one_leaves(stand: Pipeline) -> None:
