@@ -30,7 +30,7 @@ WITH assessed AS (
     SELECT o.id, o.topic, o.key, o.value, o.headers
     FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::bytea[], $6::bytea[], $7::bytea[])
         AS o (verification_id, id, topic, key, value, headers)
-    JOIN assessed AS a ON a.id = o.verification_id
+    WHERE (o.verification_id IN (SELECT id FROM assessed)) IS TRUE
     ON CONFLICT (id) DO NOTHING
 ), settled AS (
     DELETE FROM outbox WHERE id = ANY($1::uuid[])

@@ -40,7 +40,8 @@ class AtOnce(Generic[F]):
     the usual way. `row` answers what a verdict writes, as one row, and None for a verdict that goes the usual way.
     `statement` takes $1 outbox rows that Kafka has; $2 to $7 the events: whose they are, id, topic, key, value and
     headers; $8 verifications, $9 how many counted events each tells, $10 the newest number each must still have; then
-    the rows' columns. It returns as `key` the verifications that it has written for, events and all.
+    the rows' columns. It returns as `key` the verifications that it has written for, events and all. Events are looked
+    up, `(… IN (SELECT …)) IS TRUE`: joined, each would be compared with each, for hash joins are off the path.
     """
 
     look: Callable[[Sequence[Incoming], Connection], Awaitable[Mapping[str, Seen[F]]]]
