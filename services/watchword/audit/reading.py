@@ -24,7 +24,7 @@ WITHHELD = "wwd_withheld"
 # Reasons as workers word them, and what dispatch and the judge say of events that they read and cannot take.
 UNREADABLE = "unreadable"
 UNKNOWN_VERIFICATION = "unknown_verification"
-READ_AND_REFUSED = ("a count is out of bounds", " has no place on this topic")
+READ_AND_REFUSED = ("a count is out of bounds", "a time is out of bounds", " has no place on this topic")
 
 
 @dataclass(frozen=True, slots=True)

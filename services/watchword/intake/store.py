@@ -177,18 +177,20 @@ async def page(connection: Connection, window: Window, *, looked_at_max: int) ->
     """A page of a tenant's verifications, newest first, of at most `looked_at_max` rows that were looked at."""
     by_reference = (_SQL["page_of_reference"], window.reference) if window.reference else (_SQL["page"],)
     statement, *further = by_reference
-    found = await connection.fetch(
-        statement,
-        window.tenant,
-        window.floor,
-        window.below,
-        looked_at_max,
-        window.states,
-        window.created_from,
-        window.created_to,
-        window.rows_max + 1,
-        *further,
-    )
+    async with connection.transaction(readonly=True):
+        await connection.execute(_SQL["weeks_left_out"])
+        found = await connection.fetch(
+            statement,
+            window.tenant,
+            window.floor,
+            window.below,
+            looked_at_max,
+            window.states,
+            window.created_from,
+            window.created_to,
+            window.rows_max + 1,
+            *further,
+        )
     rows = tuple(row for row in found if row["verification_id"] is not None)
     if len(rows) > window.rows_max:
         return Page(rows[: window.rows_max], rows[window.rows_max - 1]["verification_id"])

@@ -287,6 +287,10 @@ WHERE v.ended_at IS NOT NULL
          AND a.send_no = v.sends_requested AND a.state NOT IN ('queued', 'sending')
    )
 
+-- name: weeks_left_out
+-- For the rest of a transaction that locks nothing: what this undoes is for those that do (runtime/postgres.py).
+SELECT set_config('enable_partition_pruning', 'on', true)
+
 -- name: page
 -- A tenant's verifications, newest first: at most $4 are looked at, at most $8 chosen of them. The one row that comes
 -- in any case says how many were looked at and where that ended.

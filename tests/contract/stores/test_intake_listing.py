@@ -120,7 +120,9 @@ async def plan(connection: Connection, name: str, asked: store.Window) -> list[d
     given = [asked.tenant, asked.floor, asked.below, 2_000, list(asked.states), asked.created_from,
              asked.created_to, 21, *([asked.reference] if asked.reference else [])]  # fmt: skip
     await connection.execute("SET plan_cache_mode = force_generic_plan")
-    told = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {SQL[name]}", *given)
+    async with connection.transaction():
+        await connection.execute(SQL["weeks_left_out"])
+        told = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {SQL[name]}", *given)
     return list(_nodes(orjson.loads(told)[0]["Plan"]))
 
 

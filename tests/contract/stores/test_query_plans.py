@@ -24,6 +24,7 @@ LARGE = ("subjects", "latest_verifications", "limits", "idempotency")
 # Each file of statements, and who asks them.
 FILES = {
     **{f"{worker}/store.sql": worker for worker in WORKERS},
+    "runtime/known.sql": "fraud",
     "fraud/lifting.sql": "operator",
     "erasure/store.sql": "operator",
     "dead/store.sql": "operator",

@@ -17,7 +17,7 @@ from watchword.audit.sightings import Canaries
 from watchword.callbacks.decide import tell
 from watchword.codes import decide as codes
 from watchword.dead.letters import letter_of
-from watchword.dispatch import feed
+from watchword.dispatch import feed, taking
 from watchword.events import topics
 from watchword.events.verification_refused import VerificationRefused
 from watchword.fraud import judge
@@ -135,6 +135,7 @@ def test_withheld_value_and_missing_reason_are_told_as_such() -> None:
         (("unreadable", "unknown event type"), ""),
         (("unreadable", "nested too deeply"), ""),
         (("unreadable", "a count is out of bounds"), ""),
+        (("unreadable", "a time is out of bounds"), ""),
         (("unreadable", "verification-assessed has no place on this topic"), ""),
         (("unknown_verification", ""), "is about a verification that is there"),
         (("bug", "KeyError"), ""),
@@ -153,7 +154,7 @@ def test_good_event_in_a_dead_topic_is_known_by_what_was_said_of_it(why: tuple[s
 @pytest.mark.parametrize(
     ("word", "module"),
     [
-        *zip(READ_AND_REFUSED, (feed, judge), strict=True),
+        *zip(READ_AND_REFUSED, (taking, taking, judge), strict=True),
         *((UNREADABLE, each) for each in (loop, feed, judge)),
         *((UNKNOWN_VERIFICATION, each) for each in (assess, codes, tell)),
     ],
