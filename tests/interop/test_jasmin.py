@@ -1,7 +1,7 @@
 """Jasmin in the middle: our ESME binds to its SMPP server, and it binds to our SMSC."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urljoin
@@ -13,7 +13,7 @@ from tests.interop.jasmin import LATER, PASSWORD, USER, Jasmin, is_installed, ja
 from tests.interop.peers import needs
 from tests.support.carrier import Carriers, simulated
 from tests.support.esme import account_at, esme
-from tests.support.receiver import Reply, receiver
+from tests.support.receiver import Receiver, Reply, receiver
 from tests.support.waiting import eventually
 from tests.unit.gateways.smpp.stories import MESSAGE
 from watchword.dispatch.calling import Caller, Gate
@@ -32,17 +32,25 @@ async def test_jasmin_between_our_esme_and_our_smsc_and_by_its_own_door(tmp_path
     """One start for three stories: it takes half a minute."""
     async with simulated(smpp_port=0) as carriers:
         await carriers.behave("north", token="northpwd", receipt_delay_ms=LATER)
-        async with jasmin(tmp_path, int(carriers.smpp_url.rpartition(":")[2])) as between:
-            await it_hands_on(between)
+        smsc_port = int(carriers.smpp_url.rpartition(":")[2])
+        # What Jasmin cannot hand on it keeps for half a minute, and what comes after it waits: whoever is told of the
+        # first messages listens, and says that it heard, until all is over.
+        async with jasmin(tmp_path, smsc_port) as between, acknowledging() as platform:
+            await it_hands_on(between, platform)
             await it_refuses_a_wrong_password_and_we_say_why(between)
             await it_takes_our_messages_and_hands_its_receipts_to_us(between, carriers)
             await it_sends_through_our_smsc_and_hears_of_it(between, carriers)
             await it_reports_both_levels_of_what_our_gateway_for_it_sends(between, carriers)
 
 
-async def it_hands_on(between: Jasmin) -> None:
+def acknowledging() -> AbstractAsyncContextManager[Receiver]:
+    """Whoever Jasmin reports to, and answers what it waits for."""
+    return receiver(Reply(200, body=facts_of("jasmin").acknowledgement.encode()))
+
+
+async def it_hands_on(between: Jasmin, platform: Receiver) -> None:
     """What comes before all of its parts listen goes nowhere, messages and receipts, and it says that it succeeded."""
-    async with receiver() as platform, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
 
         async def heard_of() -> bool:
             async with session.get(f"{between.http_url}/send", params=_asked("+919876543213", platform.url)) as answer:
@@ -72,7 +80,7 @@ async def it_takes_our_messages_and_hands_its_receipts_to_us(between: Jasmin, ca
 
 
 async def it_sends_through_our_smsc_and_hears_of_it(between: Jasmin, carriers: Carriers) -> None:
-    async with receiver() as platform, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+    async with acknowledging() as platform, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
         async with session.get(f"{between.http_url}/send", params=_asked("+919876543212", platform.url)) as answer:
             assert (await answer.text()).startswith("Success")
         await platform.called(1)
@@ -82,7 +90,7 @@ async def it_sends_through_our_smsc_and_hears_of_it(between: Jasmin, carriers: C
 async def it_reports_both_levels_of_what_our_gateway_for_it_sends(between: Jasmin, carriers: Carriers) -> None:
     """From our request to our reading of its reports: that its carrier took the message, and that it arrived."""
     gateway, message = GATEWAYS["jasmin"], replace(MESSAGE, to="+919876543214", text=PLAIN)
-    async with receiver(Reply(200, body=facts_of("jasmin").acknowledgement.encode())) as door, calling() as caller:
+    async with acknowledging() as door, calling() as caller:
         ours = by_http(between, door.url)
         answer = await caller.call(gateway.encode(message, ours), Gate(lambda: ""), timeout_s=10)
         assert isinstance(answer, Answer)
