@@ -41,6 +41,7 @@ async def test_jasmin_between_our_esme_and_our_smsc_and_by_its_own_door(tmp_path
             await it_takes_our_messages_and_hands_its_receipts_to_us(between, carriers)
             await it_sends_through_our_smsc_and_hears_of_it(between, carriers)
             await it_reports_both_levels_of_what_our_gateway_for_it_sends(between, carriers)
+            await it_drops_none_of_what_it_took_from_our_gateway_for_it(between, carriers)
 
 
 def acknowledging() -> AbstractAsyncContextManager[Receiver]:
@@ -105,6 +106,21 @@ async def it_reports_both_levels_of_what_our_gateway_for_it_sends(between: Jasmi
     assert {(each.client_ref, each.provider_id) for each in told} == {(message.client_ref, outcome.provider_id)}
 
 
+async def it_drops_none_of_what_it_took_from_our_gateway_for_it(between: Jasmin, carriers: Carriers) -> None:
+    """It drops, after its `Success`, what has a validity and comes in the last tenth of a second."""
+    gateway, numbers = GATEWAYS["jasmin"], [f"+9198765433{number:02d}" for number in range(40)]
+    ours = by_http(between, "")
+    async with calling() as caller:
+        for number in numbers:
+            answer = await caller.call(
+                gateway.encode(replace(MESSAGE, to=number), ours), Gate(lambda: ""), timeout_s=10
+            )
+            assert isinstance(answer, Answer)
+            assert gateway.decode(answer.status, answer.headers, answer.body, ours).kind is OutcomeClass.ACCEPTED
+    for number in numbers:
+        await arrived(carriers, number)
+
+
 @asynccontextmanager
 async def calling() -> AsyncIterator[Caller]:
     """The connections of one account, as dispatch has them."""
@@ -116,8 +132,9 @@ async def calling() -> AsyncIterator[Caller]:
 
 
 def by_http(between: Jasmin, door_url: str) -> Account:
-    """An account of our gateway for Jasmin, reported to at `door_url`."""
-    options = {"username": USER, "receipts_url": urljoin(door_url, "/receipts/jasmin")}
+    """An account of our gateway for Jasmin, reported to at `door_url`, "" for nowhere."""
+    told = {"receipts_url": urljoin(door_url, "/receipts/jasmin")} if door_url else {}
+    options = {"username": USER, **told}
     secrets = {"token": PASSWORD, "callback": "proves-our-addresses"}
     return Account(id="jasmin", gateway="jasmin", url=between.http_url, sender="SHOP", options=options, secrets=secrets)
 

@@ -30,7 +30,10 @@ class Jasmin:
     resend: Resend = FACTS.resend
 
     def encode(self, message: Message, account: Account) -> Request:
-        """The request that sends `message`. Raises ValueError, naming it, for a wrong url, option or secret."""
+        """The request that sends `message`. Raises ValueError, naming it, for a wrong url, option or secret.
+
+        No validity is asked for: Jasmin says `Success` to one message in ten with a validity and then drops it.
+        """
         writing.fitting(account, FACTS.account)
         address = links.proving(account, message.client_ref)
         plain = gsm7.size(message.text).encoding == "gsm7"
@@ -41,7 +44,6 @@ class Jasmin:
             "from": message.sender or account.sender,
             "coding": GSM7 if plain else UCS2,
             "content" if plain else "hex-content": message.text if plain else message.text.encode("utf-16-be").hex(),
-            "validity-period": str(writing.life_min(message)),
             "tags": account.options.get("tags", ""),
         }
         if address:
