@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.interop.peers import INSTALLED, has_program
@@ -14,7 +15,8 @@ from watchword.local.process import Process, Program
 HOME = INSTALLED / "jasmin"
 BROKER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 SERVERS = ("epmd", "redis", "rabbitmq")
-DAEMONS = ("jasmind", "dlrlookupd", "dlrd")
+HEARS_OF = {"dlrlookupd": "DLRLookup-main", "dlrd": "dlr_thrower"}  # from which of RabbitMQ's queues
+DAEMONS = ("jasmind", *HEARS_OF)
 LOCKS = "/tmp"  # where its daemons look whether they run already; no setting moves it
 STARTS_WITHIN_S = 120.0
 ANSWERS_WITHIN_S = 120.0
@@ -67,10 +69,24 @@ class Jasmin:
         ended = {name for name in (*SERVERS, *DAEMONS) if not self._runs(name)}
         for name in SERVERS:
             await self._run(name, self._server(name), {"rabbitmq": "amqp", "redis": "redis"}.get(name, name))
-        for name, listens in (("jasmind", "cli"), ("dlrlookupd", ""), ("dlrd", "")):
-            await self._run(name, self._daemon(name), listens)
+        await self._run("jasmind", self._daemon("jasmind"), "cli")
+        for name, queue in HEARS_OF.items():
+            known = self._heard_of(queue)
+            await self._run(name, self._daemon(name), "")
+            if name in ended:
+                await eventually(
+                    partial(self._hears, queue, known), within_s=STARTS_WITHIN_S, what=f"{name} at {queue}"
+                )
         if "jasmind" in ended:
             await _set_up(self._ports["cli"], self._lines())
+
+    def _heard_of(self, queue: str) -> int:
+        """How often a daemon has said that it listens to `queue`. What comes before the first time goes nowhere."""
+        log = self._directory / "log" / "amqp-client.log"
+        return log.read_text("utf-8", "replace").count(f"[{queue}]") if log.exists() else 0
+
+    async def _hears(self, queue: str, before: int) -> bool:
+        return self._heard_of(queue) > before
 
     async def kill(self, names: Sequence[str]) -> None:
         """SIGKILL to these parts at once, as a power cut would."""
