@@ -5,7 +5,6 @@ broken keeps nobody else waiting.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,7 +65,13 @@ class Carrier:
     """One account in use. Made while the event loop runs."""
 
     def __init__(
-        self, account: Account, gateway: AnyGateway, speaker: Speaker, pace: Pace, metrics: DispatchMetrics
+        self,
+        account: Account,
+        gateway: AnyGateway,
+        speaker: Speaker,
+        pace: Pace,
+        metrics: DispatchMetrics,
+        monotonic: Callable[[], float],
     ) -> None:
         self.account = account
         self.gateway = gateway
@@ -76,6 +81,7 @@ class Carrier:
         self._metrics = metrics
         self._lane: Lane[asyncio.Future[bool]] = Lane(account.inflight_max, account.inflight_max * _LINE_PER_CALL)
         self._pace = pace
+        self._monotonic = monotonic
         self._timer: asyncio.TimerHandle | None = None
         self._breaker = Breaker()
         self._hearing = Hearing()
@@ -101,7 +107,7 @@ class Carrier:
     async def enter(self, country: str, deadline_s: float, wait_max_s: float, resting: asyncio.Event) -> Leave | None:
         """Leave to call, after waiting for room and a moment, the nearest deadline first; None where that takes too
         long or `resting` is set."""
-        started_s = time.monotonic()
+        started_s = self._monotonic()
         if self._pace.shared(started_s) and self._pace.delay_s(started_s) > wait_max_s:
             return None
         if not await self._turn(deadline_s, wait_max_s, resting):
@@ -109,12 +115,12 @@ class Carrier:
         if not self._pass_breakers(country):
             self._step_out()
             return None
-        self._metrics.account_wait_seconds.observe(time.monotonic() - started_s, account=self.account.id)
+        self._metrics.account_wait_seconds.observe(self._monotonic() - started_s, account=self.account.id)
         return Leave(self, country)
 
     def give_back(self, leave: Leave, outcome: Outcome | None) -> None:
         """The calls are over; `outcome` is what the last one said of the account, None if there was none."""
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         word = _WORDS.get(outcome.kind, Word.SILENT) if outcome is not None else Word.SILENT
         if outcome is not None and outcome.kind is OutcomeClass.THROTTLED:
             self._pace.throttled(now_s, outcome.retry_after_ms / 1000)
@@ -129,7 +135,7 @@ class Carrier:
 
     async def call(self, call: Call[T], gate: Gate) -> T | Silence:
         """Make one call of its speaker's. Only with leave."""
-        started_s = time.monotonic()
+        started_s = self._monotonic()
         number = self._hearing.began(started_s)
         heard = False
         self._metrics.inflight.add(1, account=self.account.id)
@@ -138,14 +144,14 @@ class Carrier:
             heard = not isinstance(answer, Silence)
             return answer
         finally:
-            ended_s = time.monotonic()
+            ended_s = self._monotonic()
             self._hearing.ended(number, ended_s, heard=heard)
             self._metrics.inflight.add(-1, account=self.account.id)
             self._metrics.call_seconds.observe(ended_s - started_s, account=self.account.id)
 
     def show(self) -> None:
         """Say in metrics who waits, at what pace, whether it answers, and whether the breaker lets calls through."""
-        account, now_s = self.account.id, time.monotonic()
+        account, now_s = self.account.id, self._monotonic()
         self._metrics.waiting.set(self._lane.waiting, account=account)
         self._metrics.rate.set(self._pace.rate, account=account)
         self._metrics.mute.set(self._hearing.mute(now_s), account=account)
@@ -159,7 +165,7 @@ class Carrier:
 
     def let_in(self) -> None:
         """As many of those who wait as there is room and pace for; where a moment is to come, it looks again then."""
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         while self._lane.calls and not self._delay_s(now_s):
             self._pace.take(now_s)
             self._lane.let_in().set_result(True)
@@ -206,7 +212,7 @@ class Carrier:
         return self._countries.setdefault(country, Breaker())
 
     def _pass_breakers(self, country: str) -> bool:
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         own = self._country(country)
         if not (self._breaker.lets_through(now_s) and own.lets_through(now_s)):
             return False
@@ -304,7 +310,12 @@ class Carriers:
             if known is not None:
                 self._replaced.append(known)
             known = self._carriers[account_id] = Carrier(
-                account, gateway, self._speaking(account, gateway), self._pace(account_id), self._metrics
+                account,
+                gateway,
+                self._speaking(account, gateway),
+                self._pace(account_id),
+                self._metrics,
+                self._monotonic,
             )
         return known
 
