@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support.sends import NORTH
+from watchword.dispatch.awake import LOOK_EVERY_S
+from watchword.dispatch.breaker import CALLS_MIN
 from watchword.dispatch.calling import Gate, Silence
 from watchword.dispatch.carriers import Carrier, Carriers, Leave
 from watchword.dispatch.decide.facts import Health
@@ -149,6 +151,13 @@ class Hands:
     def __call__(self) -> float:
         return self.now_s
 
+    async def go_by(self, seconds: float, carriers: Carriers) -> None:
+        """So much time passes, in which the process turns."""
+        end_s = self.now_s + seconds
+        while self.now_s < end_s:
+            self.now_s = min(self.now_s + LOOK_EVERY_S, end_s)
+            await carriers.look()
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -204,8 +213,9 @@ async def north(clock: Hands) -> AsyncIterator[tuple[Carriers, Carrier]]:
 async def test_the_first_call_that_times_out_while_nothing_is_heard_of_an_account_takes_it_out() -> None:
     clock = Hands()
     async with north(clock) as (carriers, carrier):
+        await carriers.look()
         first, *others = await called(carriers, WAITING_MIN + 1)
-        clock.now_s += MUTE_AFTER_S
+        await clock.go_by(MUTE_AFTER_S, carriers)
         assert carrier.health("IN", clock(), 3.0) is Health.BUSY
         await first.timed_out()
         assert carrier.health("GB", clock(), 3.0) is Health.AWAY, "for every country"
@@ -216,8 +226,24 @@ async def test_one_that_times_out_while_others_are_answered_takes_nothing_out() 
     clock = Hands()
     async with north(clock) as (carriers, carrier):
         first, second, *others = await called(carriers, WAITING_MIN + 2)
-        clock.now_s += MUTE_AFTER_S
+        await clock.go_by(MUTE_AFTER_S, carriers)
         await second.answered()
         await first.timed_out()
         assert carrier.health("IN", clock(), 3.0) is Health.READY
+        await answered(others)
+
+
+async def test_calls_that_timed_out_while_this_process_stood_still_take_nothing_out() -> None:
+    clock = Hands()
+    async with north(clock) as (carriers, carrier):
+        await carriers.look()
+        waiting = await called(carriers, CALLS_MIN + WAITING_MIN)
+        clock.now_s += carrier.timeout_s + 1
+        for each in waiting:
+            await each.timed_out()
+            assert carrier.health("IN", clock(), 3.0) is Health.READY
+        first, *others = await called(carriers, WAITING_MIN + 1)
+        await clock.go_by(MUTE_AFTER_S, carriers)
+        await first.timed_out()
+        assert carrier.health("IN", clock(), 3.0) is Health.AWAY, "what times out afterwards counts"
         await answered(others)

@@ -12,6 +12,7 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
+from watchword.dispatch.awake import Awake
 from watchword.dispatch.breaker import Breaker, State, Word
 from watchword.dispatch.calling import Gate, Silence
 from watchword.dispatch.decide.facts import Abilities, Health, Routing
@@ -55,10 +56,12 @@ class ConfigurationSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Leave to make calls through an account for one country. Whoever holds it gives it back."""
+    """Leave to make calls through an account for one country, had since `since_s` on the monotonic clock. Whoever
+    holds it gives it back."""
 
     carrier: "Carrier"
     country: str
+    since_s: float
 
 
 class Carrier:
@@ -71,6 +74,7 @@ class Carrier:
         speaker: Speaker,
         pace: Pace,
         metrics: DispatchMetrics,
+        awake: Awake,
         monotonic: Callable[[], float],
     ) -> None:
         self.account = account
@@ -81,6 +85,7 @@ class Carrier:
         self._metrics = metrics
         self._lane: Lane[asyncio.Future[bool]] = Lane(account.inflight_max, account.inflight_max * _LINE_PER_CALL)
         self._pace = pace
+        self._awake = awake
         self._monotonic = monotonic
         self._timer: asyncio.TimerHandle | None = None
         self._breaker = Breaker()
@@ -97,7 +102,7 @@ class Carrier:
         being made, or while it is mute, others come first."""
         if self._lane.full or not all(breaker.lets_through(now_s) for breaker in self._breakers(country)):
             return Health.AWAY
-        if not self._pace.shared(now_s) or not self.speaker.ready or self._hearing.mute(now_s):
+        if not self._pace.shared(now_s) or not self.speaker.ready or self._mute(now_s):
             return Health.BUSY
         wait_s = self._pace.delay_s(now_s) + self._lane.waiting / self._pace.rate
         if wait_s > wait_max_s:
@@ -115,8 +120,9 @@ class Carrier:
         if not self._pass_breakers(country):
             self._step_out()
             return None
-        self._metrics.account_wait_seconds.observe(self._monotonic() - started_s, account=self.account.id)
-        return Leave(self, country)
+        entered_s = self._monotonic()
+        self._metrics.account_wait_seconds.observe(entered_s - started_s, account=self.account.id)
+        return Leave(self, country, entered_s)
 
     def give_back(self, leave: Leave, outcome: Outcome | None) -> None:
         """The calls are over; `outcome` is what the last one said of the account, None if there was none."""
@@ -126,8 +132,10 @@ class Carrier:
             self._pace.throttled(now_s, outcome.retry_after_ms / 1000)
         elif outcome is not None and word is not Word.FAILED:
             self._pace.answered(now_s)
+        if word is Word.FAILED and leave.since_s < self._awake.look(now_s):
+            word = Word.SILENT  # this process stood still meanwhile: it may have failed for that
         # The first of many calls that nobody answers says what the others would say after it.
-        gone = word is Word.FAILED and self._hearing.mute(now_s)
+        gone = word is Word.FAILED and self._mute(now_s)
         self._tell(self._breaker, "", Word.GONE if gone else word, now_s)
         # Being refused is about us, not about a country.
         self._tell(self._country(leave.country), leave.country, Word.SILENT if word is Word.REFUSED else word, now_s)
@@ -154,7 +162,7 @@ class Carrier:
         account, now_s = self.account.id, self._monotonic()
         self._metrics.waiting.set(self._lane.waiting, account=account)
         self._metrics.rate.set(self._pace.rate, account=account)
-        self._metrics.mute.set(self._hearing.mute(now_s), account=account)
+        self._metrics.mute.set(self._mute(now_s), account=account)
         self._metrics.breaker.set(_LEVELS[self._breaker.state(now_s)], account=account)
 
     async def close(self) -> None:
@@ -172,6 +180,9 @@ class Carrier:
         delay_s = self._delay_s(now_s)
         if self._lane.calls and self._timer is None and delay_s != float("inf"):
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._moment_came)
+
+    def _mute(self, now_s: float) -> bool:
+        return self._hearing.mute(now_s, self._awake.look(now_s))
 
     def _delay_s(self, now_s: float) -> float:
         """Until the next one may go in, or to look again."""
@@ -251,10 +262,15 @@ class Carriers:
         self._carriers: dict[str, Carrier] = {}
         self._replaced: list[Carrier] = []
         self._paces: dict[str, Pace] = {}
+        self._awake = Awake()
         self.resting = asyncio.Event()
 
     async def start(self) -> None:
         """Connections that are kept are made from now on by `hold`; others by the first call."""
+
+    async def look(self) -> None:
+        """Notice that this process turns, or that it stood still. For a turn every `LOOK_EVERY_S`."""
+        self._awake.look(self._monotonic())
 
     async def hold(self) -> None:
         """See to it that every account whose carrier keeps a connection has it, called or not, for receipts come over
@@ -315,6 +331,7 @@ class Carriers:
                 self._speaking(account, gateway),
                 self._pace(account_id),
                 self._metrics,
+                self._awake,
                 self._monotonic,
             )
         return known
