@@ -1,19 +1,26 @@
-"""Waiting for an account: who goes first, for how long, and what a share of its pace has to do with it."""
+"""Waiting for an account: who goes first, for how long, and what a share of its pace has to do with it; and what its
+calls, told to ear and breaker, make of it."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from tests.support.sends import NORTH
-from watchword.dispatch.carriers import Carriers
+from watchword.dispatch.awake import LOOK_EVERY_S
+from watchword.dispatch.breaker import CALLS_MIN
+from watchword.dispatch.calling import Gate, Silence
+from watchword.dispatch.carriers import Carrier, Carriers, Leave
 from watchword.dispatch.decide.facts import Health
+from watchword.dispatch.hearing import MUTE_AFTER_S, WAITING_MIN
 from watchword.dispatch.metrics import DispatchMetrics
 from watchword.dispatch.speaking import HttpSpeaker
 from watchword.gateways.catalog import ALL, GATEWAYS
 from watchword.gateways.contract import Account
+from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.kernel.tenancy import Route
 from watchword.runtime.configuration import Configuration
 from watchword.runtime.metrics import Metrics
@@ -37,13 +44,21 @@ class Applied:
 
 
 @asynccontextmanager
-async def carriers_of(account: Account, applied: Applied | None = None) -> AsyncIterator[Carriers]:
+async def carriers_of(
+    account: Account, applied: Applied | None = None, monotonic: Callable[[], float] = time.monotonic
+) -> AsyncIterator[Carriers]:
     def speaking(account: Account, _: object) -> HttpSpeaker:
         return HttpSpeaker(account, GATEWAYS[account.gateway])
 
     metrics = DispatchMetrics(Metrics())
     carriers = Carriers(
-        applied or Applied(account), ALL, speaking, metrics, wait_max_s=3.0, known=lambda *_: (0.0, 0.0)
+        applied or Applied(account),
+        ALL,
+        speaking,
+        metrics,
+        wait_max_s=3.0,
+        known=lambda *_: (0.0, 0.0),
+        monotonic=monotonic,
     )
     try:
         yield carriers
@@ -121,3 +136,114 @@ async def test_whoever_rests_lets_nobody_in() -> None:
         held.carrier.give_back(held, None)
         north = carriers.of("north")
         assert north is not None and north.idle
+
+
+ACCEPTED = Outcome(OutcomeClass.ACCEPTED)
+UNANSWERED = Outcome(OutcomeClass.AMBIGUOUS)
+
+
+class Hands:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    async def go_by(self, seconds: float, carriers: Carriers) -> None:
+        """So much time passes, in which the process turns."""
+        end_s = self.now_s + seconds
+        while self.now_s < end_s:
+            self.now_s = min(self.now_s + LOOK_EVERY_S, end_s)
+            await carriers.look()
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A call that was made and waits for its answer."""
+
+    leave: Leave
+    answer: "asyncio.Future[Outcome | Silence]"
+    task: "asyncio.Task[Outcome | Silence]"
+
+    async def answered(self) -> None:
+        self.answer.set_result(ACCEPTED)
+        await self.task
+        self.leave.carrier.give_back(self.leave, ACCEPTED)
+
+    async def timed_out(self) -> None:
+        self.answer.set_result(Silence(True, "no_answer"))
+        await self.task
+        self.leave.carrier.give_back(self.leave, UNANSWERED)
+
+
+async def called(carriers: Carriers, count: int) -> list[Waiting]:
+    """So many messages of `north` under way."""
+    made: list[Waiting] = []
+    for _ in range(count):
+        leave = await carriers.enter("north", "IN", NOW)
+        assert leave is not None
+        answer: asyncio.Future[Outcome | Silence] = asyncio.get_running_loop().create_future()
+
+        async def call(gate: Gate, timeout_s: float, answer: "asyncio.Future[Outcome | Silence]" = answer) -> Any:
+            return await answer
+
+        task = asyncio.create_task(leave.carrier.call(call, Gate(lambda: "")))
+        made.append(Waiting(leave, answer, task))
+    await asyncio.sleep(0)
+    return made
+
+
+async def answered(waiting: Sequence[Waiting]) -> None:
+    for each in waiting:
+        await each.answered()
+
+
+@asynccontextmanager
+async def north(clock: Hands) -> AsyncIterator[tuple[Carriers, Carrier]]:
+    """An account with room for all, on a clock that is set by hand."""
+    async with carriers_of(replace(NORTH, inflight_max=50), monotonic=clock) as carriers:
+        carriers.share({"north": 1_000_000.0}, FOR_EVER)
+        carrier = carriers.of("north")
+        assert carrier is not None
+        yield carriers, carrier
+
+
+async def test_the_first_call_that_times_out_while_nothing_is_heard_of_an_account_takes_it_out() -> None:
+    clock = Hands()
+    async with north(clock) as (carriers, carrier):
+        await carriers.look()
+        first, *others = await called(carriers, WAITING_MIN + 1)
+        await clock.go_by(MUTE_AFTER_S, carriers)
+        assert carrier.health("IN", clock(), 3.0) is Health.BUSY
+        await first.timed_out()
+        assert carrier.health("GB", clock(), 3.0) is Health.AWAY, "for every country"
+        await answered(others)
+
+
+async def test_one_that_times_out_while_others_are_answered_takes_nothing_out() -> None:
+    clock = Hands()
+    async with north(clock) as (carriers, carrier):
+        first, second, *others = await called(carriers, WAITING_MIN + 2)
+        await clock.go_by(MUTE_AFTER_S, carriers)
+        await second.answered()
+        await first.timed_out()
+        assert carrier.health("IN", clock(), 3.0) is Health.READY
+        await answered(others)
+
+
+async def test_calls_that_timed_out_while_this_process_stood_still_take_nothing_out() -> None:
+    clock = Hands()
+    async with north(clock) as (carriers, carrier):
+        await carriers.look()
+        waiting = await called(carriers, CALLS_MIN + WAITING_MIN)
+        clock.now_s += carrier.timeout_s + 1
+        for each in waiting:
+            await each.timed_out()
+            assert carrier.health("IN", clock(), 3.0) is Health.READY
+        first, *others = await called(carriers, WAITING_MIN + 1)
+        await clock.go_by(MUTE_AFTER_S, carriers)
+        await first.timed_out()
+        assert carrier.health("IN", clock(), 3.0) is Health.AWAY, "what times out afterwards counts"
+        await answered(others)

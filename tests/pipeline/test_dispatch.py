@@ -163,18 +163,20 @@ async def test_a_message_that_comes_too_late_is_skipped_and_told(stand: Pipeline
         assert process.metrics.value("watchword_dispatch_late_sends_total") == 0
 
 
-async def test_a_cancelled_verification_gets_no_message(stand: Pipeline) -> None:
+async def test_a_cancelled_verification_and_one_without_a_check_left_get_no_message(stand: Pipeline) -> None:
     async with sending(stand) as it, stand.running("dispatch"):
         cancelled = await it.issued()
         await stand.connection.execute(
             "UPDATE verifications SET state = 'cancelled', ended_at = clock_timestamp(), due_at = NULL"
         )
         attempt = await it.request(cancelled)
+        guessed = await it.request(await it.issued("+919876543212", checks_used=5, checks_max=5))
         other = await it.request(await it.issued("+919876543211"))
         await it.reached(other, "accepted")
         await stand.outbox_is_empty()
         assert await it.carriers.inbox("+919876543210") == []
-        assert await it.state_of(attempt) == "queued"
+        assert await it.carriers.inbox("+919876543212") == []
+        assert (await it.state_of(attempt), await it.state_of(guessed)) == ("queued", "queued")
 
 
 async def test_a_call_without_an_answer_is_repeated_and_a_deduping_gateway_sends_once(stand: Pipeline) -> None:

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from tests.support.commands import watchword
 from tests.support.pipeline import Pipeline, Read
+from tests.support.rows import somebody_waits
 from tests.support.waiting import eventually
 from watchword.events import topics
 from watchword.events.feedback_given import FeedbackGiven
@@ -111,6 +112,18 @@ async def test_a_batch_delivered_twice_after_a_restart_changes_nothing(stand: Pi
         await stand.outbox_is_empty()
     assert len(await stand.read(topics.ASSESSMENTS)) == 6
     assert await stand.connection.fetchval("SELECT max(seq) FROM verifications") == 2
+
+
+async def test_an_assessment_that_has_to_be_made_anew_is_counted_once(enforcing: Pipeline) -> None:
+    """Somebody tells of its verification while it is being written."""
+    about = await number(enforcing, PUMPED + "01")
+    async with enforcing.running("fraud") as process:
+        async with enforcing.connection.transaction():
+            await enforcing.connection.execute("UPDATE verifications SET seq = seq + 1")
+            await ask(enforcing, about)
+            await somebody_waits(enforcing)
+        await assessments(enforcing, 1)
+        assert process.metrics.value("watchword_fraud_score_level_count") == 1
 
 
 async def test_the_observations_of_a_batch_share_events_by_shard(stand: Pipeline) -> None:

@@ -5,7 +5,6 @@ broken keeps nobody else waiting.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
+from watchword.dispatch.awake import Awake
 from watchword.dispatch.breaker import Breaker, State, Word
 from watchword.dispatch.calling import Gate, Silence
 from watchword.dispatch.decide.facts import Abilities, Health, Routing
@@ -56,17 +56,26 @@ class ConfigurationSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Leave to make calls through an account for one country. Whoever holds it gives it back."""
+    """Leave to make calls through an account for one country, had since `since_s` on the monotonic clock. Whoever
+    holds it gives it back."""
 
     carrier: "Carrier"
     country: str
+    since_s: float
 
 
 class Carrier:
     """One account in use. Made while the event loop runs."""
 
     def __init__(
-        self, account: Account, gateway: AnyGateway, speaker: Speaker, pace: Pace, metrics: DispatchMetrics
+        self,
+        account: Account,
+        gateway: AnyGateway,
+        speaker: Speaker,
+        pace: Pace,
+        metrics: DispatchMetrics,
+        awake: Awake,
+        monotonic: Callable[[], float],
     ) -> None:
         self.account = account
         self.gateway = gateway
@@ -76,6 +85,8 @@ class Carrier:
         self._metrics = metrics
         self._lane: Lane[asyncio.Future[bool]] = Lane(account.inflight_max, account.inflight_max * _LINE_PER_CALL)
         self._pace = pace
+        self._awake = awake
+        self._monotonic = monotonic
         self._timer: asyncio.TimerHandle | None = None
         self._breaker = Breaker()
         self._hearing = Hearing()
@@ -91,7 +102,7 @@ class Carrier:
         being made, or while it is mute, others come first."""
         if self._lane.full or not all(breaker.lets_through(now_s) for breaker in self._breakers(country)):
             return Health.AWAY
-        if not self._pace.shared(now_s) or not self.speaker.ready or self._hearing.mute(now_s):
+        if not self._pace.shared(now_s) or not self.speaker.ready or self._mute(now_s):
             return Health.BUSY
         wait_s = self._pace.delay_s(now_s) + self._lane.waiting / self._pace.rate
         if wait_s > wait_max_s:
@@ -101,7 +112,7 @@ class Carrier:
     async def enter(self, country: str, deadline_s: float, wait_max_s: float, resting: asyncio.Event) -> Leave | None:
         """Leave to call, after waiting for room and a moment, the nearest deadline first; None where that takes too
         long or `resting` is set."""
-        started_s = time.monotonic()
+        started_s = self._monotonic()
         if self._pace.shared(started_s) and self._pace.delay_s(started_s) > wait_max_s:
             return None
         if not await self._turn(deadline_s, wait_max_s, resting):
@@ -109,19 +120,22 @@ class Carrier:
         if not self._pass_breakers(country):
             self._step_out()
             return None
-        self._metrics.account_wait_seconds.observe(time.monotonic() - started_s, account=self.account.id)
-        return Leave(self, country)
+        entered_s = self._monotonic()
+        self._metrics.account_wait_seconds.observe(entered_s - started_s, account=self.account.id)
+        return Leave(self, country, entered_s)
 
     def give_back(self, leave: Leave, outcome: Outcome | None) -> None:
         """The calls are over; `outcome` is what the last one said of the account, None if there was none."""
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         word = _WORDS.get(outcome.kind, Word.SILENT) if outcome is not None else Word.SILENT
         if outcome is not None and outcome.kind is OutcomeClass.THROTTLED:
             self._pace.throttled(now_s, outcome.retry_after_ms / 1000)
         elif outcome is not None and word is not Word.FAILED:
             self._pace.answered(now_s)
+        if word is Word.FAILED and leave.since_s < self._awake.look(now_s):
+            word = Word.SILENT  # this process stood still meanwhile: it may have failed for that
         # The first of many calls that nobody answers says what the others would say after it.
-        gone = word is Word.FAILED and self._hearing.mute(now_s)
+        gone = word is Word.FAILED and self._mute(now_s)
         self._tell(self._breaker, "", Word.GONE if gone else word, now_s)
         # Being refused is about us, not about a country.
         self._tell(self._country(leave.country), leave.country, Word.SILENT if word is Word.REFUSED else word, now_s)
@@ -129,7 +143,7 @@ class Carrier:
 
     async def call(self, call: Call[T], gate: Gate) -> T | Silence:
         """Make one call of its speaker's. Only with leave."""
-        started_s = time.monotonic()
+        started_s = self._monotonic()
         number = self._hearing.began(started_s)
         heard = False
         self._metrics.inflight.add(1, account=self.account.id)
@@ -138,17 +152,17 @@ class Carrier:
             heard = not isinstance(answer, Silence)
             return answer
         finally:
-            ended_s = time.monotonic()
+            ended_s = self._monotonic()
             self._hearing.ended(number, ended_s, heard=heard)
             self._metrics.inflight.add(-1, account=self.account.id)
             self._metrics.call_seconds.observe(ended_s - started_s, account=self.account.id)
 
     def show(self) -> None:
         """Say in metrics who waits, at what pace, whether it answers, and whether the breaker lets calls through."""
-        account, now_s = self.account.id, time.monotonic()
+        account, now_s = self.account.id, self._monotonic()
         self._metrics.waiting.set(self._lane.waiting, account=account)
         self._metrics.rate.set(self._pace.rate, account=account)
-        self._metrics.mute.set(self._hearing.mute(now_s), account=account)
+        self._metrics.mute.set(self._mute(now_s), account=account)
         self._metrics.breaker.set(_LEVELS[self._breaker.state(now_s)], account=account)
 
     async def close(self) -> None:
@@ -159,13 +173,16 @@ class Carrier:
 
     def let_in(self) -> None:
         """As many of those who wait as there is room and pace for; where a moment is to come, it looks again then."""
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         while self._lane.calls and not self._delay_s(now_s):
             self._pace.take(now_s)
             self._lane.let_in().set_result(True)
         delay_s = self._delay_s(now_s)
         if self._lane.calls and self._timer is None and delay_s != float("inf"):
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._moment_came)
+
+    def _mute(self, now_s: float) -> bool:
+        return self._hearing.mute(now_s, self._awake.look(now_s))
 
     def _delay_s(self, now_s: float) -> float:
         """Until the next one may go in, or to look again."""
@@ -206,7 +223,7 @@ class Carrier:
         return self._countries.setdefault(country, Breaker())
 
     def _pass_breakers(self, country: str) -> bool:
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         own = self._country(country)
         if not (self._breaker.lets_through(now_s) and own.lets_through(now_s)):
             return False
@@ -245,10 +262,15 @@ class Carriers:
         self._carriers: dict[str, Carrier] = {}
         self._replaced: list[Carrier] = []
         self._paces: dict[str, Pace] = {}
+        self._awake = Awake()
         self.resting = asyncio.Event()
 
     async def start(self) -> None:
         """Connections that are kept are made from now on by `hold`; others by the first call."""
+
+    async def look(self) -> None:
+        """Notice that this process turns, or that it stood still. For a turn every `LOOK_EVERY_S`."""
+        self._awake.look(self._monotonic())
 
     async def hold(self) -> None:
         """See to it that every account whose carrier keeps a connection has it, called or not, for receipts come over
@@ -304,7 +326,13 @@ class Carriers:
             if known is not None:
                 self._replaced.append(known)
             known = self._carriers[account_id] = Carrier(
-                account, gateway, self._speaking(account, gateway), self._pace(account_id), self._metrics
+                account,
+                gateway,
+                self._speaking(account, gateway),
+                self._pace(account_id),
+                self._metrics,
+                self._awake,
+                self._monotonic,
             )
         return known
 

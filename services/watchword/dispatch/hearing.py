@@ -30,10 +30,10 @@ class Hearing:
         if heard:
             self._heard_s = now_s
 
-    def mute(self, now_s: float) -> bool:
-        """Whether nothing is heard of it."""
+    def mute(self, now_s: float, awake_s: float) -> bool:
+        """Whether nothing is heard of it. Whoever listens only since `awake_s` has missed what was said before."""
         since_s = now_s - MUTE_AFTER_S
-        if self._heard_s > since_s:
+        if max(self._heard_s, awake_s) > since_s:
             return False
         last_of_those = next(islice(self._under_way.values(), WAITING_MIN - 1, None), None)
         return last_of_those is not None and last_of_those <= since_s

@@ -11,8 +11,9 @@ ORDER BY a.verification_id, a.try_no
 
 -- name: claim
 -- attempt moves: queued -> sending
--- A live verification's; one too late to be sent, so that it is told as skipped; or one that was claimed before,
--- whatever became of its verification, so that it is resolved.
+-- That of a verification that is live and has a check left; one too late to be sent, so that it is told as skipped; or
+-- one that was claimed before, whatever became of its verification, so that it is resolved. `live` is false where the
+-- message would bring a code that a newer one has replaced, too: nobody could do anything with it (decision 0062).
 WITH asked AS (
     SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[]) AS t (id, recovery, account, gateway)
 ), free AS (
@@ -21,7 +22,8 @@ WITH asked AS (
     JOIN attempts AS a ON a.id = t.id AND a.recovery = t.recovery
     JOIN verifications AS v ON v.id = a.verification_id
     WHERE a.state = 'queued'
-      AND (v.state = 'issued' OR a.recovery > 0 OR a.send_deadline <= clock_timestamp())
+      AND (v.state = 'issued' AND v.checks_used < v.checks_max OR a.recovery > 0
+           OR a.send_deadline <= clock_timestamp())
     ORDER BY a.id
     FOR NO KEY UPDATE OF a
 ), claimed AS (
@@ -36,7 +38,8 @@ WITH asked AS (
 SELECT a.id, a.send_no, a.try_no, a.code_version, a.recovery, a.send_deadline, a.claimed_at,
        v.id AS verification_id, v.tenant, v.number_token, v.country, v.range, v.number_type, v.purpose, v.channel,
        v.policy, v.policy_version, v.reference, v.expires_at, v.created_at, v.checks_used, v.signals, v.seq,
-       v.state = 'issued' AND a.send_deadline > clock_timestamp() AS live,
+       v.state = 'issued' AND v.checks_used < v.checks_max AND v.code_version = a.code_version
+           AND a.send_deadline > clock_timestamp() AS live,
        v.number_sealed, s.wrapped_key, c.sealed AS message_sealed,
        a.hedges, a.receipt_state IS NOT NULL AS received,
        a.try_no > 1 AND EXISTS (
@@ -174,7 +177,8 @@ WITH queued AS (
                 $8::timestamptz[])
         AS t (id, counted, previous, verification_id, send_no, try_no, code_version, send_deadline)
     JOIN attempts AS p ON p.id = t.previous AND p.state = 'accepted' AND p.receipt_rank < 80
-    JOIN verifications AS v ON v.id = t.verification_id AND v.state = 'issued' AND v.sends_requested = t.send_no
+    JOIN verifications AS v ON v.id = t.verification_id AND v.state = 'issued' AND v.checks_used < v.checks_max
+         AND v.sends_requested = t.send_no
     ON CONFLICT DO NOTHING
     RETURNING id, verification_id
 )
@@ -277,8 +281,8 @@ WHERE v.id = requeued.verification_id
 RETURNING requeued.id AS key, v.seq
 
 -- name: queue_next
--- The next try of a send, after `previous` was concluded by us; none for a verification that has ended meanwhile, and
--- none from whoever lost the lease: how its successor ended the try says what follows.
+-- The next try of a send, after `previous` was concluded by us; none for a verification that has ended or used up its
+-- checks meanwhile, and none from whoever lost the lease: how its successor ended the try says what follows.
 WITH queued AS (
     INSERT INTO attempts (id, verification_id, send_no, try_no, code_version, send_deadline)
     SELECT t.id, t.verification_id, t.send_no, t.try_no, t.code_version, t.send_deadline
@@ -287,7 +291,7 @@ WITH queued AS (
         AS t (id, counted, previous, owner, recovery, verification_id, send_no, try_no, code_version, send_deadline)
     JOIN attempts AS p ON p.id = t.previous AND p.state IN ('deferred', 'unknown')
          AND p.owner = t.owner AND p.recovery = t.recovery
-    JOIN verifications AS v ON v.id = t.verification_id AND v.state = 'issued'
+    JOIN verifications AS v ON v.id = t.verification_id AND v.state = 'issued' AND v.checks_used < v.checks_max
     ON CONFLICT DO NOTHING
     RETURNING id, verification_id
 )
@@ -309,7 +313,7 @@ FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::uuid[], $6::
     AS t (id, previous, owner, recovery, verification_id, send_no, try_no, code_version, send_deadline, account,
           gateway)
 JOIN attempts AS p ON p.id = t.previous AND p.state = 'deferred' AND p.owner = t.owner AND p.recovery = t.recovery
-JOIN verifications AS v ON v.id = t.verification_id AND v.state = 'issued'
+JOIN verifications AS v ON v.id = t.verification_id AND v.state = 'issued' AND v.checks_used < v.checks_max
 WHERE t.send_deadline > clock_timestamp()
 ON CONFLICT DO NOTHING
 RETURNING id

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 
 from watchword.dispatch.asking import PAUSE_S, Asking
+from watchword.dispatch.awake import LOOK_EVERY_S
 from watchword.dispatch.carriers import Carriers
 from watchword.dispatch.decide.hedge import Allowance
 from watchword.dispatch.feed import READS, Feed
@@ -82,6 +83,7 @@ def services(
     scoring = Turning("dispatch.scores", scores.turn, pause_s=SCORE_EVERY_S)
     carriers = Carriers(context.configuration, ALL, speaking, metrics, wait_max_s=wait_max_s, known=scores.of)
     shares = sharing(owner, carriers)
+    looking = Turning("dispatch.awake", carriers.look, pause_s=LOOK_EVERY_S)
     holding = Turning("dispatch.lines", carriers.hold, pause_s=HOLD_EVERY_S)
     context.metrics.before_each_look(carriers.show)
     allowance = Allowance()
@@ -93,7 +95,7 @@ def services(
     asking = Turning("dispatch.asking", Asking(noting, carriers).turn, pause_s=PAUSE_S)
     hedge = Hedging(noting, store, carriers, allowance, metrics).turn
     hedging = Turning("dispatch.hedging", hedge, pause_s=HEDGE_EVERY_S)
-    return [teller, ledger, reports, scoring, carriers, shares, holding, asking, hedging, feed]
+    return [teller, ledger, reports, scoring, carriers, shares, looking, holding, asking, hedging, feed]
 
 
 def _keeper(context: Context, settings: DispatchSettings, metrics: DispatchMetrics) -> Keeper:

@@ -1,8 +1,11 @@
 """What fraud and its judge count."""
 
+from collections.abc import Sequence
+
 from watchword.events.risk_level_set import RiskLevelSet
 from watchword.events.verification_assessed import VerificationAssessed
 from watchword.kernel.feature import kind_of
+from watchword.runtime.acting import Told
 from watchword.runtime.metrics import Metrics
 
 NO_RULE = "none"
@@ -31,8 +34,13 @@ class FraudMetrics:
         self.silent = own.counter("silent_blocks_total", "Blocks told to nobody, by rule.", "rule")
         self.mirrored_size = own.gauge("mirrored_size", "Levels held in memory.")
 
-    def tell(self, assessed: VerificationAssessed) -> None:
-        """Count one assessment."""
+    def count(self, told: Sequence[Told]) -> None:
+        """Count the assessments among what was told."""
+        for each in told:
+            if isinstance(each.emit.event, VerificationAssessed):
+                self._tell(each.emit.event)
+
+    def _tell(self, assessed: VerificationAssessed) -> None:
         rule = assessed.reasons[0].code if assessed.reasons else NO_RULE
         self.decisions.add(rule=rule, outcome=assessed.would.value, state=assessed.mode.value)
         self.score_level.observe(assessed.score)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import structlog
 
 from watchword.events.signal_observed import Observation, SignalObserved
-from watchword.events.verification_assessed import VerificationAssessed
 from watchword.fraud.decide import observe
 from watchword.fraud.metrics import FraudMetrics
 from watchword.runtime import outbox
@@ -62,8 +61,6 @@ class SignalBuffer:
             if isinstance(each.emit.event, SignalObserved):
                 self._keep(each.emit.event.observations)
                 continue
-            if isinstance(each.emit.event, VerificationAssessed):
-                self._metrics.tell(each.emit.event)
             kept.append(each)
         return kept
 

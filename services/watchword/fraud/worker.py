@@ -103,6 +103,7 @@ def assessing(gathering: "Gathering", metrics: FraudMetrics, signals: SignalBuff
         statements={name: _SQL[name] for name in ("assess", "reserve", "count_refused")},
         at_once=AtOnce(gathering.looked_at, assessed_at_once, _SQL["assess_at_once"]),
         merge=signals.take,
+        count=metrics.count,
         every_s=ASSESS_EVERY_S,
     )
 

@@ -58,8 +58,9 @@ class Step(Generic[F]):
     `gather` reads, under lock and in one query per table, the facts of every event in the batch, by `Incoming.key`.
     `decide` answers one event with a verdict; it is pure and total. `statements` are the worker's conditional
     writes in the order in which they take locks: verifications, attempts, the rest. `merge` takes out of what is told
-    what is published in another way. `at_once` is a shorter way for what needs no lock to be decided. Under load a turn
-    begins `every_s` after the last one: short where a user waits for what the step does, longer where nobody does.
+    what is published in another way; `count` hears, for metrics, what was told once it is committed. `at_once` is a
+    shorter way for what needs no lock to be decided. Under load a turn begins `every_s` after the last one: short where
+    a user waits for what the step does, longer where nobody does.
     """
 
     worker: str
@@ -70,6 +71,7 @@ class Step(Generic[F]):
     decide: Callable[[Event, F | None, datetime], Verdict]
     statements: Mapping[str, str]
     merge: Callable[[Sequence[acting.Told]], Sequence[acting.Told]] | None = None
+    count: Callable[[Sequence[acting.Told]], None] = lambda told: None
     at_once: AtOnce[F] | None = None
     records_max: int = BATCH_RECORDS_MAX
     every_s: float = EVERY_S
@@ -261,11 +263,12 @@ class Loop(Generic[F]):
             verdicts = [(each, self._decide(each, facts.get(each.key), now)) for each in batch]
             waiting = self._hold_later(verdicts, now)
             carried = [pair for pair in verdicts if pair[0].offset < waiting.get(pair[0].partition, 1 << 62)]
-            rows = await self._act(connection, carried, now)
-            rows += [*letters, *letters_of(self._reader, carried)]
+            told = await self._act(connection, carried)
+            rows = [*self._rows(told, now), *letters, *letters_of(self._reader, carried)]
             settled = await self._teller.store(connection, rows)
             reach(f"{self._step.group}.acted")
         reach(f"{self._step.group}.committed")
+        self._step.count(told)
         if batch:
             self._transactions.well()
         self._teller.forget(settled)
@@ -290,6 +293,7 @@ class Loop(Generic[F]):
             done = await at_once.write(connection, way.statement, list(moves.values()), rows, settled)
         reach(f"{self._step.group}.committed")
         self._transactions.well()
+        self._step.count([each for move in moves.values() if move.verification in done for each in move.told])
         self._teller.forget(settled)
         for _ in done:
             self._metrics.events.add(stage=self._step.group, outcome="done")
@@ -314,11 +318,9 @@ class Loop(Generic[F]):
                 moves[each.key] = move
         return at_once.apart(moves)
 
-    async def _act(
-        self, connection: Connection, carried: Sequence[tuple[Incoming, Verdict]], now: datetime
-    ) -> list[OutboxRow]:
+    async def _act(self, connection: Connection, carried: Sequence[tuple[Incoming, Verdict]]) -> Sequence[acting.Told]:
         done = [(cause_of(each), verdict) for each, verdict in carried if isinstance(verdict, Done)]
-        return self._rows(await acting.write(connection, done, self._step.statements), now)
+        return await acting.write(connection, done, self._step.statements)
 
     def _rows(self, told: Sequence[acting.Told], now: datetime) -> list[OutboxRow]:
         if self._step.merge is not None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -21,11 +21,13 @@ from watchword.dispatch.decide.facts import Attempt, Came
 from watchword.dispatch.decide.tell import Conclusion
 from watchword.dispatch.ledger import Ledger
 from watchword.dispatch.store import SQL, Ask, Store, concluded_at_once
+from watchword.events import topics
 from watchword.events.verification import Facts
 from watchword.gateways.outcome import OutcomeClass as Kind
 from watchword.runtime import acting, at_once, outbox
 from watchword.runtime.acting import Cause, Told
 from watchword.runtime.clock import DatabaseClock
+from watchword.runtime.outbox import OutboxRow
 from watchword.runtime.postgres import Connection, Pool
 
 NOW = datetime.now(UTC)
@@ -208,6 +210,14 @@ async def test_results_that_end_together_are_ours_or_not_each_by_itself(sends: S
     assert len(await told_ids(sends.stand)) == 5
     rows = await sends.stand.connection.fetch("SELECT verification_id, state FROM attempts WHERE state <> 'accepted'")
     assert [(row["verification_id"], row["state"]) for row in rows] == [(lost.about.verification_id, "sending")]
+
+
+async def test_requests_that_are_postponed_together_share_one_transaction(sends: Sends, ledger: Ledger) -> None:
+    rows = [OutboxRow(uuid4(), topics.RETRY_5S, b"key", b"{}", ()) for _ in range(6)]
+    published = await asyncio.gather(*(ledger.tell(row) for row in rows))
+    assert await told_ids(sends.stand) == sorted(row.id for row in rows)
+    assert await sends.stand.connection.fetchval("SELECT count(DISTINCT xmin::text) FROM outbox") == 1
+    assert len({id(each) for each in published}) == 1, "and are published together"
 
 
 async def test_a_lease_that_is_lost_while_the_result_waits_for_a_lock_writes_nothing(sends: Sends) -> None:

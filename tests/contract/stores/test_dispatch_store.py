@@ -128,6 +128,30 @@ async def test_an_attempt_of_an_ended_verification_is_not_claimed(rows: Rows, st
     assert await one(rows.me, identity) is None
 
 
+async def test_a_code_for_which_no_check_is_left_is_not_sent(rows: Rows) -> None:
+    about = await issued(rows.stand, checks_used=5, checks_max=5)
+    assert await one(rows.me, await attempt(rows.stand, about)) is None
+    lost = await attempt(rows.stand, about, send_no=2, recovery=1, account="north")
+    claim = await one(rows.me, lost, recovery=1)
+    assert claim is not None and not claim.live, "what may have left is found out about, and not sent again"
+
+
+async def test_a_code_that_a_newer_one_has_replaced_is_claimed_to_be_skipped(rows: Rows) -> None:
+    about = await issued(rows.stand, code_version=2, sends_requested=2)
+    older = await one(rows.me, await attempt(rows.stand, about))
+    newer = await one(rows.me, await attempt(rows.stand, about, send_no=2, code_version=2))
+    assert older is not None and not older.live
+    assert newer is not None and newer.live
+
+
+@pytest.mark.parametrize("route", [BOTH, routing(NORTH)])
+async def test_nothing_follows_once_no_check_is_left(rows: Rows, route: Routing) -> None:
+    case = await rows.ours(await issued(rows.stand))
+    await rows.stand.connection.execute("UPDATE verifications SET checks_used = checks_max")
+    assert await rows.conclude(case, BUSY, route) == ([("attempt-made", 4)], 0)
+    assert await rows.stand.connection.fetchval("SELECT count(*) FROM attempts") == 1
+
+
 async def test_an_attempt_that_is_too_late_is_claimed_to_be_skipped(rows: Rows) -> None:
     about = await issued(rows.stand)
     identity = await attempt(rows.stand, about, send_deadline=PAST)
@@ -335,13 +359,15 @@ async def test_a_silent_attempt_is_due_once_and_gets_one_try_beside_it(rows: Row
     assert not claim.settled, "that the first one was accepted is why this one is made"
 
 
-@pytest.mark.parametrize("change", ["receipt", "asked again", "over"])
+@pytest.mark.parametrize("change", ["receipt", "asked again", "over", "no check left"])
 async def test_no_try_is_queued_beside_what_needs_none(rows: Rows, change: str) -> None:
     about = await issued(rows.stand, sends_requested=2 if change == "asked again" else 1)
     known: dict[str, Any] = {"receipt_state": "delivered", "receipt_rank": 90} if change == "receipt" else {}
     first = await attempt(rows.stand, about, state="accepted", account="north", **known)
     if change == "over":
         await rows.end(about)
+    if change == "no check left":
+        await rows.stand.connection.execute("UPDATE verifications SET checks_used = checks_max")
     async with rows.pool.acquire() as connection:
         assert await _beside(connection, about, first) == 0
 

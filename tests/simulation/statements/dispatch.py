@@ -69,7 +69,11 @@ def claim(rows: Rows, ids: Any, recoveries: Any, accounts: Any, gateways: Any, o
 
 
 def _may_be_claimed(rows: Rows, attempt: Row, verification: Row) -> bool:
-    return bool(verification["state"] == "issued" or attempt["recovery"] > 0 or attempt["send_deadline"] <= rows.now)
+    return bool(_is_wanted(verification) or attempt["recovery"] > 0 or attempt["send_deadline"] <= rows.now)
+
+
+def _is_wanted(verification: Row) -> bool:
+    return bool(verification["state"] == "issued" and verification["checks_used"] < verification["checks_max"])
 
 
 def _as_claimed(rows: Rows, attempt: Row, verification: Row) -> Row:
@@ -80,7 +84,9 @@ def _as_claimed(rows: Rows, attempt: Row, verification: Row) -> Row:
         **picked(attempt, *_CLAIMED),
         **facts_of(verification),
         **picked(verification, "created_at", "checks_used", "signals", "number_sealed", "seq"),
-        "live": verification["state"] == "issued" and attempt["send_deadline"] > rows.now,
+        "live": _is_wanted(verification)
+        and verification["code_version"] == attempt["code_version"]
+        and attempt["send_deadline"] > rows.now,
         "wrapped_key": subject["wrapped_key"] if subject is not None else None,
         "message_sealed": code["sealed"] if code is not None else None,
         "received": attempt["receipt_state"] is not None,
@@ -206,7 +212,7 @@ def _is_ended_by(rows: Rows, attempt: Any, owner: str, recovery: int) -> bool:
 
 def _may_follow(rows: Rows, before: Any, verification: Any, states: tuple[str, ...]) -> bool:
     earlier, whole = rows.get("attempts", uuid(before)), rows.get("verifications", uuid(verification))
-    return bool(earlier and whole and earlier["state"] in states and whole["state"] == "issued")
+    return bool(earlier and whole and earlier["state"] in states and _is_wanted(whole))
 
 
 def fail(rows: Rows, keys: Any, counted: Any, reasons: Any) -> list[Row]:
