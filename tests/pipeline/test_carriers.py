@@ -45,17 +45,19 @@ class Applied:
 
 @asynccontextmanager
 async def carriers_of(
-    account: Account, applied: Applied | None = None, monotonic: Callable[[], float] = time.monotonic
+    account: Account,
+    applied: Applied | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Carriers]:
     def speaking(account: Account, _: object) -> HttpSpeaker:
         return HttpSpeaker(account, GATEWAYS[account.gateway])
 
-    metrics = DispatchMetrics(Metrics())
     carriers = Carriers(
         applied or Applied(account),
         ALL,
         speaking,
-        metrics,
+        DispatchMetrics(metrics or Metrics()),
         wait_max_s=3.0,
         known=lambda *_: (0.0, 0.0),
         monotonic=monotonic,
@@ -247,3 +249,13 @@ async def test_calls_that_timed_out_while_this_process_stood_still_take_nothing_
         await first.timed_out()
         assert carrier.health("IN", clock(), 3.0) is Health.AWAY, "what times out afterwards counts"
         await answered(others)
+
+
+async def test_a_process_that_stood_still_says_so_once() -> None:
+    clock, metrics = Hands(), Metrics()
+    async with carriers_of(NORTH, monotonic=clock, metrics=metrics) as carriers:
+        await clock.go_by(2.0, carriers)
+        assert metrics.value("watchword_dispatch_pauses_total") == 0
+        clock.now_s += 7.0
+        await clock.go_by(2.0, carriers)
+        assert metrics.value("watchword_dispatch_pauses_total") == 1

@@ -13,10 +13,12 @@ class Awake:
 
     def __init__(self) -> None:
         self._looked_s = self._since_s = float("-inf")
+        self.pauses = -1  # before its first look it has not stood still
 
     def look(self, now_s: float) -> float:
         """It turns. Answers since when it has done so without standing still."""
         if now_s - self._looked_s > STOOD_STILL_S:
             self._since_s = now_s
+            self.pauses += 1
         self._looked_s = now_s
         return self._since_s

@@ -263,6 +263,7 @@ class Carriers:
         self._replaced: list[Carrier] = []
         self._paces: dict[str, Pace] = {}
         self._awake = Awake()
+        self._pauses_told = 0
         self.resting = asyncio.Event()
 
     async def start(self) -> None:
@@ -271,6 +272,10 @@ class Carriers:
     async def look(self) -> None:
         """Notice that this process turns, or that it stood still. For a turn every `LOOK_EVERY_S`."""
         self._awake.look(self._monotonic())
+        if (pauses := self._awake.pauses - self._pauses_told) > 0:
+            self._pauses_told += pauses
+            self._metrics.pauses.add(pauses)
+            log.warning("dispatch.stood_still", pauses=pauses)
 
     async def hold(self) -> None:
         """See to it that every account whose carrier keeps a connection has it, called or not, for receipts come over

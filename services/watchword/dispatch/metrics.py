@@ -16,6 +16,7 @@ class DispatchMetrics:
         self.rate = own.gauge("rate_level", "Calls a second the account is paced at.", "account")
         self.breaker = own.gauge("breaker_state", "0 closed, 1 half open, 2 open.", "account")
         self.mute = own.gauge("mute_state", "1 while many calls wait and none is answered, 0 else.", "account")
+        self.pauses = own.counter("pauses_total", "Times this process stood still for more than a second.")
         self.breaker_opened = own.counter("breaker_opened_total", "Breakers that opened.", "account", "country")
         self.taken_up_again = own.counter("taken_up_again_total", "Attempts whose end was unknown.", "account")
         self.late_sends = own.counter("late_sends_total", "Requests written past their deadline.")
@@ -38,3 +39,4 @@ class DispatchMetrics:
         self.late_sends.add(0)
         self.possible_duplicates.add(0)
         self.hedges.add(0)
+        self.pauses.add(0)
