@@ -9,6 +9,7 @@ from tests.bench.fraud import report
 from tests.bench.fraud.attacks import HELD_OUT
 from tests.bench.fraud.causes import names_cause
 from tests.bench.fraud.season import Episode, Lived, Season
+from tests.bench.fraud.world import World
 
 BASE_RATE = 0.01
 LIFTED_WITHIN_S = 10 * 3_600.0
@@ -30,9 +31,10 @@ def figures(made: Season, lived: list[Lived], *, explains: bool = True) -> Figur
         found.update(of_users(stress, group))
     for label, group in attacks.items():
         found.update(of_attack(label, group))
+        episode = next(each for each in made.episodes if each.name == label)
         if explains:
-            found.update(of_reasons(label, group))
-        _around(next(each for each in made.episodes if each.name == label), lived, found)
+            found.update(of_reasons(label, group, _conversion(made.world, episode.country)))
+        _around(episode, lived, found)
     if attacks:
         _overall(attacks, lived, found)
     return dict(found)
@@ -80,12 +82,18 @@ def of_attack(label: str, group: list[Lived]) -> Figures:
     }
 
 
-def of_reasons(label: str, group: list[Lived]) -> Figures:
-    """How often the weightiest reason of a refusal names what the attack did; nothing where nothing was refused."""
+def _conversion(home: World, code: str) -> float:
+    """The share of their codes that the users of a country type in; 0 where none live."""
+    return next((each.conversion for each in home.countries if each.code == code), 0.0)
+
+
+def of_reasons(label: str, group: list[Lived], conversion: float) -> Figures:
+    """How often the weightiest reason of a refusal names what the attack did, where users type in `conversion` of their
+    codes; nothing where nothing was refused."""
     refused = [each for each in group if each.action == "block"]
     if not refused:
         return {}
-    right = sum(names_cause(label, each.reason) for each in refused)
+    right = sum(names_cause(label, each.reason, conversion) for each in refused)
     return {f"reason names the cause: {label}": [100 * right / len(refused)]}
 
 

@@ -65,6 +65,9 @@ _READING = (
     "**Requests and users.** A request counts each time it is made. A user is a number, and counts as blocked if even",
     "one of their requests was. Inside the attacked country means: while the attack lasts.",
     "",
+    "**Leaks.** A, B and N pump one range, F up to three; C, D, E, G and O spread over many, L over ever new ones; M",
+    "moves on. H and P bomb one number, I and J guess.",
+    "",
     "**Reasons.** Of each refusal the weightiest reason is held against the words that name what the attack does",
     "(`causes.py`, with why). Public rules have one reason for everything and are not asked.",
 )

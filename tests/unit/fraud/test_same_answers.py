@@ -14,8 +14,8 @@ START_S = 1_772_409_600.0
 HOUR_S, DAY_S = 3_600.0, 86_400.0
 RANGES = ("+4479460", "+4477009", "+9989012", "+9989398", "+1202555", "+5511998")
 # Of the decisions and of every node, by the ruleset that made them: a new model writes them anew, a faster one may not.
-DECISIONS = {"2026-12.5": "074f30d0ac21b76b"}
-NODES = {"2026-12.5": "e8b7198b109a0720"}
+DECISIONS = {"2026-12.6": "64b527c5f169edbb"}
+NODES = {"2026-12.6": "98c25d3f6edb9064"}
 
 
 def stream() -> list[Line]:

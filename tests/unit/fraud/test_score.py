@@ -163,7 +163,8 @@ def test_a_ruleset_can_be_written_down_and_read_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("conversion", 1.5), ("attack_share", 0.0), ("trickle", 1.0), ("nodes_max", 5)]
+    ("field", "value"),
+    [("conversion", 1.5), ("attack_share", 0.0), ("trickle", 1.0), ("served_day", 0.0), ("nodes_max", 5)],
 )
 def test_values_that_make_no_ruleset_are_named(field: str, value: float) -> None:
     assert f"`{field}`" in msgspec.structs.replace(DEFAULT, **{field: value}).wrong()

@@ -91,9 +91,16 @@ def test_every_attack_has_the_reasons_that_name_it_and_none_is_named_by_all() ->
     assert CAUSES.keys() == labels
     assert all(cause.why.endswith(".") for cause in CAUSES.values())
     for rule in Rule:
-        named = {label for label in labels if names_cause(label, rule.value)}
+        named = {label for label in labels if names_cause(label, rule.value, conversion=1.0)}
         assert named <= labels - {"K", "B" if rule is not Rule.SEQUENTIAL_SUFFIX else "A"}
-    assert not any(names_cause(label, "") for label in labels), "no reason is no cause"
+    assert not any(names_cause(label, "", conversion=1.0) for label in labels), "no reason is no cause"
+
+
+def test_what_an_attacker_does_not_type_in_is_a_cause_only_where_users_type_more_of_their_codes_in() -> None:
+    assert names_cause("F60", "range_unverified_pileup", 0.9)
+    assert not names_cause("F60", "range_unverified_pileup", 0.55)
+    assert not names_cause("F60", "country_unverified_pileup", 0.9)
+    assert not names_cause("F95", "range_unverified_pileup", 0.9)
 
 
 def test_a_person_who_asks_often_counts_once_however_many_requests_were_refused() -> None:

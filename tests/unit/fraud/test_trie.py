@@ -73,6 +73,23 @@ def test_sends_that_turn_out_verified_lift_a_block_before_its_time() -> None:
     assert judged.levels()[-1] is NORMAL
 
 
+@pytest.mark.parametrize(("users", "more"), [(0, 0), (3, 1), (8, 2), (80, 1)])
+def test_a_range_that_served_users_today_bears_more_unlucky_ones_in_a_row_and_an_attack_not_many_more(
+    users: int, more: int
+) -> None:
+    def borne(slack_served: float) -> int:
+        """The sends without a code that go through, three hours after the last user was verified."""
+        judged = Judged(msgspec.structs.replace(DEFAULT, slack_served=slack_served))
+        for n in range(users):
+            judged.see(RANGE, seen(SENT, n * 300.0), seen(VERIFIED, n * 300.0 + 20))
+        at_s = users * 300.0 + 3 * HOUR_S
+        while judged.node().level is not BLOCKED:
+            judged.see(RANGE, seen(SENT, at_s := at_s + 30.0))
+        return round((at_s - users * 300.0 - 3 * HOUR_S) / 30.0)
+
+    assert borne(DEFAULT.slack_served) - borne(0.0) == more
+
+
 def test_one_user_who_asks_again_and_again_is_not_many_numbers() -> None:
     judged = Judged().see(RANGE, *(seen(SENT, n * 60.0, place="one number") for n in range(40)))
     assert judged.levels() == []

@@ -197,19 +197,24 @@ class Rules(_Part, frozen=True, kw_only=True, dict=True):
     the expected share an attack leaves: with 0.7 and 0.25 a range nobody has ever used is blocked by its ninth
     unverified send (Bernoulli CUSUM after Reynolds and Stoumbos, 1999). `prior_sends` is the weight of what lies
     above against what was seen. `under_alarm` is the part of its threshold that a full alarm above takes away.
+    `slack_per_verified` is what each code verified in the last half hour or so adds to a threshold, `slack_served` the
+    part by which that of a range, and of what is near it, grows once `served_day` codes were verified there within the
+    day: where users are served some fail in a row, and of those who pump a few more get through.
     `guesses` is how many wrong codes for each right one a tenant sees before a request from networks where nobody was
     verified is held against it. `novelty` is the share of users that may come where nobody came before for that to
     count against a request while something piles up; `novelty_unsure` for it to count a little. `trickle` is the share
     of blocked sends let through.
     """
 
-    version: str = "2026-12.5"
+    version: str = "2026-12.6"
     conversion: float = 0.7
     conversion_min: float = 0.02
     attack_share: float = 0.25
     prior_sends: float = 40.0
     under_alarm: float = 0.75
     slack_per_verified: float = 0.25
+    slack_served: float = 0.3
+    served_day: float = 8.0
     country: PileUp = PileUp(pressure=30.0, share=0.95, delays=400.0)
     operator: PileUp = PileUp(pressure=24.0, share=0.93, delays=400.0)
     series: PileUp = PileUp(pressure=12.0, share=0.8, surprise_min=20.0)
@@ -260,6 +265,7 @@ class Rules(_Part, frozen=True, kw_only=True, dict=True):
             "first_s": self.cooling.first_s,
             "factor": self.cooling.factor,
             "dispersion": self.surprise.dispersion,
+            "served_day": self.served_day,
         }
         for name, value in positive.items():
             if value <= 0:

@@ -285,10 +285,12 @@ def _findings(
     kind: Kind, node: Node, trail: Trail, excess: Excess, threshold: float, alarm: float, rules: Rules
 ) -> tuple[list[Finding], float]:
     """What the node shows, and the alarm for what lies below it."""
-    threshold += rules.slack_per_verified * node.verified_fast
     node.share = excess.share
     if not excess.is_more:
         return [], alarm
+    if node.verified_day and kind not in COARSE:
+        threshold *= 1 + rules.slack_served * min(node.verified_day / rules.served_day, 1.0)
+    threshold += rules.slack_per_verified * node.verified_fast
     findings = [_piled_up(kind, node, _named(kind, node, trail), excess, threshold, rules)]
     if kind is Kind.COUNTRY and findings[0].points > 0:
         findings.append(Finding(0.0, Rule.NOVELTY, novelty(node), rules.novelty))
