@@ -27,7 +27,7 @@ _OWN_MIN, _OWN_PRIOR, _OWN_LEAST = 3.0, 10.0, 0.7
 def take(kind: Kind, feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
     """The source `feature` after one observation: its level if that changed; None for a repeat."""
     node = nodes.node(feature)
-    if not remember(node, seen.digest):
+    if seen.digest and not remember(node, seen.digest):
         return None
     fade(node, seen.at_s)
     told: Told = []
@@ -156,7 +156,7 @@ def _of_number(node: Node, limits: OneNumber, rules: Rules) -> tuple[list[Findin
 
 def _count_phone(node: Node, seen: Seen, limits: OnePhone) -> None:
     """Who asks for a number and did not see it verified: each tenant once, so that none can have a number refused to
-    another, and each takes back no more than its own."""
+    another, and each takes back no more than its own. Where nobody is left nothing is."""
     places, now_s = node.places, seen.at_s
     if seen.kind is _SENT:
         node.fast += 1
@@ -166,6 +166,8 @@ def _count_phone(node: Node, seen: Seen, limits: OnePhone) -> None:
         places[seen.place] = now_s
     elif seen.kind is _VERIFIED:
         places.pop(seen.place, None)
+        if not places:
+            node.fast = node.day = 0.0
     for each in [each for each, at_s in places.items() if now_s - at_s > limits.window_s]:
         del places[each]
 

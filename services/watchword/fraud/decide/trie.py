@@ -81,7 +81,7 @@ class Excess(NamedTuple):
 def take(leaf: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
     """The trail of `leaf` after one observation: the levels that changed; None for a repeat."""
     finest = nodes.node(leaf)
-    if not remember(finest, seen.digest):
+    if seen.digest and not remember(finest, seen.digest):
         return None
     if seen.place and _is_asked_again(finest, seen):
         return []
