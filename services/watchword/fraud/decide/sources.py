@@ -15,6 +15,7 @@ from watchword.kernel.feature import Kind
 
 _SENT, _VERIFIED, _WRONG, _REFUSED = SignalKind.SENT, SignalKind.VERIFIED, SignalKind.WRONG, SignalKind.REFUSED
 _NORMAL, _NUMBER, _PHONE, _ASN = RiskLevel.NORMAL, Kind.NUMBER, Kind.PHONE, Kind.ASN
+_DENIED, _CONFIRMED = SignalKind.DENIED, SignalKind.CONFIRMED
 _CEILING = 1.5
 _PLACES_MAX = 12
 _PLACES_S = 86_400.0
@@ -79,10 +80,10 @@ def _count(node: Node, seen: Seen, limits: Source, rules: Rules) -> None:
         node.verified_slow += 1
         if not limits.numbers_day:
             node.places.pop(seen.place, None)
-    elif kind is SignalKind.DENIED:
+    elif kind is _DENIED:
         node.pressure += step + back
         node.denied += 1
-    elif kind is SignalKind.CONFIRMED:
+    elif kind is _CONFIRMED:
         node.pressure = max(node.pressure - back / 2, 0.0)
 
 
@@ -137,7 +138,7 @@ def _count_number(node: Node, seen: Seen) -> None:
         node.places.clear()
     elif seen.kind is _WRONG:
         node.wrong += 1
-    elif seen.kind is SignalKind.DENIED:
+    elif seen.kind is _DENIED:
         node.denied += 1
 
 
