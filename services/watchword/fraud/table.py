@@ -16,9 +16,9 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Touched(NamedTuple):
-    """What a batch asked for of one shard: how many features, and the keys of those that were not there before."""
+    """What a batch asked for of one shard: how many `features`, and the keys of those that were not there before."""
 
-    count: int
+    features: int
     new: Sequence[bytes]
 
 
