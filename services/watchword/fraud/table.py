@@ -1,19 +1,25 @@
 """The judge's table as it works with it: a node per feature, read when it is asked for, written once per batch."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from watchword.fraud.decide.node import Node
+from watchword.fraud.decide.node import Node, says_nothing
 
 Changes = dict[int, dict[bytes, bytes | None]]
 """What a batch changes: by partition of the signals, keys and new values; None for what is dropped."""
 
 _nodes = msgspec.msgpack.Decoder(Node)
 _encode = msgspec.msgpack.Encoder().encode
-_NOTHING = Node()
+
+
+class Touched(NamedTuple):
+    """What a batch asked for of one shard: how many `features`, and the keys of those that were not there before."""
+
+    features: int
+    new: Sequence[bytes]
 
 
 class Kept(Protocol):
@@ -71,12 +77,14 @@ class TableNodes:
         self._read[feature] = (self._shard, key, known, node)
         return node
 
-    def touched(self) -> dict[int, list[bytes]]:
-        """The keys of what was asked for, by shard."""
-        found = defaultdict(list)
-        for shard, key, _, _ in self._read.values():
-            found[shard].append(key)
-        return found
+    def touched(self) -> dict[int, Touched]:
+        """What was asked for, by shard."""
+        counts, new = Counter[int](), defaultdict[int, list[bytes]](list)
+        for shard, key, known, node in self._read.values():
+            counts[shard] += 1
+            if known is None and not _is_not_begun(node):
+                new[shard].append(key)
+        return {shard: Touched(count, new[shard]) for shard, count in counts.items()}
 
     def changed(self) -> Changes:
         """Everything that the table does not hold so yet. What was only refused is not begun: it would hold nothing,
@@ -84,14 +92,17 @@ class TableNodes:
         found: Changes = defaultdict(dict)
         for shard, key, known, node in self._read.values():
             encoded = _encode(node)
-            if known != encoded and (known is not None or not _holds_nothing(node)):
+            if known != encoded and (known is not None or not _is_not_begun(node)):
                 found[self._partition_of[shard]][key] = encoded
         return found
 
     def without(self, faded: Mapping[int, Sequence[bytes]]) -> Changes:
-        """Keys by shard as changes that drop them."""
-        return {self._partition_of[shard]: dict.fromkeys(keys) for shard, keys in faded.items()}
+        """Keys by shard as changes that drop them. Shards share partitions."""
+        found: Changes = defaultdict(dict)
+        for shard, keys in faded.items():
+            found[self._partition_of[shard]].update(dict.fromkeys(keys))
+        return found
 
 
-def _holds_nothing(node: Node) -> bool:
-    return node.at_s == 0.0 and msgspec.structs.replace(node, ring=b"") == _NOTHING
+def _is_not_begun(node: Node) -> bool:
+    return node.at_s == 0.0 and says_nothing(node)

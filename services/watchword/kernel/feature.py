@@ -22,7 +22,7 @@ OF_ALL: Final = "*"
 KNOWN_FOR: Final = timedelta(days=90)
 """For how long after its verification a number is a known user's: what piles up around it is none of his doing."""
 _SHARD_BYTES = 8
-_KEYS_REMEMBERED = 4_096  # all that is told of a number comes within a minute or two; a leaf takes 300 bytes
+_KEYS_REMEMBERED = 2_048  # all that is told of a number comes within a minute or two; a leaf takes 1.3 KiB
 _CODES = {str(code) for code in COUNTRY_CODE_TO_REGION_CODE}
 _CODE_OF_REGION = {
     region: str(code) for code, regions in COUNTRY_CODE_TO_REGION_CODE.items() for region in regions if region != "001"

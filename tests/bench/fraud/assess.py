@@ -3,7 +3,9 @@
 Verifications lie in Postgres as intake leaves them; their requests are published at a steady rate, whatever becomes of
 them (open loop); fraud answers on `otp.assessments` with judge beside it. What is added runs from a request handed to
 Kafka to its assessment handed to Kafka, the row's change committed in between: Kafka's hop, the wait for the next turn
-(15 ms at the most) and the transaction. CPU is of /proc, a decision's time what fraud measures of it.
+(15 ms at the most) and the transaction. CPU is of /proc, the parts are what fraud measures of its batches: how old the
+oldest request is when it is taken (hop and turn), how long the batch takes, and in it decisions and Kafka's acks; what
+is left of a batch are its statements. A mean over batches, so the parts tell where time goes and not what a user waits.
 """
 
 import argparse
@@ -43,7 +45,11 @@ ANSWERED_WITHIN_S = 60.0
 LIFE = timedelta(minutes=10)
 ROWS_A_STATEMENT = 5_000
 _SQL = statements("tests.bench.fraud", "assess.sql")
-_SCORING = re.compile(r"^watchword_fraud_scoring_seconds_(sum|count)\S* (\S+)$", re.MULTILINE)
+_MEASURED = re.compile(
+    r"^watchword_(?:fraud|runtime)_(scoring_seconds|age_seconds|batch_seconds|batch_size|publish_seconds)_(sum|count)"
+    r"(?:\{stage=\"fraud\"\})? (\S+)$",
+    re.MULTILINE,
+)
 
 
 async def begun(dsn: str, load: Load, count: int) -> list[VerificationRequested]:
@@ -114,11 +120,31 @@ async def publish(stack: Stack, requests: Sequence[VerificationRequested], rate_
     await publisher.stop()
 
 
-def scored(ops_port: int) -> tuple[float, float]:
-    """Seconds spent in decisions and how many there were, as fraud counts them."""
+Measured = dict[tuple[str, str], float]
+"""Sums and counts of what fraud measures, by the name of the measure."""
+
+
+def measured(ops_port: int) -> Measured:
+    """What fraud has counted so far."""
     with urllib.request.urlopen(f"http://127.0.0.1:{ops_port}/metrics", timeout=10) as page:
-        found = dict(_SCORING.findall(page.read().decode()))
-    return float(found["sum"]), float(found["count"])
+        return {(name, what): float(value) for name, what, value in _MEASURED.findall(page.read().decode())}
+
+
+def parts_between(before: Measured, after: Measured) -> str:
+    """Where the time of a batch went, in words."""
+    spent = {each: value - before.get(each, 0.0) for each, value in after.items()}
+
+    def mean(name: str, unit: float) -> float:
+        return unit * spent[name, "sum"] / max(spent[name, "count"], 1)
+
+    size, batch_ms, acks_ms = mean("batch_size", 1), mean("batch_seconds", 1e3), mean("publish_seconds", 1e3)
+    decision_us = mean("scoring_seconds", 1e6)
+    decisions_ms = size * decision_us / 1e3
+    return (
+        f"{decision_us:.0f} µs a decision; batches of {size:.1f}: {mean('age_seconds', 1e3):.1f} ms until taken (hop "
+        f"and turn), then {batch_ms:.1f} ms ({decisions_ms:.1f} decisions, {acks_ms:.1f} acks, "
+        f"{batch_ms - decisions_ms - acks_ms:.1f} statements and the rest)"
+    )
 
 
 async def measure(stack: Stack, options: argparse.Namespace) -> str:
@@ -133,11 +159,11 @@ async def measure(stack: Stack, options: argparse.Namespace) -> str:
         name: pid for name, pid in processes.groups(stack).items() if name in ("fraud", "judge", "postgres", "kafka")
     }
     port = stack.children["fraud"].ops_port
-    before, (spent_s, decided) = processes.cpu_ms(pids), scored(port)
+    before, counted = processes.cpu_ms(pids), measured(port)
     await publish(stack, asked, options.rate)
     await _answered(answers, len(warm) + len(asked))
     used = {name: after - before[name] for name, after in processes.cpu_ms(pids).items()}
-    spent_s, decided = (now - then for now, then in zip(scored(port), (spent_s, decided), strict=True))
+    parts = parts_between(counted, measured(port))
     following.cancel()
     await asyncio.wait({following})
     added = answers.added_ms(asked)
@@ -145,7 +171,7 @@ async def measure(stack: Stack, options: argparse.Namespace) -> str:
     return (
         f"{options.rate:g}/s for {options.seconds:g} s, {len(added)} of {len(asked)} answered: "
         f"{statistics.median(added):.0f} ms added (median), {statistics.quantiles(added, n=100)[98]:.0f} ms p99; "
-        f"{1e6 * spent_s / max(decided, 1):.0f} µs a decision; CPU-ms each: {cpu}; "
+        f"{parts}; CPU-ms each: {cpu}; "
         f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     )
 

@@ -17,7 +17,7 @@ from watchword.fraud.decide.rules import Rules
 from watchword.fraud.decide.score import Claims, Score, parts_of, score
 from watchword.fraud.decide.seen import Seen
 from watchword.fraud.decide.subject import Subject
-from watchword.fraud.decide.weigh import weigh
+from watchword.fraud.decide.weigh import TAKES
 from watchword.kernel.feature import Kind
 
 _KEPT_AFTER_SHEDDING = 0.8
@@ -124,7 +124,7 @@ class Engine:
         memory, rules = self.memory, self._rules
         for each, feature, place in counted_under(about, kind, levels, repeated=repeated):
             seen.place = place
-            if told := weigh(each, feature, seen, memory, rules):
+            if told := TAKES[each](feature, seen, memory, rules):
                 memory.tell(told, at_s)
 
 

@@ -10,6 +10,9 @@ from watchword.kernel.feature import Kind
 
 VERIFIED_MIN = 5.0
 _BELOW_RECEIPTS = (Kind.BLOCK, Kind.ROW)
+# Names of their own: a member of an enumeration costs a search.
+_VOLUME, _TIMING = Rule.RANGE_VOLUME_SURPRISE, Rule.VERIFY_TIMING_UNIFORM
+_NO_RECEIPT = Rule.VERIFIED_WITHOUT_RECEIPT
 _DELAYS_MIN = 8.0
 _REFERENCE_MIN = 30.0
 _VARIANCE_MIN = 0.001
@@ -44,7 +47,7 @@ def _surprise(node: Node, top: Node, expected: float, rules: Rules) -> Finding:
         ratio = (node.fast * log(node.fast / expected) - node.fast + expected) / limits.dispersion
         points = _SURE if ratio >= limits.blocked else _SUSPECT if ratio >= limits.challenged else 0.0
     threshold = limits.blocked if points == _SURE else limits.challenged
-    return Finding(points, Rule.RANGE_VOLUME_SURPRISE, ratio, threshold)
+    return Finding(points, _VOLUME, ratio, threshold)
 
 
 def _uniform(node: Node, top: Node) -> Finding:
@@ -55,14 +58,14 @@ def _uniform(node: Node, top: Node) -> Finding:
         if own < usual:
             ratio = min(node.delays, 40.0) / 2 * (log(usual / own) - 1 + own / usual)
     points = _SURE if ratio >= _UNIFORM_SURE else _HINT if ratio >= _UNIFORM else 0.0
-    return Finding(points, Rule.VERIFY_TIMING_UNIFORM, ratio, _UNIFORM)
+    return Finding(points, _TIMING, ratio, _UNIFORM)
 
 
 def _bare(node: Node, top: Node) -> Finding:
     """Verified codes beyond receipts, where the country's carriers report on most sends."""
     reports = top.receipts >= _RECEIPTS_MIN and top.receipts >= _RECEIPTS_SHARE * top.slow
     is_bare = reports and node.bare >= _BARE_MIN and node.bare >= _BARE_SHARE * node.verified_day
-    return Finding(_SURE if is_bare else 0.0, Rule.VERIFIED_WITHOUT_RECEIPT, node.bare, _BARE_MIN)
+    return Finding(_SURE if is_bare else 0.0, _NO_RECEIPT, node.bare, _BARE_MIN)
 
 
 def _disowned(node: Node) -> Finding:

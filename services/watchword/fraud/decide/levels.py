@@ -14,6 +14,8 @@ _TOLD_AGAIN_POINTS = 10.0
 _FAST_IS_SILENT = 3.0
 _RELEASED = 0.6
 _RELEASED_AGAIN = 0.9
+# Names of their own: a member of an enumeration costs a search.
+_NORMAL, _ELEVATED, _BLOCKED = RiskLevel.NORMAL, RiskLevel.ELEVATED, RiskLevel.BLOCKED
 
 
 def conclude(
@@ -24,7 +26,7 @@ def conclude(
     before the next; behind a repeated one the evidence counts as it stands."""
     points = sum(each.points for each in findings)
     before = node.level
-    if before is RiskLevel.BLOCKED:
+    if before is _BLOCKED:
         is_over = node.at_s >= node.until_s
         if not is_over and (points >= rules.points.block_at or not is_clean):
             return
@@ -36,10 +38,10 @@ def conclude(
     elif points > 0:
         if not _elevate(node, points, rules.cooling):
             return
-    elif before is RiskLevel.NORMAL:
+    elif before is _NORMAL:
         return
     else:
-        node.level, node.until_s, node.proven_s = RiskLevel.NORMAL, 0.0, 0.0
+        node.level, node.until_s, node.proven_s = _NORMAL, 0.0, 0.0
     kept = points / (sum(each.points for each in findings) or 1.0)
     node.reasons = tuple((each.code.value, each.value, each.threshold, each.points * kept) for each in findings)
     told.append(word_on(feature, node, rules))
@@ -50,9 +52,9 @@ def extended(feature: str, node: Node, at_s: float, rules: Rules, told: Told) ->
     while its attack is being refused, for what is refused is no evidence, and lets one more send through to begin
     again: of an attack that only drips that is most of it."""
     cooling = rules.cooling
-    if at_s >= node.until_s or node.level is RiskLevel.NORMAL:
+    if at_s >= node.until_s or node.level is _NORMAL:
         return
-    quiet = quiet_s(node, cooling) if node.level is RiskLevel.BLOCKED else elevated_s(node, cooling)
+    quiet = quiet_s(node, cooling) if node.level is _BLOCKED else elevated_s(node, cooling)
     until_s = min(node.cool_s, at_s + quiet)
     if until_s - node.until_s >= cooling.quiet_s / 3 or (until_s == node.cool_s > node.until_s):
         node.until_s = until_s
@@ -76,14 +78,12 @@ def elevated_s(node: Node, cooling: Cooling) -> float:
 
 def prove(feature: str, node: Node, code: Rule, rules: Rules, told: Told) -> None:
     """Say of a node that looks normal that users were verified there, once in a while."""
-    if node.level is not RiskLevel.NORMAL or (node.proven_s and node.at_s - node.proven_s < PROVEN_S / 2):
+    if node.level is not _NORMAL or (node.proven_s and node.at_s - node.proven_s < PROVEN_S / 2):
         return
     node.proven_s = node.at_s
     reason = Reason(code=code.value, value=1.0, threshold=1.0, feature=feature)
     until = moment(node.at_s + PROVEN_S)
-    told.append(
-        RiskLevelSet(feature=feature, level=RiskLevel.ELEVATED, until=until, ruleset=rules.name, reasons=(reason,))
-    )
+    told.append(RiskLevelSet(feature=feature, level=_ELEVATED, until=until, ruleset=rules.name, reasons=(reason,)))
 
 
 def moment(at_s: float) -> datetime:
@@ -93,7 +93,7 @@ def moment(at_s: float) -> datetime:
 
 def _release(node: Node) -> None:
     """After a block some evidence is forgiven: it needs new evidence to block again, but less than the first time."""
-    node.level = RiskLevel.NORMAL
+    node.level = _NORMAL
     is_early = node.until_s < node.cool_s
     node.pressure *= _RELEASED_AGAIN if is_early or node.strikes > 1 else _RELEASED
 
@@ -101,7 +101,7 @@ def _release(node: Node) -> None:
 def _strike(node: Node, cooling: Cooling, first_s: float) -> None:
     strikes = node.strikes if node.at_s - node.struck_s < cooling.forgotten_s else 0
     quiet = quiet_s(node, cooling)
-    node.level = RiskLevel.BLOCKED
+    node.level = _BLOCKED
     node.cool_s = node.at_s + min(max(first_s, quiet) * cooling.factor**strikes, cooling.max_s)
     node.until_s = min(node.cool_s, node.at_s + max(quiet, min(first_s, cooling.first_s)))
     node.strikes = strikes + 1
@@ -112,12 +112,12 @@ def _elevate(node: Node, points: float, cooling: Cooling) -> bool:
     """Whether an elevation to `points` is news."""
     lasts_s = elevated_s(node, cooling)
     is_news = (
-        node.level is not RiskLevel.ELEVATED
+        node.level is not _ELEVATED
         or abs(points - sum(reason[3] for reason in node.reasons)) >= _TOLD_AGAIN_POINTS
         or node.until_s - node.at_s <= lasts_s / 2
     )
     if is_news:
-        node.level, node.until_s = RiskLevel.ELEVATED, node.at_s + lasts_s
+        node.level, node.until_s = _ELEVATED, node.at_s + lasts_s
         node.cool_s = node.at_s + cooling.max_s
     return is_news
 

@@ -6,6 +6,7 @@ give the same levels whenever they are read. A node is changed in place by the f
 
 from functools import lru_cache
 from math import exp2, log
+from string import ascii_letters
 from typing import Final, NamedTuple
 
 import msgspec
@@ -33,6 +34,12 @@ BASE_WINDOW_MIN_S: Final = 43_200.0
 
 IDLE_S: Final = 3_600.0
 CROWDED_IDLE_S: Final = 60.0
+SPENT_IDLE_S: Final = 60.0
+"""What says nothing any more is kept for as long as signals may be told again after a crash."""
+
+OF_ONE_USER: Final = (Kind.NUMBER, Kind.PHONE)
+"""The kinds of which nothing is left once their user is verified."""
+
 _FADED: Final = 0.1
 
 NOVELTY_MIN: Final = 20.0
@@ -41,9 +48,19 @@ NOVELTY_MIN: Final = 20.0
 RING: Final = 64
 DIGEST: Final = 6
 
+_FIELDS: Final = """
+at_s faded_s fast slow verified_slow pressure until_s level day verified_fast settled_s wrong verified_day bare receipts
+tried denied settled novel delays delay_mean delay_var born_s places proven_s reasons share beside cool_s strikes
+struck_s ring
+"""
+WRITTEN_AS: Final = dict(zip(_FIELDS.split(), ascii_letters, strict=False))
+"""The letter each field is written under. A new field comes last and never takes another's letter."""
 
-class Node(msgspec.Struct, array_like=True, gc=False):
-    """What is known of one feature. Fields are only ever added, at the end: nodes outlive their writers.
+
+class Node(msgspec.Struct, omit_defaults=True, rename=WRITTEN_AS.get, gc=False):
+    """What is known of one feature. Fields are only ever added: nodes outlive their writers. Most nodes are of one user
+    who came once: written is what they hold, each field under one letter, and not what they do not. What is read with
+    every observation comes first, to lie side by side in memory.
 
     `at_s` is the newest observation's time, `faded_s` the time as of which the fast counts are,
     `settled_s` the slower ones. `fast`, `day`, `slow` count
@@ -61,36 +78,39 @@ class Node(msgspec.Struct, array_like=True, gc=False):
 
     at_s: float = 0.0
     faded_s: float = 0.0
-    born_s: float = 0.0
     fast: float = 0.0
-    day: float = 0.0
     slow: float = 0.0
-    verified_fast: float = 0.0
-    verified_day: float = 0.0
     verified_slow: float = 0.0
     pressure: float = 0.0
+    until_s: float = 0.0
+    level: RiskLevel = RiskLevel.NORMAL
+    day: float = 0.0
+    verified_fast: float = 0.0
+    settled_s: float = 0.0
+    wrong: float = 0.0
+    verified_day: float = 0.0
+    bare: float = 0.0
+    receipts: float = 0.0
+    tried: float = 0.0
+    denied: float = 0.0
+    settled: float = 0.0
+    novel: float = 0.0
     delays: float = 0.0
     delay_mean: float = 0.0
     delay_var: float = 0.0
-    bare: float = 0.0
-    receipts: float = 0.0
-    denied: float = 0.0
-    wrong: float = 0.0
+    born_s: float = 0.0
     places: dict[str, float] = {}
-    level: RiskLevel = RiskLevel.NORMAL
+    proven_s: float = 0.0
     reasons: tuple[tuple[str, float, float, float], ...] = ()
     share: float = 0.0
-    until_s: float = 0.0
+    beside: float = 0.0
     cool_s: float = 0.0
     strikes: int = 0
     struck_s: float = 0.0
     ring: bytes = b""
-    novel: float = 0.0
-    settled: float = 0.0
-    proven_s: float = 0.0
-    settled_s: float = 0.0
-    tried: float = 0.0
-    beside: float = 0.0
+
+
+_NEW: Final = Node()
 
 
 def fade(node: Node, at_s: float) -> None:
@@ -120,7 +140,8 @@ def _fade_slow(node: Node, passed_s: float) -> None:
     """The counts of a day and more. Half of the nodes hold nothing but their first sends: what is zero stays so."""
     left = exp2(-passed_s / DAY_S)
     node.day *= left
-    node.pressure *= exp2(-passed_s / PRESSURE_S)
+    if node.pressure:
+        node.pressure *= exp2(-passed_s / PRESSURE_S)
     if node.verified_day:
         node.verified_day *= left
         node.bare *= left
@@ -129,6 +150,8 @@ def _fade_slow(node: Node, passed_s: float) -> None:
     if node.tried:
         node.tried *= left
         node.beside *= left
+    if not (node.slow or node.verified_slow or node.receipts or node.settled):
+        return
     left = exp2(-passed_s / SLOW_S)
     node.slow *= left
     node.verified_slow *= left
@@ -153,6 +176,12 @@ def remember(node: Node, digest: bytes) -> bool:
     return True
 
 
+def says_nothing(node: Node) -> bool:
+    """Whether a new node in its place would answer alike, but for signals that are told again. Not so where age counts:
+    of digits and tenants."""
+    return msgspec.structs.replace(node, at_s=0.0, faded_s=0.0, settled_s=0.0, born_s=0.0, ring=b"") == _NEW
+
+
 def forgettable(kind: Kind, node: Node, now_s: float, *, crowded: bool) -> bool:
     """Whether nothing would be lost by dropping the node; when `crowded`, whether little would."""
     idle_s = now_s - node.at_s
@@ -160,6 +189,8 @@ def forgettable(kind: Kind, node: Node, now_s: float, *, crowded: bool) -> bool:
         return False
     if crowded:
         return idle_s > CROWDED_IDLE_S
+    if kind in OF_ONE_USER and says_nothing(node):
+        return idle_s > SPENT_IDLE_S
     if idle_s <= IDLE_S or (node.strikes and now_s - node.struck_s < DAY_S):
         return False
     if kind in SOURCES:

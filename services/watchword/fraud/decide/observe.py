@@ -27,6 +27,9 @@ UNSORTED = -1
 _SUBJECT_BYTES = 16
 _IDS_REMEMBERED = 2_048
 _TRIE = frozenset(TRIE)
+# Names of their own: a member of an enumeration costs a search, and this runs for every observation.
+_REFUSED, _DELIVERED = SignalKind.REFUSED, SignalKind.DELIVERED
+_TENANT, _RANGE, _NUMBER, _ASN = Kind.TENANT, Kind.RANGE, Kind.NUMBER, Kind.ASN
 
 
 def subject_of(event: VerificationEvent, signals: Signals) -> Subject:
@@ -52,14 +55,14 @@ def counted_under(
     refused never counts; it only tells the features that refused it that somebody still tries. A message delivered
     counts for its range and above: an event of it says no more.
     """
-    if kind is SignalKind.REFUSED:
+    if kind is _REFUSED:
         refusing = [each for each in SOURCES if each in levels and levels[each].level is RiskLevel.BLOCKED]
         return [(about.leaf_kind, about.leaf, ""), *((each, about.features[each], "") for each in refusing)]
     if repeated:
-        return [each for each in about.sources if each[0] is Kind.NUMBER]
-    if kind is SignalKind.DELIVERED:
-        return [(Kind.RANGE, about.features[Kind.RANGE], "")]
-    tenant = (Kind.TENANT, about.features[Kind.TENANT], "")
+        return [each for each in about.sources if each[0] is _NUMBER]
+    if kind is _DELIVERED:
+        return [(_RANGE, about.features[_RANGE], "")]
+    tenant = (_TENANT, about.features[_TENANT], "")
     return [tenant, (about.leaf_kind, about.leaf, about.number), *about.sources]
 
 
@@ -177,7 +180,7 @@ def is_suspect(levels: Mapping[Kind, RiskLevelSet]) -> bool:
 
 def is_novel(about: Subject, levels: Mapping[Kind, RiskLevelSet]) -> bool:
     """Whether a request comes from networks of which is known whose they are, but of no user verified there."""
-    return Kind.ASN in about.features and Kind.ASN not in levels
+    return _ASN in about.features and _ASN not in levels
 
 
 def by_shard(observations: Iterable[Observation]) -> dict[int, list[Observation]]:

@@ -15,6 +15,7 @@ from watchword.kernel.feature import Kind
 
 _SENT, _VERIFIED, _WRONG, _REFUSED = SignalKind.SENT, SignalKind.VERIFIED, SignalKind.WRONG, SignalKind.REFUSED
 _NORMAL, _NUMBER, _PHONE, _ASN = RiskLevel.NORMAL, Kind.NUMBER, Kind.PHONE, Kind.ASN
+_DENIED, _CONFIRMED = SignalKind.DENIED, SignalKind.CONFIRMED
 _CEILING = 1.5
 _PLACES_MAX = 12
 _PLACES_S = 86_400.0
@@ -27,7 +28,7 @@ _OWN_MIN, _OWN_PRIOR, _OWN_LEAST = 3.0, 10.0, 0.7
 def take(kind: Kind, feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
     """The source `feature` after one observation: its level if that changed; None for a repeat."""
     node = nodes.node(feature)
-    if not remember(node, seen.digest):
+    if seen.digest and not remember(node, seen.digest):
         return None
     fade(node, seen.at_s)
     told: Told = []
@@ -79,10 +80,10 @@ def _count(node: Node, seen: Seen, limits: Source, rules: Rules) -> None:
         node.verified_slow += 1
         if not limits.numbers_day:
             node.places.pop(seen.place, None)
-    elif kind is SignalKind.DENIED:
+    elif kind is _DENIED:
         node.pressure += step + back
         node.denied += 1
-    elif kind is SignalKind.CONFIRMED:
+    elif kind is _CONFIRMED:
         node.pressure = max(node.pressure - back / 2, 0.0)
 
 
@@ -137,7 +138,7 @@ def _count_number(node: Node, seen: Seen) -> None:
         node.places.clear()
     elif seen.kind is _WRONG:
         node.wrong += 1
-    elif seen.kind is SignalKind.DENIED:
+    elif seen.kind is _DENIED:
         node.denied += 1
 
 
@@ -156,7 +157,7 @@ def _of_number(node: Node, limits: OneNumber, rules: Rules) -> tuple[list[Findin
 
 def _count_phone(node: Node, seen: Seen, limits: OnePhone) -> None:
     """Who asks for a number and did not see it verified: each tenant once, so that none can have a number refused to
-    another, and each takes back no more than its own."""
+    another, and each takes back no more than its own. Where nobody is left nothing is."""
     places, now_s = node.places, seen.at_s
     if seen.kind is _SENT:
         node.fast += 1
@@ -166,6 +167,8 @@ def _count_phone(node: Node, seen: Seen, limits: OnePhone) -> None:
         places[seen.place] = now_s
     elif seen.kind is _VERIFIED:
         places.pop(seen.place, None)
+        if not places:
+            node.fast = node.day = 0.0
     for each in [each for each, at_s in places.items() if now_s - at_s > limits.window_s]:
         del places[each]
 

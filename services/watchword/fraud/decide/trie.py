@@ -55,7 +55,10 @@ _VERIFIED_AGAIN_S = 3_600.0
 # Names of their own: this runs for every node of every observation, and a member of an enumeration costs a search.
 _SENT, _VERIFIED, _WRONG = SignalKind.SENT, SignalKind.VERIFIED, SignalKind.WRONG
 _DELIVERED, _REFUSED = SignalKind.DELIVERED, SignalKind.REFUSED
-_NORMAL, _RANGE, _NOVELTY = RiskLevel.NORMAL, Kind.RANGE, Rule.NOVELTY
+_NORMAL, _NOVELTY = RiskLevel.NORMAL, Rule.NOVELTY
+_COUNTRY, _RANGE, _ROW = Kind.COUNTRY, Kind.RANGE, Kind.ROW
+_COUNTRY_PILE, _RANGE_PILE = Rule.COUNTRY_UNVERIFIED_PILEUP, Rule.RANGE_UNVERIFIED_PILEUP
+_IN_A_ROW, _GUESSED = Rule.SEQUENTIAL_SUFFIX, Rule.GUESS_BUDGET
 _PILED_UP = Rule.RANGE_UNVERIFIED_PILEUP.value
 _OF_A_NUMBER = frozenset({_SENT, _VERIFIED})
 _RANGE_OF_ROW, _ROWS_KEPT = -3, 8
@@ -81,7 +84,7 @@ class Excess(NamedTuple):
 def take(leaf: str, seen: Seen, nodes: Nodes, rules: Rules) -> Told | None:
     """The trail of `leaf` after one observation: the levels that changed; None for a repeat."""
     finest = nodes.node(leaf)
-    if not remember(finest, seen.digest):
+    if seen.digest and not remember(finest, seen.digest):
         return None
     if seen.place and _is_asked_again(finest, seen):
         return []
@@ -149,7 +152,7 @@ def _along(trail: Trail, seen: Seen, count: "Count", rules: Rules, told: Told) -
             expected = usual
         step = log((1 - expected * attack_share) / (1 - expected))
         worth_a_look = count(node, step, seen, limits, rules)
-        threshold = limits.pressure * (1 - rules.under_alarm * alarm)
+        threshold = limits.pressure * (1 - rules.under_alarm * alarm) if alarm else limits.pressure
         if worth_a_look or node.pressure * 2 >= threshold or node.until_s:
             past = past or past_of(top)
             excess = _excess(node, top, past, seen, expected, rules)
@@ -166,7 +169,7 @@ def _note_row(trail: Trail, seen: Seen) -> None:
     numbers at random. What was refused tells it too, of a range that is known: it is no evidence, but gives it its
     name."""
     finest, row, _ = trail[-1]
-    node = trail[_RANGE_OF_ROW][2] if finest is Kind.ROW else None
+    node = trail[_RANGE_OF_ROW][2] if finest is _ROW else None
     if node is None or (seen.kind is _REFUSED and not node.tried):
         return
     rows = node.places
@@ -184,7 +187,7 @@ def _refused(trail: Trail, seen: Seen, rules: Rules, told: Told) -> None:
     for kind, feature, node in trail:
         extended(feature, node, seen.at_s, rules, told)
         if in_a_row and kind not in COARSE and node.reasons and node.reasons[0][0] == _PILED_UP:
-            node.reasons = ((Rule.SEQUENTIAL_SUFFIX.value, *node.reasons[0][1:]), *node.reasons[1:])
+            node.reasons = ((_IN_A_ROW.value, *node.reasons[0][1:]), *node.reasons[1:])
             told.append(word_on(feature, node, rules))
 
 
@@ -232,8 +235,8 @@ def _count_confirmed(node: Node, step: float, seen: Seen, limits: PileUp, rules:
 
 Count = Callable[[Node, float, Seen, PileUp, Rules], bool]
 _COUNTS: dict[SignalKind, Count] = {
-    SignalKind.SENT: _count_sent,
-    SignalKind.VERIFIED: _count_verified,
+    _SENT: _count_sent,
+    _VERIFIED: _count_verified,
     SignalKind.DENIED: _count_denied,
     SignalKind.CONFIRMED: _count_confirmed,
 }
@@ -292,7 +295,7 @@ def _findings(
         threshold *= 1 + rules.slack_served * min(node.verified_day / rules.served_day, 1.0)
     threshold += rules.slack_per_verified * node.verified_fast
     findings = [_piled_up(kind, node, _named(kind, node, trail), excess, threshold, rules)]
-    if kind is Kind.COUNTRY and findings[0].points > 0:
+    if kind is _COUNTRY and findings[0].points > 0:
         findings.append(Finding(0.0, Rule.NOVELTY, novelty(node), rules.novelty))
     rising = (node.pressure / threshold - _ALARM_FROM) / (1 - _ALARM_FROM)
     alarm = max(alarm, excess.share * min(max(rising, 0.0), 1.0))
@@ -305,7 +308,7 @@ def _piled_up(kind: Kind, node: Node, code: Rule, excess: Excess, threshold: flo
     limits, points = rules.pile_ups[kind], rules.points
     part = node.pressure / threshold
     # A row is refused for what gave it its name alone: a few users without reception live in any hundred numbers.
-    may_block = _unproven(node, excess) if kind in COARSE else kind is not Kind.ROW or code is Rule.SEQUENTIAL_SUFFIX
+    may_block = _unproven(node, excess) if kind in COARSE else kind is not _ROW or code is _IN_A_ROW
     if part >= 1 and excess.share >= limits.share and may_block:
         return Finding(points.trie_blocked, code, node.pressure, threshold)
     if kind in COARSE:
@@ -322,16 +325,16 @@ def _piled_up(kind: Kind, node: Node, code: Rule, excess: Excess, threshold: flo
 def _named(kind: Kind, node: Node, trail: Trail) -> Rule:
     """What the pile-up of a node is called. Who pumps types no codes; who guesses types wrong ones."""
     if node.wrong >= max(_GUESSED_MIN, _GUESSED_SHARE * (node.fast - node.verified_fast)):
-        return Rule.GUESS_BUDGET
-    if kind is Kind.COUNTRY:
-        return Rule.COUNTRY_UNVERIFIED_PILEUP
-    return Rule.SEQUENTIAL_SUFFIX if _follow_each_other(trail) else Rule.RANGE_UNVERIFIED_PILEUP
+        return _GUESSED
+    if kind is _COUNTRY:
+        return _COUNTRY_PILE
+    return _IN_A_ROW if _follow_each_other(trail) else _RANGE_PILE
 
 
 def _follow_each_other(trail: Trail) -> bool:
     """Whether most of what a range is asked for lies beside what it was asked for shortly before. Of numbers taken at
     random one in twelve does: eight rows of its hundred are remembered."""
-    if trail[-1][0] is not Kind.ROW:
+    if trail[-1][0] is not _ROW:
         return False
     node = trail[_RANGE_OF_ROW][2]
     return node.beside >= _BESIDE_MIN and node.beside >= _BESIDE_SHARE * node.tried

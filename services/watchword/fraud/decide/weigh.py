@@ -16,12 +16,12 @@ def weigh(kind: Kind, feature: str, seen: Seen, nodes: Nodes, rules: Rules) -> T
     """The levels that changed; None for a repeat. Observations of digits name the finest key; those above follow."""
     if seen.kind is _LIFTED:
         return lifting.take(feature, seen, nodes, rules)
-    take = _TAKES.get(kind)
+    take = TAKES.get(kind)
     return take(feature, seen, nodes, rules) if take is not None else []
 
 
 _LIFTED = SignalKind.LIFTED
-_TAKES: dict[Kind, _Take] = {
+TAKES: dict[Kind, _Take] = {
     **dict.fromkeys(LEAVES, trie.take),
     Kind.TENANT: tenants.take,
     **{kind: partial(sources.take, kind) for kind in SOURCES},
