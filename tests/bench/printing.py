@@ -17,7 +17,12 @@ def figures(console: Console, report: Report) -> None:
     for name, each in rows(report):
         table.add_row(name, *(f"{value:,.2f}" for value in (each.min, each.median, each.max)))
     console.print(table)
-    console.print(f"sustained: {report.sustained_per_s:g} verifications/s on {report.host['cpus']} CPUs")
+    host = report.host
+    console.print(f"sustained: {report.sustained_per_s:g} verifications/s on {host['cpus']} CPUs")
+    told = (
+        f"a million turns of a loop in {host['loop_ms']:g} ms, a round trip between sleepers for {host['waking_us']} us"
+    )
+    console.print(f"this machine: {told} of CPU", soft_wrap=True, highlight=False)
     if len(report.stored) > 1:
         sizes = sorted(report.stored)
         cpu = growth({count: each.cpu_ms.median for count, each in report.stored.items()})

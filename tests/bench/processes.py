@@ -2,15 +2,31 @@
 
 import os
 import platform
+import select
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from watchword.local.ports import LOOPBACK
 from watchword.local.process import children
 from watchword.local.stack import Stack
 
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
+_QUESTIONS, _ASLEEP_S, _ANSWERED_WITHIN_S = 200, 0.002, 10.0
+# It tells what CPU it has used, before and after.
+_ANSWERER = """
+import socket, sys, time
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10) as asked:
+    asked.sendall(str(time.process_time()).encode())
+    for _ in range(int(sys.argv[2])):
+        asked.recv(1)
+        asked.sendall(b"!")
+    asked.sendall(str(time.process_time()).encode())
+"""
 PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
@@ -68,6 +84,7 @@ def host() -> dict[str, Any]:
         "python": platform.python_version(),
         "load_before": round(os.getloadavg()[0], 2),
         "loop_ms": round(_loop_ms(), 1),
+        "waking_us": round(_waking_us()),
     }
 
 
@@ -77,6 +94,25 @@ def _loop_ms() -> float:
     for _ in range(1_000_000):
         pass
     return (time.perf_counter() - began) * 1000
+
+
+def _waking_us() -> float:
+    """CPU microseconds of both ends that a question over loopback and its answer cost where each slept before: a turn
+    of a worker pays that for every round trip, whatever it carries."""
+    with socket.create_server((LOOPBACK, 0)) as server:
+        asked = subprocess.Popen([sys.executable, "-c", _ANSWERER, str(server.getsockname()[1]), str(_QUESTIONS)])
+        server.settimeout(_ANSWERED_WITHIN_S)
+        asking, _ = server.accept()
+        with asking:
+            asking.settimeout(_ANSWERED_WITHIN_S)
+            used_s = float(asking.recv(64)) * -1 - time.process_time()
+            for _ in range(_QUESTIONS):
+                select.select([asking], [], [], _ASLEEP_S)  # nothing comes unasked
+                asking.sendall(b"?")
+                asking.recv(1)
+            used_s += time.process_time() + float(asking.recv(64))
+        asked.wait(_ANSWERED_WITHIN_S)
+    return used_s / _QUESTIONS * 1_000_000
 
 
 def _lines(path: str) -> list[str]:
