@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from datetime import timedelta
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import faust
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from faust.stores.memory import Store
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types.enums import ProcessingGuarantee
 
@@ -26,7 +27,6 @@ from watchword.runtime import unfinished
 from watchword.runtime.health import Check
 from watchword.runtime.kafka import Cluster
 from watchword.runtime.process import Context
-from watchword.runtime.publishing import Publisher
 from watchword.runtime.stop import Turning
 
 START_WITHIN_S = 90.0
@@ -122,7 +122,7 @@ class JudgeStream:
             judge.restored()
 
         table = app.Table(TABLE, partitions=partitions, key_type=bytes, value_type=bytes, on_recover=restored)
-        kept = ChangelogTable(table.data.data, self._publisher, f"{self._group}-{TABLE}-changelog")
+        kept = ChangelogTable(table.data, self._publisher, f"{self._group}-{TABLE}-changelog")
 
         @app.agent(source, name="judge", concurrency=1)  # type: ignore[untyped-decorator]  # Faust is not typed for us
         async def judging(stream: Any) -> None:
@@ -175,11 +175,24 @@ class SureFooted(Consumer):  # type: ignore[misc]  # Faust is not typed for us
         return told
 
 
-class ChangelogTable:
-    """What a Faust table holds in memory, and its changelog as we write it: acknowledged before that changes."""
+class Appender(Protocol):
+    """Whatever writes a changelog."""
 
-    def __init__(self, held: MutableMapping[bytes, bytes], publisher: Publisher, changelog: str) -> None:
-        self._held = held
+    async def append(self, topic: str, changes: Mapping[int, Mapping[bytes, bytes | None]]) -> None:
+        """Write all changes, by partition. Raises PublishUnknown."""
+        ...
+
+
+class ChangelogTable:
+    """What a Faust table holds in memory, and its changelog as we write it: acknowledged before that changes.
+
+    Faust drops what belongs to partitions that went to another judge, by what it remembers of each key it restored. It
+    is told of ours as well, or they would stay until a restart.
+    """
+
+    def __init__(self, store: Store, publisher: Appender, changelog: str) -> None:
+        self._held: MutableMapping[bytes, bytes] = store.data
+        self._partitions: MutableMapping[bytes, int] = store._key_partition  # there is no other way in
         self._publisher = publisher
         self._changelog = changelog
 
@@ -197,12 +210,14 @@ class ChangelogTable:
         """Keep all changes, by partition; None drops a key. Raises PublishUnknown, and then has changed nothing here
         but perhaps some of it in the changelog."""
         await self._publisher.append(self._changelog, changes)
-        for entries in changes.values():
+        for partition, entries in changes.items():
             for key, value in entries.items():
                 if value is None:
                     self._held.pop(key, None)
+                    self._partitions.pop(key, None)
                 else:
                     self._held[key] = value
+                    self._partitions[key] = partition
 
 
 def _options(cluster: Cluster, instance: str, directory: str) -> dict[str, Any]:

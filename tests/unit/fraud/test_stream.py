@@ -1,13 +1,15 @@
-"""What the judge's consumer commits after a restart: Faust's own arithmetic, without the holes it falls into."""
+"""What the judge's consumer commits after a restart, and what its table lets go of when partitions move: Faust's own
+arithmetic, without the holes it falls into."""
 
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from faust.stores.memory import Store
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
-from watchword.fraud.stream import SureFooted
+from watchword.fraud.stream import ChangelogTable, SureFooted
 
 SIGNALS = TP("otp.signals.v1", 3)
 
@@ -61,3 +63,21 @@ async def test_a_partition_of_which_nothing_was_committed_is_read_from_its_begin
     consumer = Unstarted(known=None)
     await consumer.perform_seek()
     assert consumer.sought == [(SIGNALS, 0)]
+
+
+class Acknowledging:
+    """A broker that takes whatever is written to a changelog."""
+
+    async def append(self, topic: str, changes: Mapping[int, Mapping[bytes, bytes | None]]) -> None:
+        return
+
+
+async def test_a_judge_that_gives_a_partition_away_does_not_keep_its_features() -> None:
+    store = Store.__new__(Store)  # what it is of, an application and a table, does not matter here
+    store.__post_init__()
+    table = ChangelogTable(store, Acknowledging(), "judge-nodes-changelog")
+    await table.write({3: {b"range:+4479": b"a", b"range:+4477": b"b"}, 4: {b"range:+9989": b"c"}})
+    await table.write({3: {b"range:+4477": None}})
+    await store.on_recovery_completed({TP("otp.signals.v1", 4)}, set())
+    assert set(table) == {b"range:+9989"}
+    assert store._key_partition == {b"range:+9989": 4}
