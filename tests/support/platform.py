@@ -21,8 +21,9 @@ from watchword.local.stack import Stack
 ANSWERED_WITHIN_S = 30.0
 JSON = "application/json"
 
-# Every number is one of a range of its own, so that no story looks like a pumped range to another one.
-_NUMBERS = itertools.count(919_700_000_000, 10_007)
+# Every number is one of a range of its own, so that no story looks like a pumped range to another one. None is round:
+# the count 407, as a float, reads 97000000000 in half bytes, and whoever searches for the number would find it there.
+_NUMBERS = itertools.count(919_700_004_321, 10_007)
 
 
 def fresh_number() -> str:
