@@ -33,6 +33,9 @@ def in_parts(parts: int, *, attempts: int = 1) -> Facts:
     return kept(history)
 
 
+FIVE_PARTS = in_parts(5)  # of the hour in which `HOUR` was read: the clock may strike before a test begins
+
+
 def test_cap_that_is_used_to_its_last_is_kept_and_counted() -> None:
     [finding] = audit(spent(), ["A11"])
     assert (finding.kept, finding.notes) == (True, ("1 counters of caps compared",))
@@ -71,7 +74,7 @@ def test_what_more_parts_than_one_came_to_is_excused_and_no_more(facts: Facts, o
 )
 def test_only_sends_that_counted_under_a_counter_excuse_it(changes: dict[str, Any]) -> None:
     other = Limit(Cap(id="others", tenant="other", hour_micros=PRICE), HOUR - timedelta(days=30))
-    facts = replace(in_parts(5), limits=(other,))
+    facts = replace(FIVE_PARTS, limits=(other,))
     assert broken(spent(facts, spent_micros=12 * PRICE, **changes), "A11") == [changes.get("key", KEY)]
     assert broken(spent(facts, spent_micros=12 * PRICE, key="hour/shop/shop.web/2026-03-02T09"), "A11") == []
 
