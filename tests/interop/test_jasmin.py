@@ -33,8 +33,7 @@ async def test_jasmin_between_our_esme_and_our_smsc_and_by_its_own_door(tmp_path
     async with simulated(smpp_port=0) as carriers:
         await carriers.behave("north", token="northpwd", receipt_delay_ms=LATER)
         smsc_port = int(carriers.smpp_url.rpartition(":")[2])
-        # What Jasmin cannot hand on it keeps for half a minute, and what comes after it waits: whoever is told of the
-        # first messages listens, and says that it heard, until all is over.
+        # Jasmin tells again what nobody acknowledged: whoever is told of the first messages listens until all is over.
         async with jasmin(tmp_path, smsc_port) as between, acknowledging() as platform:
             await it_hands_on(between, platform)
             await it_refuses_a_wrong_password_and_we_say_why(between)
