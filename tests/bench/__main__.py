@@ -51,6 +51,7 @@ class Found:
     """What a bench found, as far as it has come."""
 
     runs: Sequence[Run] = ()
+    full: Sequence[Run] = ()
     sustained_per_s: float = 0.0
     stored: Mapping[int, Stored] = field(default_factory=dict)
     totals: Mapping[str, float] = field(default_factory=dict)
@@ -98,6 +99,7 @@ async def measure(stack: Stack, bench: Bench, options: argparse.Namespace, found
     found.totals = totals_each(before, after, approved) | {"topic_bytes": topics / max(approved, 1)}
     found.tables = list(tables_each(before, after, approved))
     found.ahead = await written.written(stack.dsn, began, ended, approved)
+    found.full = await bench.measured(found.sustained_per_s or half)
     if options.profile:
         await profile(stack, bench, half, options)
     if options.soak:
@@ -179,7 +181,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def tell(console: Console, found: Found, kafka: str, host: Mapping[str, Any]) -> None:
     """Write the figures to .bench/latest.json, what is beside them to details.json, and print both."""
     report = Report(
-        found.runs, found.sustained_per_s, found.stored, found.audit, kafka, host, found.grown, found.totals
+        found.runs, found.sustained_per_s, found.stored, found.audit, kafka, host, found.grown, found.totals, found.full
     )
     RESULTS.mkdir(exist_ok=True)
     for name, value in (("latest", document(report)), ("details", details(report))):

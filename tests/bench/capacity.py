@@ -1,7 +1,8 @@
 """`make capacity`: from what one verification costs here to what many a second need elsewhere. Arithmetic, no promise.
 
-Reads what `make bench` left in .bench. Costs are taken as they are at the rate that was measured, although turns cost
-and not events: at a higher rate more verifications share a turn, so this errs on the side of too many machines.
+Reads what `make bench` left in .bench. Turns cost and not events, so costs are taken as they are at the rate that was
+just sustained, for that is how busy processes are meant to be; where only a lower rate was measured this errs on the
+side of too many machines.
 """
 
 import argparse
@@ -68,7 +69,7 @@ class Needs:
 
 def units_of(latest: Mapping[str, Any], details: Mapping[str, Any]) -> Units:
     """What a bench found. Raises KeyError where it is of another shape."""
-    cpu, each = latest["cpu_ms"], details["one_verification"]
+    cpu, each = latest.get("cpu_ms_at_limit") or latest["cpu_ms"], details["one_verification"]
     return Units(cpu["ours"], cpu["postgres"], cpu["kafka"], each["wal_bytes"], each["topic_bytes"])
 
 

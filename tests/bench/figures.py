@@ -102,7 +102,7 @@ class Stored:
 class Report:
     """Everything a bench found. `stored` is by how many verifications the database held; `grown` how much larger each
     worker became in the second half of a long load, as a share; `each` counts what one verification makes Postgres and
-    Kafka write."""
+    Kafka write; `full` are runs at the rate that is just sustained, where batches are as large as they get."""
 
     runs: Sequence[Run]
     sustained_per_s: float
@@ -112,6 +112,7 @@ class Report:
     host: Mapping[str, Any]
     grown: Mapping[str, float] = field(default_factory=dict)
     each: Mapping[str, float] = field(default_factory=dict)
+    full: Sequence[Run] = ()
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -132,20 +133,10 @@ def latency(runs: Sequence[Run], stage: str, part: float) -> Spread:
 def document(report: Report) -> dict[str, Any]:
     """What is written to .bench/latest.json: of several runs the median, None for what was not measured."""
     runs = report.runs
-
     workers = runs[0].workers
-
-    def cpu(*names: str) -> float:
-        return spread([run.cpu_ms_each(*names) for run in runs]).median
-
     return {
-        "cpu_ms": {
-            "ours": {name: cpu(name) for name in workers},
-            "ours_total": cpu(*workers),
-            "postgres": cpu("postgres"),
-            "kafka": cpu("kafka"),
-            "all": cpu(*workers, "postgres", "kafka"),
-        },
+        "cpu_ms": _costs(runs),
+        "cpu_ms_at_limit": _costs(report.full) if report.full else None,
         "sustained_per_s": report.sustained_per_s,
         "latency_ms": {
             stage: {"p50": latency(runs, stage, 0.50).median, "p99": latency(runs, stage, 0.99).median}
@@ -163,14 +154,32 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
+def _costs(runs: Sequence[Run]) -> dict[str, Any]:
+    """CPU-ms of one verification by who used them, of several runs the median."""
+    workers = runs[0].workers
+
+    def cpu(*names: str) -> float:
+        return spread([run.cpu_ms_each(*names) for run in runs]).median
+
+    return {
+        "ours": {name: cpu(name) for name in workers},
+        "ours_total": cpu(*workers),
+        "postgres": cpu("postgres"),
+        "kafka": cpu("kafka"),
+        "all": cpu(*workers, "postgres", "kafka"),
+    }
+
+
 def rows(report: Report) -> list[tuple[str, Spread]]:
     """Every figure that has a spread, in the order in which it is printed."""
     runs = report.runs
     told = [
         (f"CPU-ms {name}", spread([run.cpu_ms_each(name) for run in runs])) for name in (*runs[0].workers, *OUTSIDE)
     ]
-    told.append(("CPU-ms ours", spread([run.ours_ms for run in runs])))
-    told.append(("CPU-ms ours, Postgres, Kafka", spread([run.all_ms for run in runs])))
+    for where, some in (("", runs), (" at the limit", report.full)):
+        if some:
+            told.append((f"CPU-ms ours{where}", spread([run.ours_ms for run in some])))
+            told.append((f"CPU-ms ours, Postgres, Kafka{where}", spread([run.all_ms for run in some])))
     for stage in STAGES:
         told += [(f"{stage} p{part} ms", latency(runs, stage, part / 100)) for part in (50, 99)]
     told += [(f"MiB {name}", spread([run.rss_mib[name] for run in runs])) for name in runs[0].workers]

@@ -37,3 +37,12 @@ def test_units_are_those_that_a_bench_wrote() -> None:
     assert told == Units({"codes": 0.5}, 1.0, 2.0, 9.0, 8.0)
     with pytest.raises(KeyError):
         units_of(latest, {})
+
+
+def test_units_are_those_of_full_batches_where_a_bench_measured_them() -> None:
+    half = {"ours": {"codes": 0.5}, "postgres": 1.0, "kafka": 2.0}
+    full = {"ours": {"codes": 0.2}, "postgres": 0.4, "kafka": 0.3}
+    told = units_of(
+        {"cpu_ms": half, "cpu_ms_at_limit": full}, {"one_verification": {"wal_bytes": 9.0, "topic_bytes": 8.0}}
+    )
+    assert told == Units({"codes": 0.2}, 0.4, 0.3, 9.0, 8.0)

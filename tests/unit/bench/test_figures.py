@@ -37,14 +37,16 @@ def report(**changes: Any) -> Report:
 
 def test_the_document_has_the_shape_that_others_read() -> None:
     quantiles = {"p50": "number", "p99": "number"}
-    assert shape(document(report())) == {
-        "cpu_ms": {
-            "ours": {"codes": "number", "fraud": "number"},
-            "ours_total": "number",
-            "postgres": "number",
-            "kafka": "number",
-            "all": "number",
-        },
+    costs = {
+        "ours": {"codes": "number", "fraud": "number"},
+        "ours_total": "number",
+        "postgres": "number",
+        "kafka": "number",
+        "all": "number",
+    }
+    assert shape(document(report(full=[run_of(500)]))) == {
+        "cpu_ms": costs,
+        "cpu_ms_at_limit": costs,
         "sustained_per_s": "number",
         "latency_ms": {"accept": quantiles, "carrier": quantiles, "check": quantiles},
         "rss_mib": {"codes": "number", "fraud": "number"},
@@ -60,6 +62,13 @@ def test_what_was_not_measured_is_said_to_be_unknown() -> None:
     stored = {10_000: Stored(Spread(1.0, 2.0, 3.0), 300.0), 100_000: Stored(Spread(1.0, 2.1, 3.0), 300.0)}
     told = document(report(stored=stored))
     assert told["growth"] == {"stored_10k": 2.0, "stored_100k": 2.1, "stored_1m": None}
+
+
+def test_what_is_just_sustained_is_told_apart_from_half_of_it() -> None:
+    told = report(full=[run_of(400)])
+    assert document(told)["cpu_ms_at_limit"]["ours_total"] == 1.0
+    assert dict(rows(told))["CPU-ms ours at the limit"] == Spread(1.0, 1.0, 1.0)
+    assert document(report())["cpu_ms_at_limit"] is None
 
 
 def test_a_verification_costs_the_median_over_runs_and_never_the_simulator() -> None:
