@@ -42,6 +42,20 @@ async def test_the_same_request_twice_is_one_message(stand: Pipeline) -> None:
         assert len((await it.carriers.ledger_of("north")).calls) == 2
 
 
+async def test_of_a_code_that_was_replaced_while_it_waited_only_the_newer_one_is_sent(stand: Pipeline) -> None:
+    async with sending(stand) as it:
+        about = await it.issued(code_version=2, sends_requested=2)
+        older = await it.request(about)
+        newer = await it.request(about, send_no=2, code_version=2)
+        async with stand.running("dispatch"):
+            await it.reached(newer, "accepted")
+            await it.reached(older, "skipped_late")
+            made = await it.made(2)
+        assert len(await it.carriers.inbox("+919876543210")) == 1
+    assert [(each.attempt_id, each.result) for each in made] == [(older, "skipped_late"), (newer, "accepted")]
+    assert (await stand.row("SELECT state FROM verifications"))["state"] == "issued"
+
+
 async def test_with_the_first_account_down_the_second_one_sends(stand: Pipeline) -> None:
     async with sending(stand) as it, stand.running("dispatch"):
         await it.carriers.behave("north", down=True)

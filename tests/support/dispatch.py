@@ -37,14 +37,16 @@ class Sending:
     async def issued(self, number: str = "+919876543210", *, code: str = "493021", **columns: Any) -> Facts:
         """A verification with a code that waits to be sent, its first attempt queued."""
         country = {"+91": "IN", "+44": "GB", "+99": "UZ"}[number[:3]]
-        stands = {"state": "issued", "seq": 3, "code_version": 1, "country": country}
-        about = await self.stand.verification(number=number, **(stands | columns))
+        stands: dict[str, Any] = {"state": "issued", "seq": 3, "code_version": 1, "country": country} | columns
+        about = await self.stand.verification(number=number, **stands)
+        version: int = stands["code_version"]
         message = msgspec.json.encode({"text": f"{code} is your Shop code.", "code": code, "template": "default"})
         key = self.stand.keys.sealing(Purpose.SENDING)
         await self.stand.connection.execute(
-            "INSERT INTO codes (verification_id, version, mac, pepper_id, sealed) VALUES ($1, 1, '', '', $2)",
+            "INSERT INTO codes (verification_id, version, mac, pepper_id, sealed) VALUES ($1, $2, '', '', $3)",
             about.verification_id,
-            seal(key, message, aad.message("shop", about.verification_id, 1)),
+            version,
+            seal(key, message, aad.message("shop", about.verification_id, version)),
         )
         return about
 
@@ -55,7 +57,7 @@ class Sending:
         } | changes  # fmt: skip
         identity = attempt_id(about.verification_id, told["send_no"], told["try_no"] % 256)
         if row:
-            columns = {name: told[name] for name in ("send_no", "try_no", "send_deadline")}
+            columns = {name: told[name] for name in ("send_no", "try_no", "code_version", "send_deadline")}
             await rows.attempt(self.stand, about, **columns, recovery=told.get("recovery", 0))
         event = SendRequested(**shared(about), attempt_id=identity, **told)
         await self.stand.publish(
