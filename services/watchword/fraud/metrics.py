@@ -1,6 +1,7 @@
 """What fraud and its judge count."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from watchword.events.risk_level_set import RiskLevelSet
 from watchword.events.verification_assessed import VerificationAssessed
@@ -70,6 +71,7 @@ class JudgeMetrics:
         self.dead_letters = own.counter("dead_letters_total", "Events nothing could come of.", "reason")
         self.nodes_size = own.gauge("nodes_size", "Features held in memory.")
 
-    def tell(self, told: RiskLevelSet) -> None:
-        """Count one level."""
-        self.levels.add(rule=str(kind_of(told.feature)), state=told.level.value)
+    def tell(self, told: Iterable[RiskLevelSet]) -> None:
+        """Count the levels of a batch."""
+        for (kind, level), count in Counter((kind_of(each.feature), each.level) for each in told).items():
+            self.levels.add(count, rule=str(kind), state=level.value)
