@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 import structlog
@@ -101,8 +100,8 @@ class Judge:
         events = [(each, event) for each in records if (event := await self._read(each)) is not None]
         try:
             weighed = weigh_batch(events, table, self._rules)
-            now = self._clock.now()
-            told = [_outgoing(each, now) for each in weighed.told.values()]
+            origin = Origin("judge", self._clock.now())
+            told = [_outgoing(each, origin) for each in weighed.told.values()]
         except Exception as error:
             if len(events) > 1:
                 for record, _ in events:
@@ -207,8 +206,8 @@ def _read(record: Record) -> SignalObserved:
     return event
 
 
-def _outgoing(told: RiskLevelSet, now: datetime) -> Outgoing:
+def _outgoing(told: RiskLevelSet, origin: Origin) -> Outgoing:
     """The record of one level. Its id follows from the feature and the moment until which it holds."""
     ordinal = int(told.until.timestamp() * 1000)
     emit = Emit(told, told.feature, ordinal, counted=False)
-    return outbox.row(emit, Origin("judge", now), sequence=0).outgoing()
+    return outbox.row(emit, origin, sequence=0).outgoing()
