@@ -210,7 +210,7 @@ class Gathering:
             mode_reason=resolution.reason,
             candidate=self._rules.shadow(),
             trials=self._trials,
-            countries=frozenset(tenant.countries) if tenant else None,
+            countries=tenant.countries if tenant else None,
             levels={kind: mirrored.level for kind, mirrored in levels.items()},
             about=about,
             silenced=tenant.silenced if tenant else frozenset(),

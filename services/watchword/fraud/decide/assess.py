@@ -1,6 +1,6 @@
 """What becomes of one send request, and what an ending, a check or a receipt is worth knowing for."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -52,7 +52,7 @@ class Asked:
     sends_assessed: int
     rules: Rules
     mode: FraudMode = FraudMode.MONITOR
-    countries: frozenset[str] | None = None
+    countries: Collection[str] | None = None
     levels: Mapping[Kind, RiskLevelSet] = field(default_factory=dict)
     purchase: Purchase | None = None
     mode_reason: ModeReason = ModeReason.CONFIGURED

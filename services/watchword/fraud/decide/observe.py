@@ -19,7 +19,7 @@ from watchword.fraud.decide.node import DIGEST
 from watchword.fraud.decide.seen import Seen
 from watchword.fraud.decide.subject import Subject, subject
 from watchword.kernel.event import Emit
-from watchword.kernel.feature import SOURCES, TRIE, Kind, shard_of
+from watchword.kernel.feature import SOURCES, TRIE, Kind, feature_key, shard_of
 
 OBSERVATIONS_MAX = 1_000
 UNSORTED = -1
@@ -114,7 +114,7 @@ def of_feedback(event: FeedbackGiven, known: Known | None, at: datetime) -> tupl
 
 
 def of_step(event: CodeChecked | ReceiptRecorded, at: datetime) -> tuple[Emit, ...]:
-    """A wrong code, or a receipt that says delivered, which tells no more of who asked than the number."""
+    """A wrong code, or a receipt that says delivered, which tells nothing of who asked and counts for the range."""
     if isinstance(event, CodeChecked):
         if event.result is not CheckResult.WRONG:
             return ()
@@ -122,8 +122,9 @@ def of_step(event: CodeChecked | ReceiptRecorded, at: datetime) -> tuple[Emit, .
         return _outcome(subject_of(event, event.signals), SignalKind.WRONG, {}, signal_id, at)
     if event.state is not ReceiptWord.DELIVERED:
         return ()
-    about = subject_of(event, Signals())
-    return _outcome(about, SignalKind.DELIVERED, {}, f"delivered:{event.verification_id}", at)
+    leaf = feature_key(_RANGE, event.range, event.tenant)
+    about = Subject(event.tenant, event.country, _RANGE, leaf, place="", number="", sources=(), features={_RANGE: leaf})
+    return _outcome(about, _DELIVERED, {}, f"delivered:{event.verification_id}", at)
 
 
 def _outcome(
