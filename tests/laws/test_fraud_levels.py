@@ -24,6 +24,7 @@ from watchword.fraud.decide import observe
 from watchword.fraud.decide.assess import Asked, decide, learn, matters_who_asks
 from watchword.fraud.decide.engine import Memory
 from watchword.fraud.decide.node import Node
+from watchword.fraud.decide.observe import Known
 from watchword.fraud.decide.recording import Recording
 from watchword.fraud.decide.rules import DEFAULT, LEVEL_VALUE
 from watchword.fraud.decide.score import Part, score
@@ -134,8 +135,9 @@ class Live:
         return assessed.event
 
     def learn(self, event: VerificationEnded | FeedbackGiven, at_s: float) -> None:
-        levels = self.levels.levels(observe.subject_of(event, event.signals).features, NOW_S + at_s)
-        verdict = learn(event, levels, NOW + timedelta(seconds=at_s))
+        about = observe.subject_of(event, event.signals)
+        known = Known(about, self.levels.levels(about.features, NOW_S + at_s))
+        verdict = learn(event, known, NOW + timedelta(seconds=at_s))
         assert isinstance(verdict, Done)
         for write in verdict.writes:
             change = {"remember_verified": self.known.add, "forget_verified": self.known.discard}[write.statement]

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 import structlog
@@ -18,7 +17,7 @@ import structlog
 from watchword.events import envelope as envelopes
 from watchword.events import topics
 from watchword.events.catalog import UnreadableEvent, decode
-from watchword.events.risk_level_set import RiskLevelSet
+from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
 from watchword.events.signal_observed import SignalObserved
 from watchword.fraud.decide.observe import seen_of
 from watchword.fraud.decide.room import counted_under
@@ -101,8 +100,8 @@ class Judge:
         events = [(each, event) for each in records if (event := await self._read(each)) is not None]
         try:
             weighed = weigh_batch(events, table, self._rules)
-            now = self._clock.now()
-            told = [_outgoing(each, now) for each in weighed.told.values()]
+            origin = Origin("judge", self._clock.now())
+            told = [_outgoing(each, origin) for each in weighed.told.values()]
         except Exception as error:
             if len(events) > 1:
                 for record, _ in events:
@@ -141,13 +140,19 @@ class Judge:
         """Write what changed; then drop a few features of which nothing is left, and their levels with them."""
         await self._until_known(partial(table.write, weighed.nodes.changed()))
         reach("judge.kept")
-        for each in weighed.told.values():
-            self._metrics.tell(each)
-            log.info("judge.level_set", kind=each.feature.partition(":")[0], risk=each.level.value)
+        self._metrics.tell(weighed.told.values())
+        self._log_blocks(weighed)
         faded = self._sweep.faded(weighed.nodes.touched(), table, weighed.now_s)
         await self._publish([Outgoing(topics.RISK_LEVELS, key, None, ()) for key in faded.told])
         await self._until_known(partial(table.write, weighed.nodes.without(faded.all)))
         reach("judge.dropped")
+
+    def _log_blocks(self, weighed: Weighed) -> None:
+        """A line for every block that begins, goes on or ends. What else is told, several words of an honest user who
+        comes where nobody came before, decides nothing by itself: the metric counts it."""
+        for each in weighed.told.values():
+            if each.level is RiskLevel.BLOCKED or weighed.nodes.before(each.feature) is RiskLevel.BLOCKED:
+                log.info("judge.level_set", kind=each.feature.partition(":")[0], risk=each.level.value)
 
     async def _bury(self, record: Record, reason: str, detail: str) -> None:
         """The record's bytes to the dead topic. Until that is done nothing behind it is taken."""
@@ -201,8 +206,8 @@ def _read(record: Record) -> SignalObserved:
     return event
 
 
-def _outgoing(told: RiskLevelSet, now: datetime) -> Outgoing:
+def _outgoing(told: RiskLevelSet, origin: Origin) -> Outgoing:
     """The record of one level. Its id follows from the feature and the moment until which it holds."""
     ordinal = int(told.until.timestamp() * 1000)
     emit = Emit(told, told.feature, ordinal, counted=False)
-    return outbox.row(emit, Origin("judge", now), sequence=0).outgoing()
+    return outbox.row(emit, origin, sequence=0).outgoing()

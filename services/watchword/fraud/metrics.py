@@ -1,6 +1,7 @@
 """What fraud and its judge count."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from watchword.events.risk_level_set import RiskLevelSet
 from watchword.events.verification_assessed import VerificationAssessed
@@ -36,18 +37,19 @@ class FraudMetrics:
 
     def count(self, told: Sequence[Told]) -> None:
         """Count the assessments among what was told."""
-        for each in told:
-            if isinstance(each.emit.event, VerificationAssessed):
-                self._tell(each.emit.event)
+        assessed = [each.emit.event for each in told if isinstance(each.emit.event, VerificationAssessed)]
+        for (rule, would, mode), count in Counter((_rule(each), each.would, each.mode) for each in assessed).items():
+            self.decisions.add(count, rule=rule, outcome=would.value, state=mode.value)
+        for each in assessed:
+            self.score_level.observe(each.score)
+            if each.silent:
+                self.silent.add(rule=_rule(each))
+            if each.shadow is not None:
+                self.shadow.add(outcome=each.shadow.action.value, state=each.would.value)
 
-    def _tell(self, assessed: VerificationAssessed) -> None:
-        rule = assessed.reasons[0].code if assessed.reasons else NO_RULE
-        self.decisions.add(rule=rule, outcome=assessed.would.value, state=assessed.mode.value)
-        self.score_level.observe(assessed.score)
-        if assessed.silent:
-            self.silent.add(rule=rule)
-        if assessed.shadow is not None:
-            self.shadow.add(outcome=assessed.shadow.action.value, state=assessed.would.value)
+
+def _rule(assessed: VerificationAssessed) -> str:
+    return assessed.reasons[0].code if assessed.reasons else NO_RULE
 
 
 class SpendingMetrics:
@@ -70,6 +72,7 @@ class JudgeMetrics:
         self.dead_letters = own.counter("dead_letters_total", "Events nothing could come of.", "reason")
         self.nodes_size = own.gauge("nodes_size", "Features held in memory.")
 
-    def tell(self, told: RiskLevelSet) -> None:
-        """Count one level."""
-        self.levels.add(rule=str(kind_of(told.feature)), state=told.level.value)
+    def tell(self, told: Iterable[RiskLevelSet]) -> None:
+        """Count the levels of a batch."""
+        for (kind, level), count in Counter((kind_of(each.feature), each.level) for each in told).items():
+            self.levels.add(count, rule=str(kind), state=level.value)

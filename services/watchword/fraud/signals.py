@@ -56,12 +56,13 @@ class SignalBuffer:
     def take(self, told: Sequence[Told]) -> Sequence[Told]:
         """The events of one transaction without its signals, which are kept here. A transaction that is redone
         brings the same signals again; the judge knows them by their ids."""
-        kept = []
+        kept, seen = [], list[Observation]()
         for each in told:
             if isinstance(each.emit.event, SignalObserved):
-                self._keep(each.emit.event.observations)
-                continue
-            kept.append(each)
+                seen += each.emit.event.observations
+            else:
+                kept.append(each)
+        self._keep(seen)
         return kept
 
     async def _turn(self) -> None:
@@ -83,7 +84,7 @@ class SignalBuffer:
     def _keep(self, seen: Sequence[Observation]) -> None:
         room = OBSERVATIONS_WAITING_MAX - len(self._waiting)
         self._waiting.extend(seen[:room])
-        for each, count in Counter(each.kind for each in seen[:room]).items():
-            self._metrics.observations.add(count, outcome=each.value)
+        for kind, count in Counter(each.kind for each in seen[:room]).items():
+            self._metrics.observations.add(count, outcome=kind.value)
         if len(seen) > room:
             self._metrics.observations.add(len(seen) - room, outcome="dropped")

@@ -6,12 +6,21 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from watchword.fraud.decide.node import Node, says_nothing
+from watchword.events.risk_level_set import RiskLevel
+from watchword.fraud.decide.node import WRITTEN_AS, Node, says_nothing
 
 Changes = dict[int, dict[bytes, bytes | None]]
 """What a batch changes: by partition of the signals, keys and new values; None for what is dropped."""
 
+
+class _Level(msgspec.Struct, rename=WRITTEN_AS.get):
+    """So much of a node that its level can be seen."""
+
+    level: RiskLevel = RiskLevel.NORMAL
+
+
 _nodes = msgspec.msgpack.Decoder(Node)
+_levels = msgspec.msgpack.Decoder(_Level)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -76,6 +85,11 @@ class TableNodes:
         self._new += not known
         self._read[feature] = (self._shard, key, known, node)
         return node
+
+    def before(self, feature: str) -> RiskLevel:
+        """The level of a feature of this batch as the table still has it."""
+        known = self._read[feature][2]
+        return _levels.decode(known).level if known else RiskLevel.NORMAL
 
     def touched(self) -> dict[int, Touched]:
         """What was asked for, by shard."""

@@ -13,7 +13,6 @@ from watchword.events.code_checked import CodeChecked
 from watchword.events.feedback_given import FeedbackGiven
 from watchword.events.receipt_recorded import ReceiptRecorded
 from watchword.events.resend_requested import ResendRequested
-from watchword.events.risk_level_set import RiskLevelSet
 from watchword.events.signal_observed import SignalObserved
 from watchword.events.verification_assessed import ModeReason, VerificationAssessed
 from watchword.events.verification_ended import VerificationEnded
@@ -21,6 +20,8 @@ from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
 from watchword.fraud.decide.assess import Asked, Request, decide, learn, matters_who_asks
 from watchword.fraud.decide.modes import resolved
+from watchword.fraud.decide.observe import Known
+from watchword.fraud.decide.subject import Subject
 from watchword.fraud.decide.trials import Trials
 from watchword.fraud.metrics import FraudMetrics, SpendingMetrics
 from watchword.fraud.purchases import Spending, purchases
@@ -29,7 +30,6 @@ from watchword.fraud.seasons import Seasons
 from watchword.fraud.settings import FraudSettings
 from watchword.fraud.signals import SignalBuffer
 from watchword.kernel.event import Event
-from watchword.kernel.feature import Kind
 from watchword.kernel.tenancy import Tenant
 from watchword.kernel.verdict import Done, Verdict, Write
 from watchword.kernel.verification import State
@@ -177,19 +177,17 @@ class Gathering:
             for key, event in there
         }
 
-    async def in_force(
-        self, batch: Sequence[Incoming], connection: Connection
-    ) -> Mapping[str, Mapping[Kind, RiskLevelSet]]:
-        """The levels in force for every ending and feedback in the batch, by Kafka key; other events say all
-        themselves."""
+    async def in_force(self, batch: Sequence[Incoming], connection: Connection) -> Mapping[str, Known]:
+        """What is known of every ending and feedback in the batch, by Kafka key; other events say all themselves."""
         now = self._clock.now()
         endings = [
             (each.key, each.event) for each in batch if isinstance(each.event, VerificationEnded | FeedbackGiven)
         ]
-        return {key: self._levels(observe.subject_of(event, event.signals).features, now) for key, event in endings}
+        return {key: self._known(observe.subject_of(event, event.signals), now) for key, event in endings}
 
-    def _levels(self, features: Mapping[Kind, str], now: datetime) -> dict[Kind, RiskLevelSet]:
-        return {kind: mirrored.level for kind, mirrored in self._mirror.levels(features, now).items()}
+    def _known(self, about: Subject, now: datetime) -> Known:
+        mirrored = self._mirror.levels(about.features, now)
+        return Known(about, {kind: each.level for kind, each in mirrored.items()})
 
     def _facts(
         self,
@@ -212,7 +210,7 @@ class Gathering:
             mode_reason=resolution.reason,
             candidate=self._rules.shadow(),
             trials=self._trials,
-            countries=frozenset(tenant.countries) if tenant else None,
+            countries=tenant.countries if tenant else None,
             levels={kind: mirrored.level for kind, mirrored in levels.items()},
             about=about,
             silenced=tenant.silenced if tenant else frozenset(),
@@ -231,7 +229,7 @@ async def with_known(
     return asked | {key: replace(asked[key], known=True) for key, number in numbers.items() if number in found}
 
 
-def concluded(event: Event, facts: Mapping[Kind, RiskLevelSet] | None, now: datetime) -> Verdict:
+def concluded(event: Event, facts: Known | None, now: datetime) -> Verdict:
     """What is learned, and with an ending the money of its sends settled."""
     verdict = learn(event, facts, now)
     if not isinstance(event, VerificationEnded) or not isinstance(verdict, Done):

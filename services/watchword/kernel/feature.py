@@ -80,7 +80,7 @@ def shard_of(feature: str) -> int:
 def home_of(feature: str) -> str:
     """The name of what must be judged together with a feature: the feature itself, or its calling code and tenant."""
     word, _, rest = feature.partition(":")
-    if _WORDS.get(word) not in TRIE:
+    if word not in _TRIE_WORDS:
         return feature
     value, _, tenant = rest.rpartition("@")
     code = calling_code(value) if value.startswith("+") else _CODE_OF_REGION.get(value, value)
@@ -90,7 +90,10 @@ def home_of(feature: str) -> str:
 def calling_code(digits: str) -> str:
     """The country calling code that digits with "+" begin with (ITU-T E.164: no code is another's beginning); "" for
     one that is not assigned."""
-    return next((digits[1:end] for end in (2, 3, 4) if digits[1:end] in _CODES), "")
+    for end in (2, 3, 4):
+        if digits[1:end] in _CODES:
+            return digits[1:end]
+    return ""
 
 
 @lru_cache(maxsize=_KEYS_REMEMBERED)
@@ -98,22 +101,24 @@ def trail_of(leaf: str, country: str) -> tuple[tuple[Kind, str], ...]:
     """The keys above and at the finest key of a number (`range`, `block` or `row`), the country first."""
     value, _, tenant = leaf.partition(":")[2].rpartition("@")
     digits, *tokens = value.split(".")
-    finer = [
-        (kind, feature_key(kind, ".".join([digits, *tokens[:depth]]), tenant))
-        for depth, kind in enumerate((Kind.BLOCK, Kind.ROW)[: len(tokens)], start=1)
-    ]
-    return (*_down_to_range(digits, country, tenant), *finer)
+    trail = _down_to_range(digits, country, tenant)
+    if not tokens:
+        return trail
+    block = f"{digits}.{tokens[0]}"
+    trail += ((_BLOCK, feature_key(_BLOCK, block, tenant)),)
+    return trail if len(tokens) == 1 else (*trail, (_ROW, feature_key(_ROW, f"{block}.{tokens[1]}", tenant)))
 
 
 @lru_cache(maxsize=_KEYS_REMEMBERED)
 def _down_to_range(digits: str, country: str, tenant: str) -> tuple[tuple[Kind, str], ...]:
     """What all leaves of a range share, and share in memory too."""
-    trail = [(Kind.COUNTRY, feature_key(Kind.COUNTRY, country, tenant))] if country else []
-    shortest = len(calling_code(digits)) + 1
-    for kind, dropped in ((Kind.OPERATOR, 3), (Kind.SERIES, 1)):
-        if len(digits) - dropped > shortest:
-            trail.append((kind, feature_key(kind, digits[:-dropped], tenant)))
-    return (*trail, (Kind.RANGE, feature_key(Kind.RANGE, digits, tenant)))
+    trail = [(_COUNTRY, feature_key(_COUNTRY, country, tenant))] if country else []
+    longer = len(digits) - len(calling_code(digits)) - 1
+    if longer > 3:
+        trail.append((_OPERATOR, feature_key(_OPERATOR, digits[:-3], tenant)))
+    if longer > 1:
+        trail.append((_SERIES, feature_key(_SERIES, digits[:-1], tenant)))
+    return (*trail, (_RANGE, feature_key(_RANGE, digits, tenant)))
 
 
 @lru_cache(maxsize=_KEYS_REMEMBERED)
@@ -124,8 +129,14 @@ def _shard(home: str) -> int:
 TRIE: Final = (Kind.COUNTRY, Kind.OPERATOR, Kind.SERIES, Kind.RANGE, Kind.BLOCK, Kind.ROW)
 """The kinds that are judged by what piles up unverified where their numbers lie, the coarsest first."""
 
+DESTINATIONS: Final = (Kind.COUNTRY, Kind.OPERATOR, Kind.SERIES, Kind.RANGE)
+"""Of these, the kinds above and at a range: what can be refused before anything is known of a number but its digits."""
+
 LEAVES: Final = (Kind.RANGE, Kind.BLOCK, Kind.ROW)
 SOURCES: Final = (Kind.IP_NET, Kind.DEVICE, Kind.ACCOUNT, Kind.ASN, Kind.NUMBER, Kind.PHONE)
 """The kinds that are judged by what they ask for, wherever it goes."""
 
 _WORDS = {kind.value: kind for kind in Kind}
+_TRIE_WORDS = frozenset(kind.value for kind in TRIE)
+# Names of their own: a member of an enumeration costs a search, and a trail is made for every number.
+_COUNTRY, _OPERATOR, _SERIES, _RANGE, _BLOCK, _ROW = TRIE

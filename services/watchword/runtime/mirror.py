@@ -6,9 +6,8 @@ level ends by itself at its `until`.
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -29,14 +28,15 @@ START_WITHIN_S = 300.0
 PROGRESS_WITHIN_S = 30.0  # however long the topic is, somebody answers
 TIDY_EVERY = 10_000
 _AWAY = (KafkaError, OSError, TimeoutError)
+_NOTHING = frozenset({RiskLevel.NORMAL, RiskLevel.UNKNOWN})
 _PAUSE_S = 1.0
 _POLL_MS = 200
 _RECORDS_MAX = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Mirrored:
-    """One level in force, and when the judge said so."""
+class Mirrored(NamedTuple):
+    """One level in force, and when the judge said so: Kafka's time of the record, for reading a whole envelope costs
+    three times as much as the level in it, and most levels are followed by the next before anybody asks for them."""
 
     level: RiskLevelSet
     told_at: datetime
@@ -54,12 +54,16 @@ class LevelMap:
     def __len__(self) -> int:
         return len(self._levels)
 
+    def wants(self, feature: str) -> bool:
+        """Whether anything that is said of a feature is held here."""
+        return kind_of(feature) in self._kinds or feature.startswith(LIFTED)
+
     def put(self, feature: str, mirrored: Mirrored | None) -> None:
         """The newest word on a feature; None, or a normal level, takes it out. A lift stands beside what is said of its
         feature, and above it."""
         if feature.startswith(LIFTED):
             self._lift(feature.removeprefix(LIFTED), mirrored)
-        elif mirrored is None or mirrored.level.level in (RiskLevel.NORMAL, RiskLevel.UNKNOWN):
+        elif mirrored is None or mirrored.level.level in _NOTHING:
             self._levels.pop(feature, None)
         elif kind_of(feature) in self._kinds:
             self._levels[feature] = mirrored
@@ -67,9 +71,9 @@ class LevelMap:
     def get(self, feature: str, now: datetime) -> Mirrored | None:
         """The level in force at `now`, None for a feature that looks normal or that an operator lifted."""
         mirrored = self._levels.get(feature)
-        if self._lifted and now < self._lifted.get(feature, now):
+        if mirrored is None or now >= mirrored.level.until:
             return None
-        return mirrored if mirrored is not None and now < mirrored.level.until else None
+        return None if self._lifted and now < self._lifted.get(feature, now) else mirrored
 
     def tidy(self, now: datetime) -> None:
         """Let go of levels that are over and, if too many are left, of those that are over soonest."""
@@ -142,8 +146,12 @@ class LevelMirror:
 
     def levels(self, features: Mapping[Kind, str], now: datetime) -> dict[Kind, Mirrored]:
         """The levels in force for the feature keys of one request."""
-        found = ((kind, self._map.get(feature, now)) for kind, feature in features.items())
-        return {kind: each for kind, each in found if each is not None}
+        found = {}
+        for kind, feature in features.items():
+            mirrored = self._map.get(feature, now)
+            if mirrored is not None:
+                found[kind] = mirrored
+        return found
 
     def refusing(self, *, tenant: str, country: str, range_: str, now: datetime) -> RiskLevelSet | None:
         """The block in force for a destination, the finest before the coarsest; None where it may be sent to.
@@ -207,17 +215,19 @@ class LevelMirror:
             self._since_tidied = 0
 
     def _take_one(self, record: Any) -> None:
-        """One record. One that cannot be read is passed over: the judge wrote it, and will write the next."""
+        """One record. One that cannot be read is passed over: the judge wrote it, and will write the next. Of what is
+        not held nothing but the key is read: most of what is told is about a few numbers each."""
         self._since_tidied += 1
         feature = (record.key or b"").decode("utf-8", "replace")
+        if not self._map.wants(feature):
+            return
         if record.value is None:
             self._map.put(feature, None)
             return
         try:
-            told = envelopes.read(record.headers)
-            event = decode(told.type, record.value)
+            event = decode(envelopes.type_in(record.headers), record.value)
         except (UnreadableEvent, ValueError) as error:
             log.warning("mirror.unreadable", offset=record.offset, error=str(error))
             return
         if isinstance(event, RiskLevelSet):
-            self._map.put(feature, Mirrored(event, told.time))
+            self._map.put(feature, Mirrored(event, datetime.fromtimestamp(record.timestamp / 1_000, UTC)))

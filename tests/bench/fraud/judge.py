@@ -69,7 +69,7 @@ class Load:
         while self._endings and self._endings[0][0] <= start:
             at, _, asked = heappop(self._endings)
             yield from observe.of_step(delivered(asked), at)
-            yield from observe.of_ending(ended(asked), {}, at)
+            yield from observe.of_ending(ended(asked), None, at)
 
     def asked(self, at: datetime) -> Asked:
         """One more person asks."""

@@ -3,13 +3,17 @@
 import gc
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import count
+from typing import cast
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.fraud.facts import KEYS, NOW, RANGE, Judged, sends, verified
+from watchword.events import topics
 from watchword.events.risk_level_set import RiskLevel
 from watchword.events.signal_observed import Observation, SignalKind, SignalObserved
 from watchword.fraud.decide import observe
@@ -17,15 +21,22 @@ from watchword.fraud.decide.node import WRITTEN_AS, Node
 from watchword.fraud.decide.room import counted_under
 from watchword.fraud.decide.rules import DEFAULT
 from watchword.fraud.decide.subject import subject
-from watchword.fraud.judge import Record, Weighed, weigh_batch
+from watchword.fraud.judge import Judge, Record, Weighed, weigh_batch
+from watchword.fraud.metrics import JudgeMetrics
 from watchword.fraud.sweep import ROUND_S, Sweep
-from watchword.fraud.table import Changes, Touched
+from watchword.fraud.table import Touched
 from watchword.kernel.feature import Kind, feature_key, shard_of, trail_of
+from watchword.runtime import outbox
+from watchword.runtime.clock import WallClock
+from watchword.runtime.metrics import Metrics
+from watchword.runtime.outbox import Origin
+from watchword.runtime.publishing import Outgoing, Publisher
 
 START_S = NOW.timestamp()
 HOUR_S, SHARD = 3_600.0, 3
 SENT, VERIFIED, DELIVERED = SignalKind.SENT, SignalKind.VERIFIED, SignalKind.DELIVERED
 BYTES_MAX = 600
+Writes = Mapping[int, Mapping[bytes, bytes | None]]
 DEVICE = KEYS[Kind.DEVICE]
 
 
@@ -136,7 +147,7 @@ def live(observations: Iterable[Observation], table: dict[bytes, bytes], sweep: 
     keep(weighed.nodes.without(sweep.faded(weighed.nodes.touched(), table, weighed.now_s).all), table)
 
 
-def keep(changes: Changes, table: dict[bytes, bytes]) -> None:
+def keep(changes: Writes, table: dict[bytes, bytes]) -> None:
     for entries in changes.values():
         for key, value in entries.items():
             if value is None:
@@ -181,6 +192,40 @@ def test_a_kept_feature_takes_so_many_bytes() -> None:
         tracemalloc.stop()
     assert kept > 700
     assert a_feature < BYTES_MAX
+
+
+async def test_a_block_is_logged_when_it_begins_and_ends_and_what_an_honest_user_has_told_is_not() -> None:
+    """Four lines for one user in a range of his own were a third of what the judge cost."""
+
+    class Held(dict[bytes, bytes]):
+        async def write(self, changes: Writes) -> None:
+            keep(changes, self)
+
+    class Unsent:
+        async def publish(self, records: Sequence[Outgoing]) -> None:
+            told.extend((record.key or b"").decode() for record in records)
+
+    told: list[str] = []
+    metrics = Metrics()
+    worker = Judge(DEFAULT, cast(Publisher, Unsent()), WallClock(), JudgeMetrics(metrics))
+    table, offset = Held(), count()
+
+    async def batch(*observations: Observation) -> list[tuple[str, str]]:
+        emits = observe.merged(observe.by_shard(observations))
+        rows = [outbox.row(emit, Origin("fraud", NOW), sequence=0) for emit in emits]
+        records = [Record(topics.SIGNALS, 3, next(offset), row.key, row.value, row.headers) for row in rows]
+        with capture_logs() as logged:
+            await worker.take(records, table)
+        return [(line["kind"], line["risk"]) for line in logged if line["event"] == "judge.level_set"]
+
+    for n in range(200):
+        assert await batch(*user(n, 0.1 * n, [SENT, VERIFIED])) == []
+    assert await batch(*user(200, 30, [SENT])) == []
+    assert {key.partition(":")[0] for key in told} >= {"range", "row", "tenant"}
+    assert metrics.value("watchword_judge_levels_total", rule="range", state="elevated")
+    assert await batch(*(observed(DEVICE, n) for n in range(10))) == [("device", "blocked")]
+    assert await batch(observed(DEVICE, 11, SignalKind.LIFTED)) == [("device", "normal")]
+    assert await batch(observed(DEVICE, 12)) == []
 
 
 def test_every_field_of_a_node_is_written_under_a_letter_of_its_own() -> None:

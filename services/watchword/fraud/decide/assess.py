@@ -1,6 +1,6 @@
 """What becomes of one send request, and what an ending, a check or a receipt is worth knowing for."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -20,6 +20,7 @@ from watchword.events.verification_requested import VerificationRequested
 from watchword.fraud.decide import observe
 from watchword.fraud.decide.explain import thresholds
 from watchword.fraud.decide.money import Purchase
+from watchword.fraud.decide.observe import Known
 from watchword.fraud.decide.rules import TRIE_RULES, Rule, Rules
 from watchword.fraud.decide.score import SCORE_MAX, Claims, Score, features_of, parts_of, score
 from watchword.fraud.decide.subject import Subject
@@ -51,7 +52,7 @@ class Asked:
     sends_assessed: int
     rules: Rules
     mode: FraudMode = FraudMode.MONITOR
-    countries: frozenset[str] | None = None
+    countries: Collection[str] | None = None
     levels: Mapping[Kind, RiskLevelSet] = field(default_factory=dict)
     purchase: Purchase | None = None
     mode_reason: ModeReason = ModeReason.CONFIGURED
@@ -153,14 +154,14 @@ def _shadow(claims: Claims, facts: Asked) -> Shadow | None:
     return Shadow(ruleset=rules.name, action=answer.action, score=answer.value, reasons=answer.reasons)
 
 
-def learn(event: Event, facts: Mapping[Kind, RiskLevelSet] | None, now: datetime) -> Verdict:
-    """What an ending, feedback, a check or a receipt is worth knowing for, `facts` being the levels in force. A repeat
-    says the same again, and the judge drops it by its id."""
+def learn(event: Event, facts: Known | None, now: datetime) -> Verdict:
+    """What an ending, feedback, a check or a receipt is worth knowing for. A repeat says the same again, and the judge
+    drops it by its id."""
     match event:
         case VerificationEnded():
-            return Done(_remembered(event), observe.of_ending(event, facts or {}, now))
+            return Done(_remembered(event), observe.of_ending(event, facts, now))
         case FeedbackGiven():
-            return Done(_disowned(event), observe.of_feedback(event, facts or {}, now))
+            return Done(_disowned(event), observe.of_feedback(event, facts, now))
         case CodeChecked() | ReceiptRecorded():
             return Done(emits=observe.of_step(event, now))
         case _:

@@ -24,7 +24,7 @@ def conclude(
     """Give the node the level that its findings ask for, and tell it if it changed or needs renewal. A block stands
     until it is over, or nothing bears it out any more and the evidence `is_clean`. Behind the first one two may ask
     before the next; behind a repeated one the evidence counts as it stands."""
-    points = sum(each.points for each in findings)
+    found = points = sum([each.points for each in findings])
     before = node.level
     if before is _BLOCKED:
         is_over = node.at_s >= node.until_s
@@ -42,8 +42,9 @@ def conclude(
         return
     else:
         node.level, node.until_s, node.proven_s = _NORMAL, 0.0, 0.0
-    kept = points / (sum(each.points for each in findings) or 1.0)
-    node.reasons = tuple((each.code.value, each.value, each.threshold, each.points * kept) for each in findings)
+    kept = points / (found or 1.0)
+    reasons = [(each.code.value, each.value, each.threshold, each.points * kept) for each in findings]
+    node.reasons = tuple(reasons)
     told.append(word_on(feature, node, rules))
 
 
@@ -113,7 +114,7 @@ def _elevate(node: Node, points: float, cooling: Cooling) -> bool:
     lasts_s = elevated_s(node, cooling)
     is_news = (
         node.level is not _ELEVATED
-        or abs(points - sum(reason[3] for reason in node.reasons)) >= _TOLD_AGAIN_POINTS
+        or abs(points - sum([reason[3] for reason in node.reasons])) >= _TOLD_AGAIN_POINTS
         or node.until_s - node.at_s <= lasts_s / 2
     )
     if is_news:
@@ -124,16 +125,16 @@ def _elevate(node: Node, points: float, cooling: Cooling) -> bool:
 
 def word_on(feature: str, node: Node, rules: Rules) -> RiskLevelSet:
     """What is to be told of a node as it stands."""
-    reasons = tuple(
+    reasons = [
         Reason(
             code=code, value=round(value, 3), threshold=round(threshold, 3), weight=round(points, 1), feature=feature
         )
         for code, value, threshold, points in node.reasons
-    )
+    ]
     return RiskLevelSet(
         feature=feature,
         level=node.level,
         until=moment(node.until_s or node.at_s),
         ruleset=rules.name,
-        reasons=reasons,
+        reasons=tuple(reasons),
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 
 from watchword.events.code_checked import CheckResult, CodeChecked
 from watchword.events.feedback_given import FeedbackGiven
@@ -18,7 +19,7 @@ from watchword.fraud.decide.node import DIGEST
 from watchword.fraud.decide.seen import Seen
 from watchword.fraud.decide.subject import Subject, subject
 from watchword.kernel.event import Emit
-from watchword.kernel.feature import SOURCES, TRIE, Kind, shard_of
+from watchword.kernel.feature import SOURCES, TRIE, Kind, feature_key, shard_of
 
 OBSERVATIONS_MAX = 1_000
 UNSORTED = -1
@@ -30,17 +31,26 @@ _TRIE = frozenset(TRIE)
 # Names of their own: a member of an enumeration costs a search, and this runs for every observation.
 _REFUSED, _DELIVERED = SignalKind.REFUSED, SignalKind.DELIVERED
 _TENANT, _RANGE, _NUMBER, _ASN = Kind.TENANT, Kind.RANGE, Kind.NUMBER, Kind.ASN
+_IP_NET, _DEVICE, _ACCOUNT, _PHONE = Kind.IP_NET, Kind.DEVICE, Kind.ACCOUNT, Kind.PHONE
+_VERIFIED = SignalKind.VERIFIED
+
+
+class Known(NamedTuple):
+    """The features of a verification, and the levels in force of them."""
+
+    about: Subject
+    levels: Mapping[Kind, RiskLevelSet]
 
 
 def subject_of(event: VerificationEvent, signals: Signals) -> Subject:
     """The features of a verification; a kind it says nothing about is absent."""
     sources = {
-        Kind.IP_NET: signals.ip_net_token,
-        Kind.DEVICE: signals.device_token,
-        Kind.ACCOUNT: signals.account_token,
-        Kind.ASN: signals.owner_token,
-        Kind.NUMBER: event.number_token,
-        Kind.PHONE: signals.phone_token,
+        _IP_NET: signals.ip_net_token,
+        _DEVICE: signals.device_token,
+        _ACCOUNT: signals.account_token,
+        _ASN: signals.owner_token,
+        _NUMBER: event.number_token,
+        _PHONE: signals.phone_token,
     }
     tails = (signals.block_token, signals.row_token) if signals.block_token and signals.row_token else ()
     return subject(event.tenant, event.country, event.range, tails, sources)
@@ -84,26 +94,27 @@ def of_send(
     return _outcome(about, kind, levels, f"{kind.value}:{identity}:{send_no}", at, repeated=send_no > 1)
 
 
-def of_ending(event: VerificationEnded, levels: Mapping[Kind, RiskLevelSet], at: datetime) -> tuple[Emit, ...]:
+def of_ending(event: VerificationEnded, known: Known | None, at: datetime) -> tuple[Emit, ...]:
     """A verification that ended with the right code. Every other ending says nothing new: its send was counted."""
     if event.state is not Ending.APPROVED:
         return ()
     delay_s = max((at - event.requested_at).total_seconds(), 0.0)
-    about = subject_of(event, event.signals)
-    return _outcome(about, SignalKind.VERIFIED, levels, f"ended:{event.verification_id}", at, delay_s)
+    about, levels = known or Known(subject_of(event, event.signals), {})
+    return _outcome(about, _VERIFIED, levels, f"ended:{event.verification_id}", at, delay_s)
 
 
-def of_feedback(event: FeedbackGiven, levels: Mapping[Kind, RiskLevelSet], at: datetime) -> tuple[Emit, ...]:
+def of_feedback(event: FeedbackGiven, known: Known | None, at: datetime) -> tuple[Emit, ...]:
     """What the platform says of a user who was sent a code. A changed mind is another observation."""
     if not event.sent:
         return ()
     kind = SignalKind.CONFIRMED if event.good else SignalKind.DENIED
     signal_id = f"feedback:{event.verification_id}:{event.feedback_no}"
-    return _outcome(subject_of(event, event.signals), kind, levels, signal_id, at)
+    about, levels = known or Known(subject_of(event, event.signals), {})
+    return _outcome(about, kind, levels, signal_id, at)
 
 
 def of_step(event: CodeChecked | ReceiptRecorded, at: datetime) -> tuple[Emit, ...]:
-    """A wrong code, or a receipt that says delivered, which tells no more of who asked than the number."""
+    """A wrong code, or a receipt that says delivered, which tells nothing of who asked and counts for the range."""
     if isinstance(event, CodeChecked):
         if event.result is not CheckResult.WRONG:
             return ()
@@ -111,8 +122,9 @@ def of_step(event: CodeChecked | ReceiptRecorded, at: datetime) -> tuple[Emit, .
         return _outcome(subject_of(event, event.signals), SignalKind.WRONG, {}, signal_id, at)
     if event.state is not ReceiptWord.DELIVERED:
         return ()
-    about = subject_of(event, Signals())
-    return _outcome(about, SignalKind.DELIVERED, {}, f"delivered:{event.verification_id}", at)
+    leaf = feature_key(_RANGE, event.range, event.tenant)
+    about = Subject(event.tenant, event.country, _RANGE, leaf, place="", number="", sources=(), features={_RANGE: leaf})
+    return _outcome(about, _DELIVERED, {}, f"delivered:{event.verification_id}", at)
 
 
 def _outcome(
@@ -208,7 +220,5 @@ def _emit(shard: int, observations: Sequence[Observation], named: str) -> Emit:
 
 
 def _digest(observations: Sequence[Observation]) -> str:
-    digest = blake2b(digest_size=_SUBJECT_BYTES)
-    for seen in observations:
-        digest.update(f"{seen.feature} {seen.signal_id}\n".encode())
-    return digest.hexdigest()
+    held = "".join(f"{seen.feature} {seen.signal_id}\n" for seen in observations)
+    return blake2b(held.encode(), digest_size=_SUBJECT_BYTES).hexdigest()

@@ -4,6 +4,10 @@ from typing import NamedTuple
 
 from watchword.kernel.feature import LEAVES, OF_ALL, Kind, feature_key, trail_of
 
+# Names of their own: a member of an enumeration costs a search, and this runs several times for every verification.
+_IP_NET, _DEVICE, _ACCOUNT, _NUMBER = Kind.IP_NET, Kind.DEVICE, Kind.ACCOUNT, Kind.NUMBER
+_PHONE, _TENANT = Kind.PHONE, Kind.TENANT
+
 
 class Subject(NamedTuple):
     """`features` are looked up; `leaf` is the finest of its digits, `sources` are who asks and for which number.
@@ -25,16 +29,14 @@ def subject(tenant: str, country: str, digits: str, tokens: tuple[str, ...], sou
 
     `sources` are tokens by kind; those that are empty are left out.
     """
-    leaf = feature_key(LEAVES[len(tokens)], ".".join((digits, *tokens)), tenant)
-    place, number = sources.get(Kind.DEVICE) or sources.get(Kind.IP_NET) or "", sources.get(Kind.NUMBER, "")
-    places = {Kind.NUMBER: place, Kind.DEVICE: number, Kind.ACCOUNT: number, Kind.PHONE: tenant}
-    asking = tuple(
-        (kind, feature_key(kind, value, OF_ALL if kind is Kind.PHONE else tenant), places.get(kind, country))
-        for kind, value in sources.items()
-        if value
-    )
-    features = dict(trail_of(leaf, country))
-    for kind, feature, _ in asking:
-        features[kind] = feature
-    features[Kind.TENANT] = feature_key(Kind.TENANT, OF_ALL, tenant)
-    return Subject(tenant, country, LEAVES[len(tokens)], leaf, place, number, asking, features)
+    leaf_kind = LEAVES[len(tokens)]
+    leaf = feature_key(leaf_kind, ".".join((digits, *tokens)), tenant)
+    place, number = sources.get(_DEVICE) or sources.get(_IP_NET) or "", sources.get(_NUMBER, "")
+    places = {_NUMBER: place, _DEVICE: number, _ACCOUNT: number, _PHONE: tenant}
+    asking, features = [], dict(trail_of(leaf, country))
+    for kind, value in sources.items():
+        if value:
+            feature = features[kind] = feature_key(kind, value, OF_ALL if kind is _PHONE else tenant)
+            asking.append((kind, feature, places.get(kind, country)))
+    features[_TENANT] = feature_key(_TENANT, OF_ALL, tenant)
+    return Subject(tenant, country, leaf_kind, leaf, place, number, tuple(asking), features)

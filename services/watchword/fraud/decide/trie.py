@@ -252,12 +252,16 @@ def _excess(node: Node, top: Node, top_past: Past, seen: Seen, expected: float, 
     if more_fast:
         share = _unexplained(node.fast, node.verified_fast / expected, fast)
     if more_day:
-        share = max(share, _unexplained(node.day, node.verified_day / expected, day))
+        by_day = _unexplained(node.day, node.verified_day / expected, day)
+        share = by_day if by_day > share else share
     return Excess(fast, day, more_fast or more_day, share)
 
 
 def _unexplained(sends: float, by_verified: float, by_past: float) -> float:
-    return max(min(1 - by_verified / sends, 1 - _SURE_FACTOR * by_past / sends), 0.0)
+    explained = by_past * _SURE_FACTOR
+    if by_verified > explained:
+        explained = by_verified
+    return 1 - explained / sends if explained < sends else 0.0
 
 
 def _expectation(node: Node, top: Node, top_past: Past, surge: float) -> tuple[float, float]:
@@ -294,22 +298,22 @@ def _findings(
     if node.verified_day and kind not in COARSE:
         threshold *= 1 + rules.slack_served * min(node.verified_day / rules.served_day, 1.0)
     threshold += rules.slack_per_verified * node.verified_fast
-    findings = [_piled_up(kind, node, _named(kind, node, trail), excess, threshold, rules)]
-    if kind is _COUNTRY and findings[0].points > 0:
-        findings.append(Finding(0.0, Rule.NOVELTY, novelty(node), rules.novelty))
+    piled_up = _piled_up(kind, node, _named(kind, node, trail), excess, threshold, rules)
+    findings = [piled_up] if piled_up.points > 0 else []
+    if kind is _COUNTRY and findings:
+        findings.append(Finding(0.0, _NOVELTY, novelty(node), rules.novelty))
     rising = (node.pressure / threshold - _ALARM_FROM) / (1 - _ALARM_FROM)
-    alarm = max(alarm, excess.share * min(max(rising, 0.0), 1.0))
+    if rising > 0.0:
+        alarm = max(alarm, excess.share * min(rising, 1.0))
     if kind not in COARSE:
-        findings += faked.findings(kind, node, trail[0][2], excess.fast, rules)
-    return [each for each in findings if each.points > 0 or each.code is _NOVELTY], alarm
+        findings += [each for each in faked.findings(kind, node, trail[0][2], excess.fast, rules) if each.points > 0]
+    return findings, alarm
 
 
 def _piled_up(kind: Kind, node: Node, code: Rule, excess: Excess, threshold: float, rules: Rules) -> Finding:
     limits, points = rules.pile_ups[kind], rules.points
     part = node.pressure / threshold
-    # A row is refused for what gave it its name alone: a few users without reception live in any hundred numbers.
-    may_block = _unproven(node, excess) if kind in COARSE else kind is not _ROW or code is _IN_A_ROW
-    if part >= 1 and excess.share >= limits.share and may_block:
+    if part >= 1 and excess.share >= limits.share and _may_be_refused(kind, node, code, excess):
         return Finding(points.trie_blocked, code, node.pressure, threshold)
     if kind in COARSE:
         rising = min(max((part - _ALARM_FROM) / (1 - _ALARM_FROM), 0.0), 1.0) * excess.share
@@ -322,9 +326,15 @@ def _piled_up(kind: Kind, node: Node, code: Rule, excess: Excess, threshold: flo
     return Finding(scored, code, node.pressure, threshold)
 
 
+def _may_be_refused(kind: Kind, node: Node, code: Rule, excess: Excess) -> bool:
+    """Whether what piled up is enough. A row is refused for what gave it its name alone: a few users without reception
+    live in any hundred numbers."""
+    return _unproven(node, excess) if kind in COARSE else kind is not _ROW or code is _IN_A_ROW
+
+
 def _named(kind: Kind, node: Node, trail: Trail) -> Rule:
     """What the pile-up of a node is called. Who pumps types no codes; who guesses types wrong ones."""
-    if node.wrong >= max(_GUESSED_MIN, _GUESSED_SHARE * (node.fast - node.verified_fast)):
+    if node.wrong >= _GUESSED_MIN and node.wrong >= _GUESSED_SHARE * (node.fast - node.verified_fast):
         return _GUESSED
     if kind is _COUNTRY:
         return _COUNTRY_PILE
