@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from watchword.dispatch.calling import Gate, Silence
 from watchword.dispatch.carriers import Carrier, Leave
@@ -83,7 +82,7 @@ class Exchange:
 
     async def _post(self, call: Call[Outcome], text: Size) -> Came:
         left = self._attempt.send_deadline - self._clock.now()
-        deadline_s = time.monotonic() + left / timedelta(seconds=1)
+        deadline_s = time.monotonic() + left.total_seconds()
         gate = Gate(self._send_refusal)
         reach("dispatch.before_call")
         started_s = time.monotonic()
@@ -113,4 +112,6 @@ def _without_quotes(came: Came, message: Message) -> Came:
     """Nothing of the message leaves with what its gateway said of it."""
     if not isinstance(came, Called):
         return came
-    return replace(came, outcome=replace(came.outcome, raw_code=unquoted(came.outcome.raw_code, message)))
+    said = came.outcome.raw_code
+    word = unquoted(said, message)
+    return came if word == said else replace(came, outcome=replace(came.outcome, raw_code=word))

@@ -99,7 +99,8 @@ class Sender:
         while held is not None:
             held, recorded = await self._carry_out(work, held)
             publishing += [recorded.published] if recorded is not None else []
-        await asyncio.gather(*publishing)
+        for published in publishing:
+            await published
         return True
 
     async def _choose(self, work: Work) -> tuple[Choice | Nobody, Leave | None]:

@@ -12,6 +12,7 @@ from watchword.gateways.facts import AccountForm
 
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,4096}")
 URL_CHARS_MAX = 2_048
+_PLAIN_URL = re.compile(rf"[!-~]{{0,{URL_CHARS_MAX}}}")
 
 
 def callable_url(url: str, name: str = "url") -> str:
@@ -25,13 +26,9 @@ def callable_url(url: str, name: str = "url") -> str:
         raise ValueError(f"{name}: not an address") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_ok:
         raise ValueError(f"{name}: must be http(s)://host[:port][/path]")
-    if "@" in parts.netloc or "?" in url or "#" in url or not _plain(url):
+    if "@" in parts.netloc or "?" in url or "#" in url or not _PLAIN_URL.fullmatch(url):
         raise ValueError(f"{name}: must hold no user, password, query, fragment, space or control character")
     return url.rstrip("/")
-
-
-def _plain(url: str) -> bool:
-    return len(url) <= URL_CHARS_MAX and all("!" <= letter <= "~" for letter in url)
 
 
 def header_value(name: str, value: str) -> str:
