@@ -6,10 +6,10 @@ broken keeps nobody else waiting.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
+import msgspec
 import structlog
 
 from watchword.dispatch.awake import Awake
@@ -54,8 +54,7 @@ class ConfigurationSource(Protocol):
         """The newest snapshot."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(msgspec.Struct, frozen=True):
     """Leave to make calls through an account for one country, had since `since_s` on the monotonic clock. Whoever
     holds it gives it back."""
 

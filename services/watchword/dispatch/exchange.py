@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from watchword.dispatch.calling import Gate, Silence
 from watchword.dispatch.carriers import Carrier, Leave
@@ -29,14 +31,13 @@ _CANNOT_ENCODE = Called(Outcome(OutcomeClass.CONFIGURATION, raw_code="cannot_enc
 _NOT_CALLED: Mapping[str, Nobody | Skipped] = {"too_late": TOO_LATE, "lease_over": LEASE_OVER}
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """A claimed attempt with what it is made of. `lease_ends_s` is on the monotonic clock; `leave` is None where
     its account cannot be called, for the reason in `nobody`; `seq` is the number of its verification's newest event
     when it was claimed, None where that was not asked."""
 
     attempt: Attempt
-    sealed: Sealed = field(repr=False)
+    sealed: Sealed
     lease_ends_s: float
     leave: Leave | None
     nobody: Nobody = ACCOUNTS_AWAY

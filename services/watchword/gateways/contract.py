@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
 
+import msgspec
+
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.kernel.verification import ReceiptState
 
@@ -106,15 +108,17 @@ class Conversion:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """An HTTP request to be made by dispatch, as it is: `url` is escaped already. Only `method` prints: headers
     hold secrets, the body holds the code, and with some providers the url holds the code as well."""
 
     method: str
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ an account with the options and secrets its gateway.toml asks for."""
 import base64
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from watchword.gateways import reasons
@@ -15,6 +16,7 @@ URL_CHARS_MAX = 2_048
 _PLAIN_URL = re.compile(rf"[!-~]{{0,{URL_CHARS_MAX}}}")
 
 
+@lru_cache(maxsize=256)  # an account's url is asked for again with each of its messages
 def callable_url(url: str, name: str = "url") -> str:
     """`url` without a slash at its end, for a path to be put behind it. Raises ValueError with `name` where it is not
     an http(s) address with a host, or holds a user, a password, a query or a fragment: an account's url is printed,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from tests.support.sends import ABOUT, NORTH, NOW, attempt
 from watchword.dispatch.opening import Opener, Unregistered
@@ -36,12 +37,12 @@ def test_the_message_is_what_was_sealed() -> None:
 @pytest.mark.parametrize(
     "sealed",
     [
-        replace(SEALED, wrapped_key=None),
-        replace(SEALED, message=None),
-        replace(SEALED, number=seal(DATA_KEY, b"+919876543210", aad.number("shop", "other"))),
-        replace(SEALED, message=seal(SENDING, MESSAGE, aad.message("shop", ABOUT.verification_id, 2))),
-        replace(SEALED, message=seal(SENDING, b"no json", aad.message("shop", ABOUT.verification_id, 1))),
-        replace(SEALED, wrapped_key=wrap(SUBJECT, DATA_KEY, tenant="other", number_token="token")),
+        structs.replace(SEALED, wrapped_key=None),
+        structs.replace(SEALED, message=None),
+        structs.replace(SEALED, number=seal(DATA_KEY, b"+919876543210", aad.number("shop", "other"))),
+        structs.replace(SEALED, message=seal(SENDING, MESSAGE, aad.message("shop", ABOUT.verification_id, 2))),
+        structs.replace(SEALED, message=seal(SENDING, b"no json", aad.message("shop", ABOUT.verification_id, 1))),
+        structs.replace(SEALED, wrapped_key=wrap(SUBJECT, DATA_KEY, tenant="other", number_token="token")),
     ],
 )
 def test_what_is_gone_or_belongs_elsewhere_does_not_open(sealed: Sealed) -> None:
@@ -64,7 +65,7 @@ INDIA = {
 
 def to_india(**fields: str) -> Sealed:
     message = msgspec.json.encode(INDIA | fields)
-    return replace(SEALED, message=seal(SENDING, message, aad.message("shop", ABOUT.verification_id, 1)))
+    return structs.replace(SEALED, message=seal(SENDING, message, aad.message("shop", ABOUT.verification_id, 1)))
 
 
 def test_a_registered_message_carries_its_ids_and_the_chain_of_its_account() -> None:

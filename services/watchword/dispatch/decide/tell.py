@@ -1,8 +1,9 @@
 """How the end of an attempt is written down and told: its rows and events, as values."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from watchword.dispatch.decide.facts import Attempt, Called, Came, Choice, Try, left_of
 from watchword.dispatch.decide.feedback import first_look_at
@@ -19,8 +20,7 @@ from watchword.kernel.verdict import Done, Write
 from watchword.kernel.verification import MAY_HAVE_LEFT, AttemptState
 
 
-@dataclass(frozen=True, slots=True)
-class Follow:
+class Follow(msgspec.Struct, frozen=True):
     """The try that takes over at once: it is claimed for us in the transaction that concludes the one before."""
 
     id: UUID
@@ -28,8 +28,7 @@ class Follow:
     concluded: Try
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(msgspec.Struct, frozen=True):
     """What one attempt came to. `state` is QUEUED where the same attempt must be taken up again."""
 
     attempt: Attempt
