@@ -71,7 +71,7 @@ class Breaker:
         """Take leave to make a call. Whoever gets it tells `leave` afterwards, whatever happens."""
         if not self.lets_through(now_s):
             return False
-        if self.state(now_s) is State.HALF_OPEN:
+        if self._open:
             self._open, self._half_open = False, True
         self._probing += 1
         return True

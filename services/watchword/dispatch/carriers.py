@@ -223,7 +223,10 @@ class Carrier:
         self.let_in()
 
     def _country(self, country: str) -> Breaker:
-        return self._countries.setdefault(country, Breaker())
+        own = self._countries.get(country)
+        if own is None:
+            own = self._countries[country] = Breaker()
+        return own
 
     def _pass_breakers(self, country: str) -> bool:
         now_s = self._monotonic()

@@ -1,10 +1,10 @@
 """What an assessment leads to, branch by branch."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from watchword.codes.decide import CodeFacts, Minted, decide
 from watchword.events.code_issued import CodeIssued
