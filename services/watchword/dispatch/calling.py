@@ -101,7 +101,7 @@ class Caller:
         except HttpProcessingError:
             return Silence(gate.passed, "ClientResponseError")
         except (aiohttp.ClientError, Refused, TimeoutError, OSError, ValueError) as error:
-            # A header that cannot be written raises ValueError, before the gate.
+            # What raises ValueError is a header that cannot be written.
             return Silence(gate.passed, gate.word or type(error).__name__)
 
     async def _exchange(self, request: Request, url: URL, gate: Gate) -> Reply:
@@ -110,11 +110,11 @@ class Caller:
         try:
             protocol = connection.protocol
             assert protocol is not None
+            gate.pass_once()
+            protocol.set_response_params(read_until_eof=True, auto_decompress=False)
             writer = StreamWriter(protocol, self._loop)
             await writer.write_headers(f"{request.method} {url.raw_path_qs} HTTP/1.1", headers)
-            protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-            gate.pass_once()
-            await writer.write_eof(request.body)
+            await writer.write_eof(request.body)  # the head is kept back until now, so that they leave together
             reply = await _reply(protocol)
         except BaseException:
             connection.close()
