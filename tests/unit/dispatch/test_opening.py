@@ -7,8 +7,10 @@ import pytest
 from msgspec import structs
 
 from tests.support.sends import ABOUT, NORTH, NOW, attempt
+from watchword.dispatch.calling import Reply
 from watchword.dispatch.opening import Opener, Unregistered
 from watchword.dispatch.store import Sealed
+from watchword.gateways.contract import Request
 from watchword.kernel.dlt import chain_hash
 from watchword.runtime import aad
 from watchword.runtime.keyring import Keyring, Purpose
@@ -88,3 +90,12 @@ def test_a_message_elsewhere_carries_no_registration() -> None:
 def test_a_message_that_operators_would_drop_is_not_made(registered: str) -> None:
     with pytest.raises(Unregistered):
         OPENER.open(attempt(), to_india(dlt_text=registered), NOW)
+
+
+def test_what_holds_a_message_prints_none_of_it() -> None:
+    message = OPENER.open(attempt(), SEALED, NOW)
+    request = Request("POST", f"http://gateway.example/?text={message.text}", {"To": message.to}, message.text.encode())
+    reply = Reply(200, {"To": message.to}, message.text.encode())
+    told = repr([message, request, reply, SEALED])
+    assert "493021" not in told and "9876543210" not in told
+    assert repr(SEALED.message) not in told
