@@ -27,7 +27,7 @@ DEPLOY = ROOT / "deploy"
 BASE = DEPLOY / "k8s" / "base"
 KUBERNETES = "1.37"
 TOOL_WITHIN_S = 60
-OPENS_CONNECTIONS = re.compile(r"aiohttp\.ClientSession\(|asyncio\.open_connection\(")
+OPENS_CONNECTIONS = re.compile(r"aiohttp\.(?:ClientSession|TCPConnector)\(|asyncio\.open_connection\(")
 README_LINES_MAX = 120
 
 Manifest = Mapping[str, Any]

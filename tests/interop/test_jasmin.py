@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urljoin
 
 import aiohttp
 import pytest
+from msgspec import structs
 
 from tests.interop.jasmin import LATER, PASSWORD, USER, Jasmin, is_installed, jasmin
 from tests.interop.peers import needs
@@ -89,7 +89,7 @@ async def it_sends_through_our_smsc_and_hears_of_it(between: Jasmin, carriers: C
 
 async def it_reports_both_levels_of_what_our_gateway_for_it_sends(between: Jasmin, carriers: Carriers) -> None:
     """From our request to our reading of its reports: that its carrier took the message, and that it arrived."""
-    gateway, message = GATEWAYS["jasmin"], replace(MESSAGE, to="+919876543214", text=PLAIN)
+    gateway, message = GATEWAYS["jasmin"], structs.replace(MESSAGE, to="+919876543214", text=PLAIN)
     async with acknowledging() as door, calling() as caller:
         ours = by_http(between, door.url)
         answer = await caller.call(gateway.encode(message, ours), Gate(lambda: ""), timeout_s=10)
@@ -112,7 +112,7 @@ async def it_drops_none_of_what_it_took_from_our_gateway_for_it(between: Jasmin,
     async with calling() as caller:
         for number in numbers:
             answer = await caller.call(
-                gateway.encode(replace(MESSAGE, to=number), ours), Gate(lambda: ""), timeout_s=10
+                gateway.encode(structs.replace(MESSAGE, to=number), ours), Gate(lambda: ""), timeout_s=10
             )
             assert isinstance(answer, Answer)
             assert gateway.decode(answer.status, answer.headers, answer.body, ours).kind is OutcomeClass.ACCEPTED

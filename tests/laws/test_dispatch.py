@@ -1,10 +1,11 @@
 """What holds for every send, whatever the gateways answer and however long they take."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.support.sends import BLIND, CAN_BE_ASKED, DEDUPES, EAST, NORTH, NOW, SOUTH, attempt, routing
 from watchword.dispatch.decide.approach import NO_ANSWER, Way, after_asking, approach, uncalled
@@ -86,7 +87,7 @@ class Send:
         if way is Way.ASK:
             found = self.data.draw(st.sampled_from([None, Outcome(OutcomeClass.ACCEPTED), NO_ANSWER.outcome]))
             way = after_asking(case, found, self.now)
-            case = replace(case, called_before=found is not None)
+            case = structs.replace(case, called_before=found is not None)
         if not isinstance(way, Way):
             return case, way
         if case.account is None:

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
+
+from msgspec.structs import replace
 
 from watchword.gateways.contract import Account, Message
 from watchword.kernel import dlt

@@ -1,7 +1,8 @@
 """What one assessment leads to. Pure: facts and a code drawn beforehand come in, a verdict goes out."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from watchword.events.code_issued import CodeIssued
 from watchword.events.risk_level_set import Reason
@@ -19,21 +20,22 @@ from watchword.kernel.verification import LIVE, State
 CHALLENGE = "challenge"
 
 
-@dataclass(frozen=True, slots=True)
-class Minted:
+class Minted(msgspec.Struct, frozen=True):
     """A code made ready to be stored: its MAC for checks and its message sealed for dispatch, never the code."""
 
-    mac: bytes = field(repr=False)
+    mac: bytes
     pepper_id: str
-    sealed: bytes = field(repr=False)
+    sealed: bytes
     digits: int
     template: str
     locale: str
     own: bool
 
+    def __repr__(self) -> str:
+        return "<Minted>"
 
-@dataclass(frozen=True, slots=True)
-class CodeFacts:
+
+class CodeFacts(msgspec.Struct, frozen=True):
     """A verification as codes sees it. `template` is what its text is made from. `minted` is a code drawn for this
     event; it becomes the code only if the decision issues one, and is None where the live one is sent again or no code
     can be made."""
@@ -149,10 +151,10 @@ def _sending(
         not_before=event.not_before,
         template=facts.template,
     )
-    subject = str(verification)
+    subject, identity = str(verification), str(attempt)
     return (
-        Write(statement, subject, (version, event.send_no), (*issued, Emit(requested, str(attempt), key=subject))),
-        Write("queue_attempt", str(attempt), (verification, event.send_no, version, until)),
+        Write(statement, subject, (version, event.send_no), (*issued, Emit(requested, identity, key=subject))),
+        Write("queue_attempt", identity, (verification, event.send_no, version, until)),
     )
 
 

@@ -63,28 +63,24 @@ class Breaker:
 
     def lets_through(self, now_s: float) -> bool:
         """Whether a call may be made."""
-        match self.state(now_s):
-            case State.CLOSED:
-                return True
-            case State.OPEN:
-                return False
-            case State.HALF_OPEN:
-                return self._probing + self._well < PROBES
+        if not (self._open or self._half_open):
+            return True
+        return self.state(now_s) is State.HALF_OPEN and self._probing + self._well < PROBES
 
     def enter(self, now_s: float) -> bool:
         """Take leave to make a call. Whoever gets it tells `leave` afterwards, whatever happens."""
         if not self.lets_through(now_s):
             return False
-        if self.state(now_s) is State.HALF_OPEN:
+        if self._open:
             self._open, self._half_open = False, True
         self._probing += 1
         return True
 
-    def leave(self, word: Word, now_s: float) -> None:
-        """A call that entered is over."""
+    def leave(self, word: Word, now_s: float) -> bool:
+        """A call that entered is over. Answers whether the breaker opens for what it says."""
         self._probing = max(self._probing - 1, 0)
         if self._open or word is Word.SILENT:
-            return
+            return False
         if word in _ENOUGH or (self._half_open and word is Word.FAILED):
             self._trip(now_s, again=self._half_open)
         elif self._half_open:
@@ -93,6 +89,7 @@ class Breaker:
                 self._close()
         else:
             self._count(word, now_s)
+        return self._open
 
     def _count(self, word: Word, now_s: float) -> None:
         self._calls.append((now_s, word is Word.FAILED))

@@ -1,14 +1,18 @@
 """One HTTP call to a gateway, and the one question that matters if it fails: can the request have left?"""
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 from weakref import WeakSet
 
 import aiohttp
+import msgspec
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
+from aiohttp.http import StreamWriter
+from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict
 from yarl import URL
 
 from watchword.gateways.contract import Request
@@ -16,20 +20,22 @@ from watchword.gateways.contract import Request
 CONNECT_TIMEOUT_S: Final = 2.0
 KEEPALIVE_S: Final = 15.0
 ANSWER_BYTES_MAX: Final = 65_536
-_HEADERS = {"User-Agent": "watchword", "Accept-Encoding": "identity"}
+_HEADERS = {"User-Agent": "watchword", "Accept": "*/*", "Accept-Encoding": "identity"}
+_TIMEOUT = aiohttp.ClientTimeout(connect=CONNECT_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What the gateway answered. The body is cut one byte past the limit, so that a gateway sees it is too long."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Reply {self.status}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(msgspec.Struct, frozen=True):
     """No answer that could be read. `may_have_left` tells whether the request was being written; `word` why."""
 
     may_have_left: bool
@@ -65,52 +71,23 @@ class Gate:
         self.passed_s = time.monotonic()
 
 
-_gate: ContextVar[Gate] = ContextVar("gate")
-
-
-class _GatedConnector(aiohttp.TCPConnector):
-    """Hands out a connection only through the gate of the call that asks for it, and none on which something was said
-    since its last call: the client would take that for the answer to the next one, which is somebody else's."""
-
-    def __init__(self, *, limit: int) -> None:
-        super().__init__(limit=limit, keepalive_timeout=KEEPALIVE_S)
-        self._called_before: WeakSet[object] = WeakSet()
-
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: "Sequence[Any]", timeout: aiohttp.ClientTimeout
-    ) -> Connection:
-        connection = await super().connect(req, traces, timeout)  # type: ignore[arg-type]  # a list in the stubs
-        while self._was_spoken_on(connection):
-            connection.close()
-            connection = await super().connect(req, traces, timeout)  # type: ignore[arg-type]
-        self._called_before.add(connection.protocol)
-        try:
-            _gate.get().pass_once()
-        except Refused:
-            connection.close()
-            raise
-        return connection
-
-    def _was_spoken_on(self, connection: Connection) -> bool:
-        protocol = connection.protocol
-        return protocol in self._called_before and protocol is not None and protocol.should_close
-
-
 class Caller:
-    """The HTTP connections of one account, kept open between calls; no more than `calls_max` at a time."""
+    """The HTTP connections of one account, kept open between calls; no more than `calls_max` at a time.
+
+    Connections are aiohttp's, made, pooled and parsed by it. Its session is left out: what that looks at for cookies,
+    redirects, proxies, traces and repeats takes longer than the call, and a gateway's call has none of them.
+    """
 
     def __init__(self, calls_max: int) -> None:
         """Must be made while the event loop runs."""
-        self._session = aiohttp.ClientSession(
-            connector=_GatedConnector(limit=calls_max),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=_HEADERS,
-            auto_decompress=False,
-        )
+        self._loop = asyncio.get_running_loop()
+        self._connector = aiohttp.TCPConnector(limit=calls_max, keepalive_timeout=KEEPALIVE_S)
+        self._called_before: WeakSet[object] = WeakSet()
+        self._way: aiohttp.ClientRequest | None = None
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._session.close()
+        await self._connector.close()
 
     async def call(self, request: Request, gate: Gate, *, timeout_s: float) -> Reply | Silence:
         """Make `request`, follow no redirect, and read what comes back within `timeout_s`. Never raises for what a
@@ -118,33 +95,80 @@ class Caller:
         url = URL(request.url, encoded=True)
         if url.scheme not in ("http", "https"):
             return Silence(False, "scheme_refused")
-        _gate.set(gate)
         try:
-            return await self._exchange(request, url, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await self._exchange(request, url, gate)
+        except HttpProcessingError:
+            return Silence(gate.passed, "ClientResponseError")
         except (aiohttp.ClientError, Refused, TimeoutError, OSError, ValueError) as error:
-            # A header that cannot be written raises ValueError, before the gate.
+            # What raises ValueError is a header that cannot be written.
             return Silence(gate.passed, gate.word or type(error).__name__)
 
-    async def _exchange(self, request: Request, url: URL, timeout_s: float) -> Reply:
-        timeout = aiohttp.ClientTimeout(
-            total=timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s), sock_connect=CONNECT_TIMEOUT_S
-        )
-        async with self._session.request(
-            request.method,
-            url,
-            headers=request.headers,
-            data=request.body or None,
-            allow_redirects=False,
-            timeout=timeout,
-        ) as response:
-            return Reply(response.status, dict(response.headers), await _body(response))
+    async def _exchange(self, request: Request, url: URL, gate: Gate) -> Reply:
+        headers = _headers(request, url)
+        connection = await self._connected(url)
+        try:
+            protocol = connection.protocol
+            assert protocol is not None
+            gate.pass_once()
+            protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+            writer = StreamWriter(protocol, self._loop)
+            await writer.write_headers(f"{request.method} {url.raw_path_qs} HTTP/1.1", headers)
+            await writer.write_eof(request.body)  # the head is kept back until now, so that they leave together
+            reply = await _reply(protocol)
+        except BaseException:
+            connection.close()
+            raise
+        connection.release()
+        return reply
+
+    async def _connected(self, url: URL) -> Connection:
+        """A connection on which nothing was said since its last call: that would be taken for the answer to the next
+        one, which is somebody else's."""
+        way = self._way_to(url)
+        connection = await self._connect(way)
+        while self._was_spoken_on(connection):
+            connection.close()
+            connection = await self._connect(way)
+        self._called_before.add(connection.protocol)
+        return connection
+
+    async def _connect(self, way: aiohttp.ClientRequest) -> Connection:
+        try:
+            return await self._connector.connect(way, [], _TIMEOUT)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError from error
+
+    def _was_spoken_on(self, connection: Connection) -> bool:
+        protocol = connection.protocol
+        return protocol is not None and protocol in self._called_before and protocol.should_close
+
+    def _way_to(self, url: URL) -> aiohttp.ClientRequest:
+        """What the pool knows connections by, the same for every call of one origin."""
+        if self._way is None or self._way.url != url.origin():
+            self._way = aiohttp.ClientRequest("GET", url.origin(), loop=self._loop)
+        return self._way
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
+def _headers(request: Request, url: URL) -> CIMultiDict[str]:
+    headers = CIMultiDict({"Host": url.host_port_subcomponent or "", **_HEADERS})
+    headers.update(request.headers)
+    if request.body or request.method != "GET":
+        headers["Content-Length"] = str(len(request.body))
+        headers.setdefault("Content-Type", "application/octet-stream")
+    return headers
+
+
+async def _reply(protocol: ResponseHandler) -> Reply:
+    """What is answered, after whatever is said on the way to it."""
+    message, content = await protocol.read()
+    while 100 <= message.code < 200 and message.code != 101:
+        message, content = await protocol.read()
+    return Reply(message.code, dict(message.headers), await _body(content))
+
+
+async def _body(content: aiohttp.StreamReader) -> bytes:
     body = bytearray()
-    while len(body) <= ANSWER_BYTES_MAX:
-        chunk = await response.content.read(ANSWER_BYTES_MAX + 1 - len(body))
-        if not chunk:
-            break
-        body += chunk
+    while len(body) <= ANSWER_BYTES_MAX and not content.at_eof():
+        body += await content.read(ANSWER_BYTES_MAX + 1 - len(body))
     return bytes(body)

@@ -6,10 +6,10 @@ broken keeps nobody else waiting.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
+import msgspec
 import structlog
 
 from watchword.dispatch.awake import Awake
@@ -54,8 +54,7 @@ class ConfigurationSource(Protocol):
         """The newest snapshot."""
 
 
-@dataclass(frozen=True, slots=True)
-class Leave:
+class Leave(msgspec.Struct, frozen=True):
     """Leave to make calls through an account for one country, had since `since_s` on the monotonic clock. Whoever
     holds it gives it back."""
 
@@ -100,7 +99,8 @@ class Carrier:
     def health(self, country: str, now_s: float, wait_max_s: float) -> Health:
         """Whether it can be called now, for a number of `country`. Without a share of its pace, while its connection is
         being made, or while it is mute, others come first."""
-        if self._lane.full or not all(breaker.lets_through(now_s) for breaker in self._breakers(country)):
+        own = self._countries.get(country)
+        if self._lane.full or not self._breaker.lets_through(now_s) or not (own is None or own.lets_through(now_s)):
             return Health.AWAY
         if not self._pace.shared(now_s) or not self.speaker.ready or self._mute(now_s):
             return Health.BUSY
@@ -173,6 +173,8 @@ class Carrier:
 
     def let_in(self) -> None:
         """As many of those who wait as there is room and pace for; where a moment is to come, it looks again then."""
+        if not self._lane.calls:
+            return
         now_s = self._monotonic()
         while self._lane.calls and not self._delay_s(now_s):
             self._pace.take(now_s)
@@ -194,6 +196,11 @@ class Carrier:
         self.let_in()
 
     async def _turn(self, deadline_s: float, wait_max_s: float, resting: asyncio.Event) -> bool:
+        now_s = self._monotonic()
+        if self._lane.open and not self._delay_s(now_s):
+            self._pace.take(now_s)
+            self._lane.come_in()
+            return True
         ticket: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if not self._lane.stand(ticket, deadline_s):
             return False
@@ -215,12 +222,11 @@ class Carrier:
         self._lane.leave()
         self.let_in()
 
-    def _breakers(self, country: str) -> tuple[Breaker, ...]:
-        own = self._countries.get(country)
-        return (self._breaker,) if own is None else (self._breaker, own)
-
     def _country(self, country: str) -> Breaker:
-        return self._countries.setdefault(country, Breaker())
+        own = self._countries.get(country)
+        if own is None:
+            own = self._countries[country] = Breaker()
+        return own
 
     def _pass_breakers(self, country: str) -> bool:
         now_s = self._monotonic()
@@ -230,9 +236,7 @@ class Carrier:
         return self._breaker.enter(now_s) and own.enter(now_s)
 
     def _tell(self, breaker: Breaker, country: str, word: Word, now_s: float) -> None:
-        before = breaker.state(now_s)
-        breaker.leave(word, now_s)
-        if breaker.state(now_s) is State.OPEN and before is not State.OPEN:
+        if breaker.leave(word, now_s):
             log.warning("dispatch.breaker_opened", account=self.account.id, country=country)
             self._metrics.breaker_opened.add(account=self.account.id, country=country or "all")
 
@@ -307,17 +311,10 @@ class Carriers:
         if not routes:
             return Routing((), {})
         carriers = [carrier for name in routes[0].accounts if (carrier := self.of(name))]
-        routing = routed(
-            routes[0],
-            [carrier.account for carrier in carriers],
-            {
-                carrier.account.id: carrier.health(about.country, self._monotonic(), self._wait_max_s)
-                for carrier in carriers
-            },
-            about,
-            self._known,
-            template,
-        )
+        now_s = self._monotonic()
+        health = {each.account.id: each.health(about.country, now_s, self._wait_max_s) for each in carriers}
+        accounts = [carrier.account for carrier in carriers]
+        routing = routed(routes[0], accounts, health, about, self._known, template)
         return routing.closed() if self.resting.is_set() else routing
 
     def of(self, account_id: str) -> Carrier | None:
@@ -327,7 +324,7 @@ class Carriers:
         known = self._carriers.get(account_id)
         if account is None or gateway is None:
             return None
-        if known is None or known.account != account:
+        if known is None or (known.account is not account and known.account != account):
             if known is not None:
                 self._replaced.append(known)
             known = self._carriers[account_id] = Carrier(

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+
+import msgspec
+from msgspec.structs import replace
 
 from watchword.dispatch.calling import Gate, Silence
 from watchword.dispatch.carriers import Carrier, Leave
@@ -30,14 +31,13 @@ _CANNOT_ENCODE = Called(Outcome(OutcomeClass.CONFIGURATION, raw_code="cannot_enc
 _NOT_CALLED: Mapping[str, Nobody | Skipped] = {"too_late": TOO_LATE, "lease_over": LEASE_OVER}
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """A claimed attempt with what it is made of. `lease_ends_s` is on the monotonic clock; `leave` is None where
     its account cannot be called, for the reason in `nobody`; `seq` is the number of its verification's newest event
     when it was claimed, None where that was not asked."""
 
     attempt: Attempt
-    sealed: Sealed = field(repr=False)
+    sealed: Sealed
     lease_ends_s: float
     leave: Leave | None
     nobody: Nobody = ACCOUNTS_AWAY
@@ -83,7 +83,7 @@ class Exchange:
 
     async def _post(self, call: Call[Outcome], text: Size) -> Came:
         left = self._attempt.send_deadline - self._clock.now()
-        deadline_s = time.monotonic() + left / timedelta(seconds=1)
+        deadline_s = time.monotonic() + left.total_seconds()
         gate = Gate(self._send_refusal)
         reach("dispatch.before_call")
         started_s = time.monotonic()
@@ -113,4 +113,6 @@ def _without_quotes(came: Came, message: Message) -> Came:
     """Nothing of the message leaves with what its gateway said of it."""
     if not isinstance(came, Called):
         return came
-    return replace(came, outcome=replace(came.outcome, raw_code=unquoted(came.outcome.raw_code, message)))
+    said = came.outcome.raw_code
+    word = unquoted(said, message)
+    return came if word == said else replace(came, outcome=replace(came.outcome, raw_code=word))

@@ -224,7 +224,9 @@ class Feed:
                 self._first_read_s.setdefault((each.partition, each.record.offset), read_s)
 
     def _begin(self, taken: Taken, errand: Errand, now: datetime) -> None:
-        mark = self._marks.setdefault(taken.partition, Watermark())
+        mark = self._marks.get(taken.partition)
+        if mark is None:
+            mark = self._marks[taken.partition] = Watermark()
         if isinstance(errand, Wait):
             self._hold(taken, errand.seconds)
             return

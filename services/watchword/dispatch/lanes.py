@@ -38,6 +38,15 @@ class Lane(Generic[T]):
         """Whether there is room inside for somebody who waits."""
         return bool(self._standing) and self.inside < self._inside_max
 
+    @property
+    def open(self) -> bool:
+        """Whether nobody waits and there is room inside: whoever comes need not stand in line."""
+        return not self._standing and self.inside < self._inside_max
+
+    def come_in(self) -> None:
+        """One comes in without having stood in line. Only where the lane is `open`."""
+        self.inside += 1
+
     def stand(self, ticket: T, deadline_s: float) -> bool:
         """Stand in line; False if it is full."""
         if self.full:

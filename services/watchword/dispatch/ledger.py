@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
+import msgspec
 
 from watchword.dispatch.decide.tell import Conclusion
 from watchword.dispatch.store import SQL, Ask, Claim, Store, concluded_at_once
@@ -26,8 +26,7 @@ CLAIM_EVERY_S: Final = 0.005
 RECORD_EVERY_S: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """What became of a conclusion: whether the attempt was still ours, whether the try that follows at once is,
     and the publishing of its events."""
 

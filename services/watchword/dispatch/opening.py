@@ -29,6 +29,9 @@ class OpenedMessage(msgspec.Struct, frozen=True):
         return "<OpenedMessage>"
 
 
+_MESSAGES = msgspec.json.Decoder(OpenedMessage)
+
+
 class Unregistered(Exception):
     """The message is not what is registered for it in India: the operators would drop it, and we would pay."""
 
@@ -74,6 +77,6 @@ class Opener:
 
 def _read(opened: bytes) -> OpenedMessage:
     try:
-        return msgspec.json.decode(opened, type=OpenedMessage)
+        return _MESSAGES.decode(opened)
     except msgspec.DecodeError:
         raise SealBroken("the message is not one of ours") from None

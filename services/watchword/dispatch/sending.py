@@ -6,10 +6,11 @@ was called is written down or left to its lease, never forgotten.
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
 import structlog
+from msgspec.structs import replace
 
 from watchword.dispatch.carriers import Carriers, Leave
 from watchword.dispatch.decide.approach import IT_LEFT, NO_ANSWER, Way, after_asking, approach, uncalled
@@ -38,8 +39,7 @@ FOLLOW_WAIT_S: Final = 1.0
 AWAY_PAUSE_S: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """One send request that is due. `tier_s` is the delay of the retry topic it came through, 0 for none; `tries`
     are all tries of its send so far, known for retries and recoveries only."""
 
@@ -99,7 +99,8 @@ class Sender:
         while held is not None:
             held, recorded = await self._carry_out(work, held)
             publishing += [recorded.published] if recorded is not None else []
-        await asyncio.gather(*publishing)
+        for published in publishing:
+            await published
         return True
 
     async def _choose(self, work: Work) -> tuple[Choice | Nobody, Leave | None]:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -29,8 +28,7 @@ _CLAIM_NEXT_WIDTH = 11
 SendKey = tuple[UUID, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """One attempt to be claimed. `account` and `gateway` are "" where nobody is to be called."""
 
     attempt_id: UUID
@@ -39,17 +37,18 @@ class Ask:
     gateway: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(msgspec.Struct, frozen=True):
     """What a message is made of, as it lies in the database. A missing part cannot be sent."""
 
-    number: bytes = field(repr=False)
-    wrapped_key: bytes | None = field(repr=False)
-    message: bytes | None = field(repr=False)
+    number: bytes
+    wrapped_key: bytes | None
+    message: bytes | None
+
+    def __repr__(self) -> str:
+        return "<Sealed>"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """An attempt that is ours until `lease_ends_s` on the monotonic clock, read before the claim was made and so
     never later than the lease in the database. `seq` is the number of its verification's newest event by then."""
 

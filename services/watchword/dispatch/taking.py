@@ -1,10 +1,10 @@
 """A record of otp.dispatch or a retry topic, as it was read."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from aiokafka import TopicPartition
 
 from watchword.events import envelope as envelopes
@@ -19,8 +19,7 @@ _NUMBER_MAX: Final = 255
 _LATEST: Final = datetime(9999, 1, 1, tzinfo=UTC)  # what is added to a time must find room in the calendar
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """One record that was read. `event` is None where it is no send request; then `fault` says why, "" if it is
     an event that dispatch has no business with."""
 

@@ -81,4 +81,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 def shared(source: "VerificationEvent | Facts") -> dict[str, Any]:
     """The shared fields of `source`, to be spread into another event of the same verification."""
+    if isinstance(source, Facts):
+        return msgspec.structs.asdict(source)
     return {name: getattr(source, name) for name in Facts.__struct_fields__}

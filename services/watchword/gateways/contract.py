@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
 
+import msgspec
+
 from watchword.gateways.outcome import Outcome, OutcomeClass
 from watchword.kernel.verification import ReceiptState
 
@@ -25,8 +27,7 @@ class Resend(StrEnum):
     BLIND = "blind"  # neither: a resend may be a second message
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One text for one phone. `to` is E.164 with "+"; `client_ref` is the attempt id; `life_s` is what is left of the
     code's usefulness at the time `at` (aware), to be passed to the provider as validity; signed requests are dated
     `at`. `template` is what the text was made from, "tenant/id", for a provider that has texts of its own; "" for a
@@ -36,17 +37,20 @@ class Message:
     joined by commas, and the hash over entity and chain. A gateway passes on those that its provider asks for."""
 
     client_ref: str
-    to: str = field(repr=False)
-    text: str = field(repr=False)
+    to: str
+    text: str
     sender: str
     life_s: int
     at: datetime
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = msgspec.field(default_factory=dict)
     template: str = ""
     dlt_entity_id: str = ""
     dlt_template_id: str = ""
     dlt_telemarketers: str = ""
     dlt_chain_hash: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Message {self.client_ref}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +110,17 @@ class Conversion:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """An HTTP request to be made by dispatch, as it is: `url` is escaped already. Only `method` prints: headers
     hold secrets, the body holds the code, and with some providers the url holds the code as well."""
 
     method: str
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The closed set of answers a gateway can give to one send, whatever the provider calls them."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from watchword.kernel.verification import ReceiptState
 
@@ -23,8 +24,7 @@ class OutcomeClass(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """One gateway's answer to one send.
 
     `provider_id` is the provider's message id, "" where it gave none. `raw_code` is its own status or error, kept

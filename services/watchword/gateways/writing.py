@@ -4,6 +4,7 @@ an account with the options and secrets its gateway.toml asks for."""
 import base64
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from watchword.gateways import reasons
@@ -12,8 +13,10 @@ from watchword.gateways.facts import AccountForm
 
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,4096}")
 URL_CHARS_MAX = 2_048
+_PLAIN_URL = re.compile(rf"[!-~]{{0,{URL_CHARS_MAX}}}")
 
 
+@lru_cache(maxsize=256)  # an account's url is asked for again with each of its messages
 def callable_url(url: str, name: str = "url") -> str:
     """`url` without a slash at its end, for a path to be put behind it. Raises ValueError with `name` where it is not
     an http(s) address with a host, or holds a user, a password, a query or a fragment: an account's url is printed,
@@ -25,13 +28,9 @@ def callable_url(url: str, name: str = "url") -> str:
         raise ValueError(f"{name}: not an address") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_ok:
         raise ValueError(f"{name}: must be http(s)://host[:port][/path]")
-    if "@" in parts.netloc or "?" in url or "#" in url or not _plain(url):
+    if "@" in parts.netloc or "?" in url or "#" in url or not _PLAIN_URL.fullmatch(url):
         raise ValueError(f"{name}: must hold no user, password, query, fragment, space or control character")
     return url.rstrip("/")
-
-
-def _plain(url: str) -> bool:
-    return len(url) <= URL_CHARS_MAX and all("!" <= letter <= "~" for letter in url)
 
 
 def header_value(name: str, value: str) -> str:

@@ -108,8 +108,10 @@ def passed_over(sender: str, country: str, *, registered: bool) -> bool:
     """Whether a message from the sender would be lost on its way to the country, or shown as a scam: then another
     account is to carry it. Never where texts are registered, for there the account's own sender is not what is
     written."""
-    taken = standing(sender, country, registered=registered) is Standing.TAKEN
-    return not taken and not wants_registered_templates(country)
+    rule = rules().get(country)
+    if rule is None or rule.templates is Allowance.REGISTERED:
+        return False
+    return standing(sender, country, registered=registered) is not Standing.TAKEN
 
 
 def objection(sending: Sending) -> Objection | None:

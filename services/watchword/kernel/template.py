@@ -126,8 +126,10 @@ def wording_for(template: Template, locale: str, country: str = "") -> Wording:
 def render(template: Template, wording: Wording, code: Code, binding: Mapping[str, str], ttl_s: int) -> str:
     """The message for one code. `binding` may hold "amount", "currency" and "payee"; the answer holds the code
     in clear, so it is sealed at once and never logged."""
-    money = f"{binding.get('amount', '')} {binding.get('currency', '')}"
-    told = {"amount": money, "payee": binding.get("payee", "")}
+    told = {}
+    if binding:
+        money = f"{binding.get('amount', '')} {binding.get('currency', '')}"
+        told = {"amount": money, "payee": binding.get("payee", "")}
     return filled(template, wording.text, code.reveal(), told, ttl_s)
 
 
@@ -138,7 +140,7 @@ def filled(template: Template, text: str, code: str, told: Mapping[str, str], tt
         "brand": template.brand,
         "minutes": str(max(1, ttl_s // 60)),  # rounded down: the text never promises more life than there is
         "host": template.host,
-        **{name: template.variable(name).cleaned(told.get(name, "")) for name in CALLERS},
+        **{name: template.variable(name).cleaned(told[name]) for name in CALLERS if told.get(name)},
     }
     body = PLACEHOLDER.sub(lambda found: values.get(found[1], ""), text) + template.autofill.lines(code)
     return plain(body) if template.smart_replacement else body

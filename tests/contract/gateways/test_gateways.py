@@ -11,6 +11,7 @@ from urllib.parse import quote_plus, unquote_plus
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.contract.gateways import samples
 from tests.contract.gateways.samples import Answered, Called, Sent
@@ -369,7 +370,7 @@ def test_nothing_secret_prints(name: str, account: Account) -> None:
 def test_account_that_serves_one_message_serves_every_message(
     name: str, account: Account, text: str, sender: str, life_s: int
 ) -> None:
-    request = GATEWAYS[name].encode(replace(samples.MESSAGE, text=text, sender=sender, life_s=life_s), account)
+    request = GATEWAYS[name].encode(structs.replace(samples.MESSAGE, text=text, sender=sender, life_s=life_s), account)
     assert all("!" <= letter <= "~" for letter in request.url)
     assert all(" " <= letter <= "~" for value in request.headers.values() for letter in value)
 

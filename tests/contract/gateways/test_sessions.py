@@ -1,13 +1,13 @@
 """What dispatch and receipts may rely on of gateways that keep a connection, against their recorded wire/."""
 
 import tomllib
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.contract.gateways.samples import EXPLAINED, ROOT
 from watchword.gateways import facts
@@ -32,7 +32,7 @@ MESSAGE = Message(
     dlt_template_id="1107161234567890123",
     dlt_chain_hash="ab" * 32,
 )
-LONG = replace(MESSAGE, text=MESSAGE.text + " \u0915\u094b\u0921 \U0001f600" * 10)
+LONG = structs.replace(MESSAGE, text=MESSAGE.text + " \u0915\u094b\u0921 \U0001f600" * 10)
 
 
 def table(name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
+from msgspec import structs
 
 from tests.support.pipeline import Pipeline
 from tests.support.rows import attempt, issued, pool_of, silent_teller, somebody_waits
@@ -49,7 +50,7 @@ TABLES = (
 
 # Of a message that it took every later look is owed, and one of unknown end stays so.
 HOLDS = replace(NORTH, on_unknown="hold", feedback=True)
-ROUTE = replace(routing(HOLDS, SOUTH), hedge_after_s=15)
+ROUTE = structs.replace(routing(HOLDS, SOUTH), hedge_after_s=15)
 
 Way = Callable[[Connection, Conclusion], Awaitable[list[Told]]]
 
@@ -173,7 +174,9 @@ async def test_what_something_follows_goes_the_usual_way(sends: Sends) -> None:
     case, seq = await sends.claimed(await issued(sends.stand))
     for account in (NORTH, SOUTH):
         for kind in (Kind.TEMPORARY, Kind.DESTINATION, Kind.AMBIGUOUS):
-            conclusion = conclude(replace(case, account=NORTH), called(kind), routing(account), datetime.now(UTC))
+            conclusion = conclude(
+                structs.replace(case, account=NORTH), called(kind), routing(account), datetime.now(UTC)
+            )
             assert concluded_at_once(CAUSE, conclusion, seq) is None
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 import pytest_asyncio
+from msgspec import structs
 
 from tests.support.pipeline import Pipeline
 from tests.support.postgres import FreshDatabase
@@ -242,7 +243,7 @@ async def test_whoever_lost_the_lease_changes_nothing(rows: Rows, change: str, c
     case = await rows.ours(await issued(rows.stand))
     await rows.stand.connection.execute(f"UPDATE attempts SET {change}")
     before = tuple(await rows.row(case.id))
-    assert await rows.conclude(replace(case, abilities=DEDUPES), came) == ([], 0)
+    assert await rows.conclude(structs.replace(case, abilities=DEDUPES), came) == ([], 0)
     assert tuple(await rows.row(case.id)) == before
     assert await rows.verification() == ("issued", "", 3)
     assert await rows.stand.connection.fetchval("SELECT count(*) FROM attempts") == 1
@@ -291,7 +292,7 @@ async def test_nothing_follows_once_the_verification_has_ended(rows: Rows, route
 
 
 async def test_a_lost_call_goes_back_into_the_queue_and_keeps_its_account(rows: Rows) -> None:
-    case = replace(await rows.ours(await issued(rows.stand)), abilities=DEDUPES)
+    case = structs.replace(await rows.ours(await issued(rows.stand)), abilities=DEDUPES)
     assert await rows.conclude(case, called(Kind.AMBIGUOUS)) == ([("send-requested", 4)], 0)
     row = await rows.row(case.id)
     assert (row["state"], row["recovery"], row["account"], row["owner"]) == ("queued", 1, "north", "")

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from msgspec import structs
 
 from tests.contract.gateways import samples
 from tests.support.carrier import Carriers
@@ -26,7 +27,7 @@ WITHIN_S = 20.0
 def message(ref: str = "r-1", **fields: Any) -> Message:
     """A message with a code."""
     text, now = "493021 is your code", datetime.now(UTC)
-    return replace(Message(client_ref=ref, to=NUMBER, text=text, sender="SHOP", life_s=240, at=now), **fields)
+    return structs.replace(Message(client_ref=ref, to=NUMBER, text=text, sender="SHOP", life_s=240, at=now), **fields)
 
 
 class Receiver:

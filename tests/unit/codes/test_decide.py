@@ -1,10 +1,10 @@
 """What an assessment leads to, branch by branch."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from watchword.codes.decide import CodeFacts, Minted, decide
 from watchword.events.code_issued import CodeIssued
@@ -176,3 +176,8 @@ def test_a_send_that_passes_after_a_silent_refusal_draws_the_code() -> None:
 def test_a_silent_refusal_delivered_twice_changes_nothing_the_second_time() -> None:
     again = msgspec.structs.replace(assessed(Action.BLOCK), silent=True)
     assert decide(again, SILENT, NOW) == Done.unchanged()
+
+
+def test_a_code_made_ready_prints_neither_its_mac_nor_its_message() -> None:
+    told = repr(FACTS)
+    assert repr(MINTED.mac) not in told and repr(MINTED.sealed) not in told

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.support.sends import (
     ABOUT,
@@ -166,7 +167,7 @@ def test_a_failed_verification_says_why(came: Came, route: Routing, reason: str)
 
 
 def test_an_accepted_attempt_tells_what_it_cost_and_how_long_it_took() -> None:
-    answer = replace(called(Kind.ACCEPTED, provider_id="p1", raw_code="202"), size=Size("gsm7", 200, 2))
+    answer = structs.replace(called(Kind.ACCEPTED, provider_id="p1", raw_code="202"), size=Size("gsm7", 200, 2))
     conclusion = end_of(attempt(), answer)
     told = event(conclusion, AttemptMade)
     assert (told.result, told.outcome, told.account, told.gateway) == ("accepted", "accepted", "north", "echo")
@@ -255,7 +256,8 @@ def test_a_send_is_given_up_once_its_retries_would_come_too_late_for_whoever_wai
     late = attempt(first_try_at=LATER - timedelta(seconds=24, milliseconds=500))
     assert end_of(late, ACCOUNTS_AWAY).state is AttemptState.REJECTED
     assert (
-        end_of(replace(late, first_try_at=LATER - timedelta(seconds=24)), ACCOUNTS_AWAY).state is AttemptState.DEFERRED
+        end_of(structs.replace(late, first_try_at=LATER - timedelta(seconds=24)), ACCOUNTS_AWAY).state
+        is AttemptState.DEFERRED
     )
 
 
@@ -264,7 +266,7 @@ def test_a_send_whose_first_message_died_with_its_process_is_not_given_up_for_th
     second = attempt(try_no=2, tries=(tried(state=UNKNOWN),), first_try_at=LATER - timedelta(seconds=40), account=SOUTH)
     assert end_of(second, ACCOUNTS_AWAY).state is AttemptState.DEFERRED
     assert end_of(second, called(Kind.TEMPORARY)).state is AttemptState.DEFERRED
-    assert end_of(replace(second, try_no=4), ACCOUNTS_AWAY).state is AttemptState.REJECTED
+    assert end_of(structs.replace(second, try_no=4), ACCOUNTS_AWAY).state is AttemptState.REJECTED
 
 
 def test_an_unknown_message_is_repeated_after_eight_seconds() -> None:

@@ -20,7 +20,7 @@ from watchword.gateways.outcome import OutcomeClass as Kind
 from watchword.kernel.ids import attempt_id
 from watchword.kernel.verification import AttemptState
 
-BOTH = replace(routing(NORTH, SOUTH), hedge_after_s=15)
+BOTH = structs.replace(routing(NORTH, SOUTH), hedge_after_s=15)
 ACCEPTED = tried("north", AttemptState.ACCEPTED)
 SILENT = Silent(
     about=ABOUT,
@@ -52,10 +52,14 @@ def hedged(silent: Silent, route: Routing = BOTH) -> bool:
     ("case", "route", "wanted_s"),
     [
         (attempt(), BOTH, 15),
-        (attempt(tries=(tried("south"),), try_no=2), replace(routing(NORTH, SOUTH, EAST), hedge_after_s=20), 20),
+        (
+            attempt(tries=(tried("south"),), try_no=2),
+            structs.replace(routing(NORTH, SOUTH, EAST), hedge_after_s=20),
+            20,
+        ),
         (attempt(), routing(NORTH, SOUTH), None),
-        (attempt(), replace(routing(NORTH), hedge_after_s=15), None),
-        (attempt(), replace(BOTH, barred={"south": PassedWord.PRICE}), None),
+        (attempt(), structs.replace(routing(NORTH), hedge_after_s=15), None),
+        (attempt(), structs.replace(BOTH, barred={"south": PassedWord.PRICE}), None),
         (attempt(tries=(tried("south"),), try_no=2), BOTH, None),
         (attempt(send_no=2), BOTH, None),
         (attempt(tries=(tried("south", AttemptState.UNKNOWN),), try_no=2), BOTH, None),
@@ -109,7 +113,7 @@ def test_a_message_is_left_alone_unless_it_is_of_use(change: dict[str, Any], wan
 
 @pytest.mark.parametrize("away", [[SOUTH], [NORTH, SOUTH]])
 def test_with_the_other_account_away_nothing_is_sent_by_the_same(away: Sequence[Any]) -> None:
-    assert not hedged(SILENT, replace(routing(NORTH, SOUTH, away=away), hedge_after_s=15))
+    assert not hedged(SILENT, structs.replace(routing(NORTH, SOUTH, away=away), hedge_after_s=15))
 
 
 def test_a_route_that_asks_for_it_no_more_gets_none() -> None:
@@ -155,7 +159,7 @@ def test_a_hedge_that_is_taken_is_told_as_one_and_as_a_possible_duplicate() -> N
     "came", [called(Kind.TEMPORARY), called(Kind.THROTTLED), called(Kind.ACCOUNT), NOBODY_ELSE, ACCOUNTS_AWAY]
 )
 def test_a_hedge_that_is_not_taken_is_not_tried_again(came: Called | Nobody) -> None:
-    conclusion = conclude(BESIDE, came, replace(routing(NORTH, SOUTH, EAST), hedge_after_s=15), NOW)
+    conclusion = conclude(BESIDE, came, structs.replace(routing(NORTH, SOUTH, EAST), hedge_after_s=15), NOW)
     assert (conclusion.state, conclusion.follow) == (AttemptState.REJECTED, None)
     assert [write.statement for write in conclusion.done.writes] == ["conclude"]
 

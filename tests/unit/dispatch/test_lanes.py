@@ -28,6 +28,17 @@ def test_so_many_are_in_so_many_wait_and_the_rest_is_turned_away() -> None:
     assert lane.calls and not lane.crowded
 
 
+def test_whoever_finds_nobody_waiting_and_room_inside_comes_in_without_standing_in_line() -> None:
+    lane = Lane[str](1, 3)
+    assert lane.open
+    lane.come_in()
+    assert (lane.inside, lane.waiting, lane.open) == (1, 0, False)
+    lane.stand("a", 1)
+    lane.leave()
+    assert (lane.inside, lane.waiting, lane.open) == (0, 1, False), "who waits comes first"
+    assert lane.let_in() == "a"
+
+
 def test_whose_deadline_is_nearest_goes_in_first() -> None:
     assert all_in(lane_of(1, 9, a=300, b=40, c=120, d=40)) == "bdca"
 

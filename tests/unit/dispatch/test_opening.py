@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from tests.support.sends import ABOUT, NORTH, NOW, attempt
+from watchword.dispatch.calling import Reply
 from watchword.dispatch.opening import Opener, Unregistered
 from watchword.dispatch.store import Sealed
+from watchword.gateways.contract import Request
 from watchword.kernel.dlt import chain_hash
 from watchword.runtime import aad
 from watchword.runtime.keyring import Keyring, Purpose
@@ -36,12 +39,12 @@ def test_the_message_is_what_was_sealed() -> None:
 @pytest.mark.parametrize(
     "sealed",
     [
-        replace(SEALED, wrapped_key=None),
-        replace(SEALED, message=None),
-        replace(SEALED, number=seal(DATA_KEY, b"+919876543210", aad.number("shop", "other"))),
-        replace(SEALED, message=seal(SENDING, MESSAGE, aad.message("shop", ABOUT.verification_id, 2))),
-        replace(SEALED, message=seal(SENDING, b"no json", aad.message("shop", ABOUT.verification_id, 1))),
-        replace(SEALED, wrapped_key=wrap(SUBJECT, DATA_KEY, tenant="other", number_token="token")),
+        structs.replace(SEALED, wrapped_key=None),
+        structs.replace(SEALED, message=None),
+        structs.replace(SEALED, number=seal(DATA_KEY, b"+919876543210", aad.number("shop", "other"))),
+        structs.replace(SEALED, message=seal(SENDING, MESSAGE, aad.message("shop", ABOUT.verification_id, 2))),
+        structs.replace(SEALED, message=seal(SENDING, b"no json", aad.message("shop", ABOUT.verification_id, 1))),
+        structs.replace(SEALED, wrapped_key=wrap(SUBJECT, DATA_KEY, tenant="other", number_token="token")),
     ],
 )
 def test_what_is_gone_or_belongs_elsewhere_does_not_open(sealed: Sealed) -> None:
@@ -64,7 +67,7 @@ INDIA = {
 
 def to_india(**fields: str) -> Sealed:
     message = msgspec.json.encode(INDIA | fields)
-    return replace(SEALED, message=seal(SENDING, message, aad.message("shop", ABOUT.verification_id, 1)))
+    return structs.replace(SEALED, message=seal(SENDING, message, aad.message("shop", ABOUT.verification_id, 1)))
 
 
 def test_a_registered_message_carries_its_ids_and_the_chain_of_its_account() -> None:
@@ -87,3 +90,12 @@ def test_a_message_elsewhere_carries_no_registration() -> None:
 def test_a_message_that_operators_would_drop_is_not_made(registered: str) -> None:
     with pytest.raises(Unregistered):
         OPENER.open(attempt(), to_india(dlt_text=registered), NOW)
+
+
+def test_what_holds_a_message_prints_none_of_it() -> None:
+    message = OPENER.open(attempt(), SEALED, NOW)
+    request = Request("POST", f"http://gateway.example/?text={message.text}", {"To": message.to}, message.text.encode())
+    reply = Reply(200, {"To": message.to}, message.text.encode())
+    told = repr([message, request, reply, SEALED])
+    assert "493021" not in told and "9876543210" not in told
+    assert repr(SEALED.message) not in told

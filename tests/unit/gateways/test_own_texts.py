@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
+from msgspec import structs
 
 from watchword.gateways.contract import Account, Message
 from watchword.gateways.msg91.gateway import Msg91
@@ -28,7 +29,7 @@ MESSAGE = Message(
 
 
 def sent(template: str, account: Account = ACCOUNT) -> str:
-    body = Msg91().encode(replace(MESSAGE, template=template), account).body
+    body = Msg91().encode(structs.replace(MESSAGE, template=template), account).body
     return str(orjson.loads(body)["template_id"])
 
 

@@ -1,16 +1,16 @@
 """What India's operators ask for goes with a message over HTTP too: beyond the recorded sends."""
 
-from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from msgspec import structs
 
 from tests.contract.gateways.samples import MESSAGE
 from watchword.gateways.catalog import GATEWAYS
 from watchword.gateways.contract import Account, Message
 
-ABROAD = replace(MESSAGE, dlt_entity_id="", dlt_template_id="", dlt_telemarketers="", dlt_chain_hash="")
-UNCHAINED = replace(MESSAGE, dlt_telemarketers="", dlt_chain_hash="")
+ABROAD = structs.replace(MESSAGE, dlt_entity_id="", dlt_template_id="", dlt_telemarketers="", dlt_chain_hash="")
+UNCHAINED = structs.replace(MESSAGE, dlt_telemarketers="", dlt_chain_hash="")
 IDS = f"dlt_entity_id={MESSAGE.dlt_entity_id}&dlt_template_id={MESSAGE.dlt_template_id}"
 
 

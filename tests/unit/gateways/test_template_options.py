@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from watchword.gateways.catalog import GATEWAYS
 from watchword.gateways.contract import Account, Message
@@ -65,7 +66,9 @@ def test_wrong_option_is_refused_by_name(options: dict[str, str], named: str) ->
 @given(text=st.text(), sender=st.text(min_size=1, max_size=20))
 def test_no_text_breaks_out_of_a_form(text: str, sender: str) -> None:
     options = {"body": "to={to}&text={text}&from={sender}&end=1"}
-    told = GATEWAYS["template"].encode(replace(MESSAGE, text=text, sender=sender), replace(ACCOUNT, options=options))
+    told = GATEWAYS["template"].encode(
+        structs.replace(MESSAGE, text=text, sender=sender), replace(ACCOUNT, options=options)
+    )
     read = dict(parse_qsl(told.body.decode("ascii"), keep_blank_values=True, strict_parsing=True))
     assert read == {"to": "+919876543210", "text": text, "from": sender, "end": "1"}
 
@@ -73,30 +76,30 @@ def test_no_text_breaks_out_of_a_form(text: str, sender: str) -> None:
 @given(text=st.text())
 def test_no_text_breaks_out_of_json(text: str) -> None:
     options = {"content_type": "application/json", "body": '{"a": ["{text}", "<{text}>"], "ttl": {validity_s}}'}
-    told = GATEWAYS["template"].encode(replace(MESSAGE, text=text), replace(ACCOUNT, options=options))
+    told = GATEWAYS["template"].encode(structs.replace(MESSAGE, text=text), replace(ACCOUNT, options=options))
     assert json.loads(told.body) == {"a": [text, f"<{text}>"], "ttl": 60}
 
 
 @given(text=st.text(min_size=1))
 def test_no_text_breaks_out_of_an_address(text: str) -> None:
     options = {"method": "GET", "path": "/{client_ref}?text={text}&end=1"}
-    told = GATEWAYS["template"].encode(replace(MESSAGE, text=text), replace(ACCOUNT, options=options))
+    told = GATEWAYS["template"].encode(structs.replace(MESSAGE, text=text), replace(ACCOUNT, options=options))
     parts = urlsplit(told.url)
     assert (parts.netloc, parts.path, parts.fragment) == ("sms.example", "/r-1", "")
     assert parse_qs(parts.query, strict_parsing=True) == {"text": [text], "end": ["1"]}
 
 
 def test_text_that_looks_like_a_placeholder_stays_text() -> None:
-    told = GATEWAYS["template"].encode(replace(MESSAGE, text="{to}"), ACCOUNT)
+    told = GATEWAYS["template"].encode(structs.replace(MESSAGE, text="{to}"), ACCOUNT)
     assert told.body == b"to=%2B919876543210&text=%7Bto%7D"
 
 
 def test_a_text_that_the_provider_has_is_named_by_its_id() -> None:
     account = replace(ACCOUNT, options={"body": "template={template_id}&code={code}"}, templates={"shop/login": "7&"})
-    message = replace(MESSAGE, template="shop/login", variables={"code": "1234"})
+    message = structs.replace(MESSAGE, template="shop/login", variables={"code": "1234"})
     assert GATEWAYS["template"].encode(message, account).body == b"template=7%26&code=1234"
     with pytest.raises(ValueError, match="templates"):
-        GATEWAYS["template"].encode(replace(message, template="shop/payment"), account)
+        GATEWAYS["template"].encode(structs.replace(message, template="shop/payment"), account)
 
 
 def test_changed_options_are_read_anew() -> None:

@@ -1,11 +1,14 @@
 """What decisions about a send are made from, and the bounds they keep (guarantees.md, section 4)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
 
 from watchword.events.attempt_made import Drawn, PassedOver, PassedWord
 from watchword.events.verification import Facts, Signals
@@ -48,8 +51,7 @@ class Reason(StrEnum):
     HEDGE = "hedge"
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(msgspec.Struct, frozen=True):
     """Where a message goes, as far as it decides who may carry it. `template` is what its text was made from,
     "tenant/id", "" where that is not known."""
 
@@ -58,8 +60,7 @@ class Destination:
     template: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(msgspec.Struct, frozen=True):
     """The accounts that serve a destination, best first, and how each fares; one that is not told of is away.
 
     `route` is whose they are; `barred` says of accounts that this route does not take why it does not; `drawn` what
@@ -70,7 +71,7 @@ class Routing:
     accounts: tuple[Account, ...]
     health: Mapping[str, Health]
     route: str = ""
-    barred: Mapping[str, PassedWord] = field(default_factory=dict)
+    barred: Mapping[str, PassedWord] = msgspec.field(default_factory=dict)
     drawn: Drawn | None = None
     hedge_after_s: int = 0
 
@@ -83,8 +84,7 @@ class Routing:
         return replace(self, health={**self.health, account.id: Health.AWAY})
 
 
-@dataclass(frozen=True, slots=True)
-class Grounds:
+class Grounds(msgspec.Struct, frozen=True):
     """What a choice was made from, as attempt-made tells it."""
 
     route: str = ""
@@ -95,8 +95,7 @@ class Grounds:
 NO_GROUNDS: Final = Grounds()
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """The account to call, and why this one."""
 
     account: Account
@@ -104,8 +103,7 @@ class Choice:
     grounds: Grounds = NO_GROUNDS
 
 
-@dataclass(frozen=True, slots=True)
-class Nobody:
+class Nobody(msgspec.Struct, frozen=True):
     """No account is called. `hopeless` where waiting would not change it; `word` is stable."""
 
     word: str
@@ -113,15 +111,13 @@ class Nobody:
     grounds: Grounds = NO_GROUNDS
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(msgspec.Struct, frozen=True):
     """The attempt was not made on purpose; `word` says why."""
 
     word: str
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(msgspec.Struct, frozen=True):
     """A gateway was called, by us or by an owner who did not live to tell; or we answered in its place. `latency_ms`
     runs from request to answer, `size` is that of the text. `ends` is the reason why no account could do better."""
 
@@ -160,8 +156,7 @@ class Abilities:
         return self.can_be_asked or (self.can_be_traced and bool(provider_id))
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(msgspec.Struct, frozen=True):
     """One try of a send as its row tells. `account` is "" where nobody was to be called; one that `hedges` was made
     beside an earlier one that was accepted."""
 
@@ -183,8 +178,7 @@ def left_of(tries: Iterable[Try]) -> int:
     return sum(each.may_have_left for each in tries)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """A claimed attempt. It is ours for the length of its lease.
 
     `tries` are the tries of the same send before it; `called_before` says that the gateway may have been called about

@@ -61,9 +61,11 @@ def hedge_at(attempt: Attempt, routing: Routing, now: datetime) -> datetime | No
     a verification is, while its code lives for four times as long still, where the route asks for it and has somebody
     else.
     """
+    if not routing.hedge_after_s:
+        return None
     wait = timedelta(seconds=routing.hedge_after_s)
     first = attempt.send_no == 1 and not attempt.hedges and left_of(attempt.tries) == 0
-    if not routing.hedge_after_s or not first or not _in_time(attempt.about, attempt.send_deadline, now + wait, wait):
+    if not first or not _in_time(attempt.about, attempt.send_deadline, now + wait, wait):
         return None
     used = {each.account for each in (*attempt.tries, attempt.as_try(AttemptState.ACCEPTED))}
     others = [each for each in routing.accounts if each.id not in used and each.id not in routing.barred]

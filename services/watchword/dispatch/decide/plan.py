@@ -1,7 +1,8 @@
 """Which account makes the next try of a send."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from watchword.dispatch.decide.facts import Choice, Grounds, Health, Nobody, Reason, Routing, Try
 from watchword.events.attempt_made import PassedOver, PassedWord

@@ -7,6 +7,7 @@ from watchword.gateways.contract import Message
 
 BLOT: Final = "#"
 _NUMBER_DIGITS_MIN: Final = 7  # the end of a number, in whichever country's form it is quoted
+_NO_DIGIT: Final = re.compile("[^0-9]+")
 _BETWEEN: Final = "[^0-9A-Za-z]{0,3}"
 
 
@@ -22,4 +23,4 @@ def unquoted(word: str, message: Message) -> str:
 
 
 def _digits(text: str) -> str:
-    return "".join(char for char in text if "0" <= char <= "9")
+    return _NO_DIGIT.sub("", text)

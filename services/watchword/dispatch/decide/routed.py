@@ -9,7 +9,7 @@ from watchword.events.verification import Facts, VerificationEvent
 from watchword.gateways.catalog import sends_only_registered
 from watchword.gateways.contract import Account
 from watchword.kernel.senders import passed_over
-from watchword.kernel.tenancy import Route
+from watchword.kernel.tenancy import Choosing, Route
 
 Known = Callable[[str, str], tuple[float, float]]
 """By account and country: codes typed in time of late, and codes that were not."""
@@ -47,11 +47,12 @@ def routed(
     is the tenant's id of what the text was made from, "" where it is not known."""
     to = Destination(about.country, about.range, f"{about.tenant}/{template}" if template else "")
     barred = {account.id: word for account in accounts if (word := bar(route, account, to))}
+    if route.choice is Choosing.ORDERED:
+        return Routing(tuple(accounts), health, route.id, barred, hedge_after_s=route.hedge_after_s)
     allowed = [account.id for account in accounts if account.id not in barred]
     counts = {account: known(account, about.country) for account in allowed}
     told = drawn(route, allowed, counts, str(about.verification_id))
-    if told is None:
-        return Routing(tuple(accounts), health, route.id, barred, hedge_after_s=route.hedge_after_s)
+    assert told is not None, "every other choice is drawn"
     place = {account: number for number, account in enumerate(order_of(told))}
     order = sorted(accounts, key=lambda account: place.get(account.id, len(place)))
     return Routing(tuple(order), health, route.id, barred, told, route.hedge_after_s)

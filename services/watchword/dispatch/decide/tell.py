@@ -1,8 +1,9 @@
 """How the end of an attempt is written down and told: its rows and events, as values."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from watchword.dispatch.decide.facts import Attempt, Called, Came, Choice, Try, left_of
 from watchword.dispatch.decide.feedback import first_look_at
@@ -19,8 +20,7 @@ from watchword.kernel.verdict import Done, Write
 from watchword.kernel.verification import MAY_HAVE_LEFT, AttemptState
 
 
-@dataclass(frozen=True, slots=True)
-class Follow:
+class Follow(msgspec.Struct, frozen=True):
     """The try that takes over at once: it is claimed for us in the transaction that concludes the one before."""
 
     id: UUID
@@ -28,8 +28,7 @@ class Follow:
     concluded: Try
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(msgspec.Struct, frozen=True):
     """What one attempt came to. `state` is QUEUED where the same attempt must be taken up again."""
 
     attempt: Attempt
@@ -60,7 +59,7 @@ def ended(
             signals=attempt.signals,
         )
         writes.append(Write("fail", subject, (fails,), (Emit(event, subject),)))
-    return replace(_conclusion(attempt, state, told, tuple(writes)), hedge_at=hedge_at)
+    return _conclusion(attempt, state, told, tuple(writes), hedge_at=hedge_at)
 
 
 def followed(attempt: Attempt, came: Came, choice: Choice, this: Try) -> Conclusion:
@@ -126,6 +125,7 @@ def _told(
     called = came if isinstance(came, Called) else None
     outcome = called.outcome if called else Outcome(OutcomeClass.TEMPORARY, "" if called else _word(came))
     price, currency = _price(attempt, state, called)
+    identity = str(attempt.id)
     event = AttemptMade(
         **shared(attempt.about),
         attempt_id=attempt.id,
@@ -136,7 +136,7 @@ def _told(
         account=attempt.account.id if attempt.account else "",
         gateway=attempt.account.gateway if attempt.account else "",
         route_reason=attempt.reason,
-        client_ref=str(attempt.id) if called else "",
+        client_ref=identity if called else "",
         provider_id=outcome.provider_id,
         raw_code=outcome.raw_code,
         encoding=called.size.encoding if called else "",
@@ -166,8 +166,8 @@ def _told(
         attempt.about.expires_at if attempt.abilities.tells_later(event.provider_id) else None,
         hedge_at,
     )
-    emit = Emit(event, str(attempt.id), key=str(attempt.about.verification_id))
-    return event, Write("conclude", str(attempt.id), columns, (emit,))
+    emit = Emit(event, identity, key=str(attempt.about.verification_id))
+    return event, Write("conclude", identity, columns, (emit,))
 
 
 def _word(came: Came) -> str:
@@ -193,5 +193,7 @@ def _conclusion(
     told: AttemptMade,
     writes: tuple[Write, ...],
     follow: Follow | None = None,
+    hedge_at: datetime | None = None,
 ) -> Conclusion:
-    return Conclusion(attempt, state, Done(writes=writes), follow, told.possible_duplicate, told.price_micros)
+    done = Done(writes=writes)
+    return Conclusion(attempt, state, done, follow, told.possible_duplicate, told.price_micros, hedge_at)

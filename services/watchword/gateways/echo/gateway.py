@@ -6,13 +6,13 @@ What it calls and what its words mean: README.md and gateway.toml beside this fi
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import orjson
+from msgspec.structs import replace
 
 from watchword.gateways import facts, judging, reading, reasons, writing
 from watchword.gateways.contract import Account, Callback, Message, Receipt, Request, Resend

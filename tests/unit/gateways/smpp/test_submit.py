@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.unit.gateways.smpp.stories import ACCOUNT, MESSAGE
 from watchword.gateways.contract import Message
@@ -50,12 +51,12 @@ def test_or_as_its_account_says() -> None:
     ],
 )
 def test_the_carrier_hears_how_long_the_code_lives(life_s: int, options: dict[str, str], validity: bytes) -> None:
-    [unit] = units(replace(MESSAGE, life_s=life_s), **options)
+    [unit] = units(structs.replace(MESSAGE, life_s=life_s), **options)
     assert unit.text("validity") == validity
 
 
 def test_parameters_of_the_accounts_own_come_in_their_order() -> None:
-    message = replace(MESSAGE, dlt_entity_id="1101456", dlt_template_id="1107161")
+    message = structs.replace(MESSAGE, dlt_entity_id="1101456", dlt_template_id="1107161")
     [unit] = units(
         message,
         tlv_1401="{dlt_template_id}",
@@ -68,7 +69,7 @@ def test_parameters_of_the_accounts_own_come_in_their_order() -> None:
 
 
 def test_only_the_last_part_asks_for_a_receipt() -> None:
-    long = replace(MESSAGE, text="x" * 400)
+    long = structs.replace(MESSAGE, text="x" * 400)
     assert [unit.number("registered_delivery") for unit in units(long)] == [0, 0, 1]
     assert [unit.tlv(Tag.SAR_NUMBER) for unit in units(long, long="sar")] == [b"\x01", b"\x02", b"\x03"]
     [whole] = units(long, long="payload")
@@ -78,11 +79,11 @@ def test_only_the_last_part_asks_for_a_receipt() -> None:
 @pytest.mark.parametrize(
     ("message", "sender", "options", "named"),
     [
-        (replace(MESSAGE, to="919876543210"), "SHOP", {}, "to"),
+        (structs.replace(MESSAGE, to="919876543210"), "SHOP", {}, "to"),
         (MESSAGE, "A NAME TOO LONG", {}, "sender"),
         (MESSAGE, "Größe", {}, "sender"),
-        (replace(MESSAGE, text="x" * 2_000), "SHOP", {}, "text"),
-        (replace(MESSAGE, text="x" * 200), "SHOP", {"window": "1"}, "window"),
+        (structs.replace(MESSAGE, text="x" * 2_000), "SHOP", {}, "text"),
+        (structs.replace(MESSAGE, text="x" * 200), "SHOP", {"window": "1"}, "window"),
     ],
 )
 def test_what_cannot_be_carried_is_named(message: Message, sender: str, options: dict[str, str], named: str) -> None:
@@ -92,4 +93,4 @@ def test_what_cannot_be_carried_is_named(message: Message, sender: str, options:
 
 @given(text=st.text(max_size=300), life_s=st.integers(-10, 10**7))
 def test_any_text_is_written_as_whole_units(text: str, life_s: int) -> None:
-    assert all(unit.whole for unit in units(replace(MESSAGE, text=text, life_s=life_s)))
+    assert all(unit.whole for unit in units(structs.replace(MESSAGE, text=text, life_s=life_s)))
