@@ -3,8 +3,6 @@
 The client's own function takes three times as long, and a verification asks eight times: once an event.
 """
 
-import random
-from collections.abc import Sequence
 from functools import lru_cache
 from struct import unpack_from
 
@@ -38,10 +36,3 @@ _remembered = lru_cache(maxsize=_KEYS_REMEMBERED)(_murmur2)
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition of `key` in a topic that has so many."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions
-
-
-def partitioner(key: bytes | None, every: Sequence[int], available: Sequence[int]) -> int:
-    """`partition_of` as aiokafka's producer asks; a record without a key goes anywhere."""
-    if key is None:
-        return random.choice(available or every)
-    return every[partition_of(key, len(every))]
