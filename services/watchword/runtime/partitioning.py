@@ -23,7 +23,7 @@ def _murmur2(key: bytes) -> int:
     hashed = _SEED ^ length
     for word in unpack_from(f"<{length // 4}I", key):
         mixed = word * _MULTIPLIER & _WORD
-        hashed = (hashed * _MULTIPLIER & _WORD) ^ ((mixed ^ mixed >> 24) * _MULTIPLIER & _WORD)
+        hashed = (hashed * _MULTIPLIER ^ (mixed ^ mixed >> 24) * _MULTIPLIER) & _WORD
     if rest := key[length & ~3 :]:
         hashed = (hashed ^ int.from_bytes(rest, "little")) * _MULTIPLIER & _WORD
     hashed = (hashed ^ hashed >> 13) * _MULTIPLIER & _WORD
