@@ -6,10 +6,10 @@ level ends by itself at its `until`.
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
@@ -34,8 +34,7 @@ _POLL_MS = 200
 _RECORDS_MAX = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Mirrored:
+class Mirrored(msgspec.Struct, frozen=True):
     """One level in force, and when the judge said so."""
 
     level: RiskLevelSet
@@ -54,6 +53,10 @@ class LevelMap:
     def __len__(self) -> int:
         return len(self._levels)
 
+    def has_room_for(self, feature: str) -> bool:
+        """Whether a word on the feature is of any use here."""
+        return kind_of(feature) in self._kinds or feature.startswith(LIFTED)
+
     def put(self, feature: str, mirrored: Mirrored | None) -> None:
         """The newest word on a feature; None, or a normal level, takes it out. A lift stands beside what is said of its
         feature, and above it."""
@@ -61,7 +64,7 @@ class LevelMap:
             self._lift(feature.removeprefix(LIFTED), mirrored)
         elif mirrored is None or mirrored.level.level in (RiskLevel.NORMAL, RiskLevel.UNKNOWN):
             self._levels.pop(feature, None)
-        elif kind_of(feature) in self._kinds:
+        elif self.has_room_for(feature):
             self._levels[feature] = mirrored
 
     def get(self, feature: str, now: datetime) -> Mirrored | None:
@@ -207,9 +210,12 @@ class LevelMirror:
             self._since_tidied = 0
 
     def _take_one(self, record: Any) -> None:
-        """One record. One that cannot be read is passed over: the judge wrote it, and will write the next."""
+        """One record. One that cannot be read is passed over: the judge wrote it, and will write the next. So is what
+        nobody here would ask for, without being read."""
         self._since_tidied += 1
         feature = (record.key or b"").decode("utf-8", "replace")
+        if not self._map.has_room_for(feature):
+            return
         if record.value is None:
             self._map.put(feature, None)
             return

@@ -44,6 +44,15 @@ def test_only_the_kinds_that_were_asked_for_take_room() -> None:
     assert len(levels) == 0
 
 
+def test_what_takes_no_room_need_not_be_read_and_a_lift_is_of_every_kind() -> None:
+    levels = LevelMap({Kind.RANGE}, 10)
+    range_, network = (feature_key(kind, "x", "shop") for kind in (Kind.RANGE, Kind.IP_NET))
+    assert levels.has_room_for(range_)
+    assert not levels.has_room_for(network)
+    assert levels.has_room_for(lift_key(range_))
+    assert not any(map(levels.has_room_for, ("", "planet:mars@shop")))
+
+
 def test_room_is_made_by_letting_go_of_what_is_over_and_then_of_what_ends_soonest() -> None:
     levels = LevelMap(frozenset(Kind), 2)
     for number, lasts_s in enumerate((-1, 100, 300, 200)):
