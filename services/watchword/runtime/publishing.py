@@ -13,13 +13,16 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, codec
 from aiokafka.errors import KafkaError
 
 from watchword.runtime.kafka import STOP_DEADLINE_S, Cluster, stop_quietly
 from watchword.runtime.partitioning import partition_of
 
 PUBLISH_DEADLINE_S = 10.0
+# The client's level of LZ4 is 9, as it is the broker's. A batch of ours becomes two percent larger by 1, in a third of
+# the time: 2 µs instead of 7 for one event, 4 instead of 17 for ten.
+codec.lz4_encode.__defaults__ = (1,)
 
 
 class Outgoing(msgspec.Struct, frozen=True):
