@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 IDLE_POLLS_S = (0.6, 1.0, 2.0, 4.0)
 PATIENT_MS = 100
+APART_S = 1e-6  # what is due at one moment has no order
 
 
 class Listener(Protocol):
@@ -212,18 +213,28 @@ class Producer:
         """Let go."""
         await self._reach()
 
+    async def partitions_for(self, topic: str) -> set[int]:
+        """The numbers of the topic's partitions, which a client knows."""
+        return {place.partition for place in self._broker.partitions_of([topic])}
+
     async def send(
-        self, topic: str, value: bytes | None, *, key: bytes | None, headers: Sequence[tuple[str, bytes]]
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None,
+        headers: Sequence[tuple[str, bytes]],
+        partition: int | None = None,
     ) -> "asyncio.Future[None]":
         """Answers a future that is done once the record is safe, if the acknowledgement arrives."""
         await self._reach()
         loop = asyncio.get_running_loop()
         acknowledged: asyncio.Future[None] = loop.create_future()
-        place = self._broker.partition_of(topic, key)
+        place = self._broker.partition_of(topic, key) if partition is None else TopicPartition(topic, partition)
         silent = self._broker.silent()
         late_s = (15.0 if self._broker.chance(0.33) else 0.0) if silent else 0.0
         lost = self._broker.is_away or (silent and late_s == 0.0 and self._broker.chance(0.5))
-        at_s = max(self._last_s.get(place, 0.0), loop.time() + self._broker.delay_s() + late_s)
+        at_s = max(self._last_s.get(place, 0.0) + APART_S, loop.time() + self._broker.delay_s() + late_s)
         self._last_s[place] = at_s
 
         def arrive() -> None:

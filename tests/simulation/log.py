@@ -6,7 +6,6 @@ publishers above them are the workers' own. tests/contract/runtime/test_simulate
 
 import asyncio
 import random
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from aiokafka.errors import UnknownMemberIdError
 
 from tests.simulation.clients import Consumer, Producer
 from tests.simulation.loop import Owner, go_by, in_world
+from watchword.runtime.partitioning import partition_of
 
 SESSION_S = 12.0
 HEARTBEAT_S = 3.0
@@ -100,7 +100,7 @@ class Broker:
 
     def partition_of(self, topic: str, key: bytes | None) -> TopicPartition:
         """Where a key's records go."""
-        number = self._draw.randrange(self._partitions) if key is None else zlib.crc32(key) % self._partitions
+        number = self._draw.randrange(self._partitions) if key is None else partition_of(key, self._partitions)
         return TopicPartition(topic, number)
 
     def append(self, place: TopicPartition, key: bytes | None, value: bytes | None, headers: Sequence[Any]) -> None:

@@ -51,6 +51,7 @@ UPCASTERS: Mapping[type[Event], Mapping[int, Upcaster]] = {
 }
 
 _BY_NAME = {event.NAME: event for event in EVENTS}
+_BY_TYPE = {f"otp.{event.NAME}.v{major}": (event, major) for event in EVENTS for major in range(1, event.MAJOR + 1)}
 _TYPE = re.compile(r"otp\.([a-z][a-z-]{0,60})\.v[1-9][0-9]{0,2}")
 _MAJOR = re.compile(r"[1-9][0-9]{0,2}")
 _UNKNOWN = "unknown event type"
@@ -68,6 +69,8 @@ def name_of(wire_type: str) -> str:
 
     Raises UnreadableEvent if it is not of that form.
     """
+    if (known := _BY_TYPE.get(wire_type)) is not None:
+        return known[0].NAME
     found = _TYPE.fullmatch(wire_type)
     if found is None:
         raise UnreadableEvent("ce_type is not of the form otp.<event>.v<major>")
@@ -79,14 +82,17 @@ def event_class(wire_type: str) -> tuple[type[Event], int]:
 
     Raises UnreadableEvent for a name nobody knows or a major that is newer than this reader.
     """
-    name, _, major_text = wire_type.removeprefix("otp.").rpartition(".v")
-    known = _BY_NAME.get(name)
-    if known is None or not wire_type.startswith("otp.") or not _MAJOR.fullmatch(major_text):
-        raise UnreadableEvent(_UNKNOWN)
-    major = int(major_text)
-    if major > known.MAJOR:
-        raise UnreadableEvent(f"version {major} of {name} is not known to this reader")
-    return known, major
+    known = _BY_TYPE.get(wire_type)
+    if known is None:
+        raise UnreadableEvent(_why_unknown(wire_type))
+    return known
+
+
+def _why_unknown(wire_type: str) -> str:
+    name, _, major = wire_type.removeprefix("otp.").rpartition(".v")
+    if name not in _BY_NAME or not wire_type.startswith("otp.") or not _MAJOR.fullmatch(major):
+        return _UNKNOWN
+    return f"version {major} of {name} is not known to this reader"
 
 
 def is_up_to_the_reader(problem: str) -> bool:

@@ -16,8 +16,10 @@ from watchword.kernel.event import Event
 Headers = Sequence[tuple[str, bytes]]
 
 _encoder = msgspec.json.Encoder()
-CONTENT_TYPE = b"application/json"
+_SPECVERSION = ("ce_specversion", b"1.0")
+_CONTENT_TYPE = ("content-type", b"application/json")
 SCHEMA_ROOT = "urn:watchword:schema:"
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _READ = frozenset(
     {
         *("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "ce_tenant", "ce_sequence"),
@@ -69,26 +71,39 @@ def instant(moment: datetime) -> str:
 def headers(event: type[Event], envelope: Envelope) -> list[tuple[str, bytes]]:
     """The Kafka headers of one event. Optional attributes that are absent are left out."""
     told = [
-        ("ce_specversion", b"1.0"),
+        _SPECVERSION,
         ("ce_id", envelope.id.encode()),
         ("ce_source", envelope.source.encode()),
         ("ce_type", envelope.type.encode()),
         ("ce_time", instant(envelope.time).encode()),
         _schema_header(event),
-        ("content-type", CONTENT_TYPE),
+        _CONTENT_TYPE,
     ]
-    optional = (
-        ("ce_subject", envelope.subject),
-        ("ce_tenant", envelope.tenant),
-        ("ce_sequence", str(envelope.sequence) if envelope.sequence else ""),
-        ("ce_expirytime", instant(envelope.expires_at) if envelope.expires_at else ""),
-        ("ce_correlationid", envelope.correlation_id),
-        ("ce_causationid", envelope.causation_id),
-        ("ce_partitionkey", envelope.partition_key),
-        ("traceparent", envelope.traceparent),
-    )
-    told += [(name, value.encode()) for name, value in optional if value]
+    _add_what_it_is_of(envelope, told)
+    _add_what_led_to_it(envelope, told)
     return told
+
+
+def _add_what_it_is_of(envelope: Envelope, told: list[tuple[str, bytes]]) -> None:
+    if envelope.subject:
+        told.append(("ce_subject", envelope.subject.encode()))
+    if envelope.tenant:
+        told.append(("ce_tenant", envelope.tenant.encode()))
+    if envelope.sequence:
+        told.append(("ce_sequence", b"%d" % envelope.sequence))
+    if envelope.expires_at:
+        told.append(("ce_expirytime", instant(envelope.expires_at).encode()))
+
+
+def _add_what_led_to_it(envelope: Envelope, told: list[tuple[str, bytes]]) -> None:
+    if envelope.correlation_id:
+        told.append(("ce_correlationid", envelope.correlation_id.encode()))
+    if envelope.causation_id:
+        told.append(("ce_causationid", envelope.causation_id.encode()))
+    if envelope.partition_key:
+        told.append(("ce_partitionkey", envelope.partition_key.encode()))
+    if envelope.traceparent:
+        told.append(("traceparent", envelope.traceparent.encode()))
 
 
 @lru_cache(maxsize=128)
@@ -115,25 +130,31 @@ def read(received: Iterable[tuple[str, bytes]]) -> Envelope:
         told = {name: value.decode() for name, value in received if name in _READ and value is not None}
     except UnicodeDecodeError:
         told = {name: _text(name, value) for name, value in received if name in _READ and value is not None}
-    missing = [name for name in ("ce_specversion", "ce_id", "ce_source", "ce_type") if not told.get(name)]
-    if missing:
-        raise ValueError(f"missing header {', '.join(missing)}")
-    if told["ce_specversion"] != "1.0":
-        raise ValueError("ce_specversion is not 1.0, the only one that is read")
+    identity, source, kind = told.get("ce_id"), told.get("ce_source"), told.get("ce_type")
+    if not (identity and source and kind and told.get("ce_specversion") == "1.0"):
+        raise ValueError(_what_is_wrong(told))
+    time, sequence, expiry = told.get("ce_time"), told.get("ce_sequence"), told.get("ce_expirytime")
     return Envelope(
-        id=told["ce_id"],
-        source=told["ce_source"],
-        type=told["ce_type"],
-        time=_moment(told, "ce_time") or datetime.fromtimestamp(0, UTC),
+        id=identity,
+        source=source,
+        type=kind,
+        time=_EPOCH if time is None else _moment("ce_time", time),
         subject=told.get("ce_subject", ""),
         tenant=told.get("ce_tenant", ""),
-        sequence=_sequence(told),
-        expires_at=_moment(told, "ce_expirytime"),
+        sequence=0 if sequence is None else _number("ce_sequence", sequence),
+        expires_at=None if expiry is None else _moment("ce_expirytime", expiry),
         correlation_id=told.get("ce_correlationid", ""),
         causation_id=told.get("ce_causationid", ""),
         partition_key=told.get("ce_partitionkey", ""),
         traceparent=told.get("traceparent", ""),
     )
+
+
+def _what_is_wrong(told: Mapping[str, str]) -> str:
+    missing = [name for name in ("ce_specversion", "ce_id", "ce_source", "ce_type") if not told.get(name)]
+    if missing:
+        return f"missing header {', '.join(missing)}"
+    return "ce_specversion is not 1.0, the only one that is read"
 
 
 def _text(name: str, value: bytes) -> str:
@@ -143,11 +164,9 @@ def _text(name: str, value: bytes) -> str:
         raise ValueError(f"header {name} is not UTF-8") from error
 
 
-def _moment(told: Mapping[str, str], name: str) -> datetime | None:
-    if name not in told:
-        return None
+def _moment(name: str, text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(told[name])
+        moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise ValueError(f"header {name} is not an RFC 3339 time") from error
     if moment.tzinfo is None:
@@ -155,10 +174,9 @@ def _moment(told: Mapping[str, str], name: str) -> datetime | None:
     return moment
 
 
-def _sequence(told: Mapping[str, str]) -> int:
-    text = told.get("ce_sequence", "0")
+def _number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise ValueError("header ce_sequence is not a number")
+        raise ValueError(f"header {name} is not a number")
     return int(text)
 
 

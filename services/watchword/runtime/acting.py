@@ -39,20 +39,12 @@ async def write(
     Raises KeyError for a write whose statement the step does not list.
     """
     told = [Told(emit, 0, cause) for cause, verdict in done for emit in verdict.emits]
-    writes = [
-        (statements_order(statements, each.statement), each, cause)
-        for cause, verdict in done
-        for each in verdict.writes
-    ]
+    order = {name: place for place, name in enumerate(statements)}
+    writes = [(order[each.statement], each, cause) for cause, verdict in done for each in verdict.writes]
     writes.sort(key=lambda entry: (entry[0], entry[1].key))
     for _, group in groupby(writes, key=lambda entry: entry[0]):
         told += await _write_group(connection, [(each, cause) for _, each, cause in group], statements)
     return told
-
-
-def statements_order(statements: Mapping[str, str], name: str) -> int:
-    """The place of a statement in lock order."""
-    return list(statements).index(name)
 
 
 async def _write_group(

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
+import msgspec
+
 from watchword.kernel.verdict import Done
 from watchword.runtime import acting, outbox
 from watchword.runtime.acting import Told
@@ -22,8 +24,7 @@ F = TypeVar("F")
 RowOf: TypeAlias = Callable[[Done], "tuple[Any, ...] | None"]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen(Generic[F]):
+class Seen(msgspec.Struct, Generic[F], frozen=True):
     """The facts of an event as one snapshot shows them, the verification they are about, and the number of its newest
     event there."""
 
@@ -49,8 +50,7 @@ class AtOnce(Generic[F]):
     statement: str
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(msgspec.Struct, frozen=True):
     """One event on the shorter way: its verification, the number of the newest event before it, what it writes and the
     events it tells, numbered."""
 

@@ -1,9 +1,9 @@
 """What a step is given: records that could be read, each with its event, and dead letters for those that could not."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import structlog
 from aiokafka import TopicPartition
 
@@ -17,8 +17,7 @@ from watchword.runtime.outbox import OutboxRow
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True):
     """One record that could be read: its event in the newest version, its envelope, and where it lay."""
 
     event: Event
@@ -26,7 +25,10 @@ class Incoming:
     key: str
     partition: TopicPartition
     offset: int
-    record: Any = field(repr=False)
+    record: Any
+
+    def __repr__(self) -> str:
+        return f"Incoming({self.envelope.type}, {self.partition}, {self.offset})"
 
 
 def rounds(batch: Sequence[Incoming]) -> list[list[Incoming]]:

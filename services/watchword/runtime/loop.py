@@ -7,6 +7,7 @@ is committed only after both. A worker supplies `gather` and `decide`; it never 
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -212,7 +213,8 @@ class Loop(Generic[F]):
 
     async def _process(self, records: Sequence[Any]) -> dict[TopicPartition, int]:
         """Carry out every record that is due; answers the next offset to commit per partition."""
-        offsets = {partition_of(record): record.offset + 1 for record in records}
+        newest = {(record.topic, record.partition): record for record in records}
+        offsets = {partition_of(record): record.offset + 1 for record in newest.values()}
         incoming, letters = self._read(records)
         reach(f"{self._step.group}.decoded")
         waiting: dict[TopicPartition, int] = {}
@@ -272,8 +274,8 @@ class Loop(Generic[F]):
         if batch:
             self._transactions.well()
         self._teller.forget(settled)
-        for _, verdict in carried:
-            self._metrics.events.add(stage=self._step.group, outcome=type(verdict).__name__.lower())
+        for kind, count in Counter(type(verdict) for _, verdict in carried).items():
+            self._metrics.events.add(count, stage=self._step.group, outcome=kind.__name__.lower())
         for reason in outbox.reasons(rows):
             self._metrics.buried.add(stage=self._step.group, reason=reason)
         await self._teller.tell(rows)
@@ -295,8 +297,8 @@ class Loop(Generic[F]):
         self._transactions.well()
         self._step.count([each for move in moves.values() if move.verification in done for each in move.told])
         self._teller.forget(settled)
-        for _ in done:
-            self._metrics.events.add(stage=self._step.group, outcome="done")
+        if done:
+            self._metrics.events.add(len(done), stage=self._step.group, outcome="done")
         await self._teller.tell([row for verification in rows if verification in done for row in rows[verification]])
         return [each for each in batch if (move := moves.get(each.key)) is None or move.verification not in done]
 

@@ -17,7 +17,7 @@ from watchword.events import topics
 from watchword.events.envelope import Envelope
 from watchword.events.verification import VerificationEvent
 from watchword.kernel.event import Emit
-from watchword.kernel.ids import event_id
+from watchword.kernel.ids import event_id, text_of
 from watchword.runtime.postgres import Connection
 from watchword.runtime.publishing import Outgoing
 
@@ -76,11 +76,11 @@ def row(emit: Emit, origin: Origin, *, sequence: int) -> OutboxRow:
     key = emit.key or emit.subject
     about = event if isinstance(event, VerificationEvent) else None
     told = Envelope(
-        id=str(identity),
+        id=text_of(identity),
         source=f"/watchword/{origin.worker}",
         type=envelopes.type_of(kind),
         time=origin.now,
-        subject=str(about.verification_id) if about else emit.subject,
+        subject=text_of(about.verification_id) if about else emit.subject,
         tenant=about.tenant if about else getattr(event, "tenant", ""),
         sequence=sequence,
         expires_at=about.expires_at if about else None,

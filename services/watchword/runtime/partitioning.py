@@ -3,8 +3,6 @@
 The client's own function takes three times as long, and a verification asks eight times: once an event.
 """
 
-import random
-from collections.abc import Sequence
 from functools import lru_cache
 from struct import unpack_from
 
@@ -25,7 +23,7 @@ def _murmur2(key: bytes) -> int:
     hashed = _SEED ^ length
     for word in unpack_from(f"<{length // 4}I", key):
         mixed = word * _MULTIPLIER & _WORD
-        hashed = (hashed * _MULTIPLIER & _WORD) ^ ((mixed ^ mixed >> 24) * _MULTIPLIER & _WORD)
+        hashed = (hashed * _MULTIPLIER ^ (mixed ^ mixed >> 24) * _MULTIPLIER) & _WORD
     if rest := key[length & ~3 :]:
         hashed = (hashed ^ int.from_bytes(rest, "little")) * _MULTIPLIER & _WORD
     hashed = (hashed ^ hashed >> 13) * _MULTIPLIER & _WORD
@@ -38,10 +36,3 @@ _remembered = lru_cache(maxsize=_KEYS_REMEMBERED)(_murmur2)
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition of `key` in a topic that has so many."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions
-
-
-def partitioner(key: bytes | None, every: Sequence[int], available: Sequence[int]) -> int:
-    """`partition_of` as aiokafka's producer asks; a record without a key goes anywhere."""
-    if key is None:
-        return random.choice(available or every)
-    return every[partition_of(key, len(every))]

@@ -13,13 +13,16 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, codec
 from aiokafka.errors import KafkaError
 
 from watchword.runtime.kafka import STOP_DEADLINE_S, Cluster, stop_quietly
-from watchword.runtime.partitioning import partitioner
+from watchword.runtime.partitioning import partition_of
 
 PUBLISH_DEADLINE_S = 10.0
+# The client's level of LZ4 is 9, as it is the broker's. A batch of ours becomes two percent larger by 1, in a third of
+# the time: 2 µs instead of 7 for one event, 4 instead of 17 for ten.
+codec.lz4_encode.__defaults__ = (1,)
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -78,7 +81,9 @@ class Publisher:
             return
 
         async def send(producer: Any) -> "list[asyncio.Future[Any]]":
-            return [await self._send(producer, record) for record in records]
+            topics = {self._cluster.topic_prefix + record.topic for record in records}
+            partitions = {topic: len(await producer.partitions_for(topic)) for topic in topics}
+            return [await self._send(producer, record, partitions) for record in records]
 
         await self._acknowledged(send, f"{len(records)} records", deadline_s)
 
@@ -91,7 +96,8 @@ class Publisher:
     ) -> None:
         """Publish keys and values without headers, by partition and in order, to `topic` as it is named in full.
 
-        They go out as whole batches, which costs a tenth of record by record. Raises PublishUnknown.
+        They go out as whole batches, which costs a tenth of record by record; for a topic to which nobody else writes.
+        Raises PublishUnknown.
         """
         count = sum(map(len, entries.values()))
         if not count:
@@ -135,11 +141,19 @@ class Publisher:
         if not answered:
             raise PublishUnknown("no broker answers")
 
-    async def _send(self, producer: Any, record: Outgoing) -> "asyncio.Future[Any]":
+    async def _send(self, producer: Any, record: Outgoing, partitions: Mapping[str, int]) -> "asyncio.Future[Any]":
+        """Send one record. `partitions` says how many a topic has: a client that is not told where a record goes makes
+        lists of them for each.
+
+        It does not go out with others as a batch of ours, as entries that are appended do. While a batch waits for its
+        partition the client adds no record to it, and gives up the next batch before its time if others overtake it.
+        """
+        topic = self._cluster.topic_prefix + record.topic
         acknowledgement: asyncio.Future[Any] = await producer.send(
-            self._cluster.topic_prefix + record.topic,
+            topic,
             record.value,
             key=record.key,
+            partition=None if record.key is None else partition_of(record.key, partitions[topic]),
             headers=list(record.headers),
         )
         return acknowledgement
@@ -156,7 +170,6 @@ class Publisher:
                     enable_idempotence=True,
                     max_batch_size=256 * 1024,
                     compression_type="lz4",
-                    partitioner=partitioner,
                     request_timeout_ms=5_000,
                 )
                 try:

@@ -18,9 +18,13 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from tests.simulation.log import Broker
 from tests.support import kafka
 from tests.support.waiting import eventually
+from watchword.runtime.kafka import Cluster
+from watchword.runtime.partitioning import partition_of
+from watchword.runtime.publishing import Outgoing, Publisher
 
 PARTITIONS = 2
 WITHIN_S = 20.0
+NUMBERS = [b"%d" % number for number in range(10)]
 
 
 @dataclass
@@ -29,6 +33,7 @@ class Clients:
 
     consumer: Callable[..., Any]
     producer: Callable[..., Any]
+    publisher: Publisher
     topic: str
 
     @property
@@ -99,7 +104,9 @@ class Listening(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
 async def clients(request: pytest.FixtureRequest, topic_prefix: str) -> AsyncIterator[Clients]:
     if request.param == "simulated":
         simulated = Broker(Random(1), partitions=PARTITIONS, now_ms=lambda: int(time.monotonic() * 1_000))
-        yield Clients(simulated.consumer, simulated.producer, topic_prefix)
+        publisher = Publisher(Cluster(""), client_id="publisher", producer=simulated.producer)
+        yield Clients(simulated.consumer, simulated.producer, publisher, topic_prefix)
+        await publisher.stop()
         simulated.close()
         return
     cluster: kafka.Cluster = request.getfixturevalue("broker")
@@ -108,7 +115,9 @@ async def clients(request: pytest.FixtureRequest, topic_prefix: str) -> AsyncIte
     await admin.start()
     await admin.create_topics([NewTopic(topic_prefix, PARTITIONS, 1)])
     producer = partial(AIOKafkaProducer, **address, acks="all")
-    yield Clients(partial(AIOKafkaConsumer, **address), producer, topic_prefix)
+    publisher = Publisher(Cluster(cluster.bootstrap), client_id="publisher")
+    yield Clients(partial(AIOKafkaConsumer, **address), producer, publisher, topic_prefix)
+    await publisher.stop()
     await admin.delete_topics([topic_prefix])
     await admin.close()
 
@@ -130,6 +139,20 @@ async def test_records_come_in_their_partition_s_order_and_a_commit_is_where_the
     await clients.publish(b"after")
     async with clients.member("a") as member:
         assert [record.value for record in await member.has_read(1)] == [b"after"]
+
+
+async def test_what_is_published_together_keeps_the_order_of_its_keys(clients: Clients) -> None:
+    told = [Outgoing(clients.topic, key, number, (("h", key),)) for number in NUMBERS for key in (b"a", b"b", b"c")]
+    keyless = Outgoing(clients.topic, None, b"keyless", ())
+    await clients.publisher.publish([*told, keyless])
+    await clients.publisher.publish([Outgoing(clients.topic, b"a", None, ())])
+    async with clients.member("a") as member:
+        read = await member.has_read(len(told) + 2)
+    assert [record.value for record in read if record.key is None] == [b"keyless"]
+    values = {key: [record.value for record in read if record.key == key] for key in (b"a", b"b", b"c")}
+    assert values == {b"a": [*NUMBERS, None], b"b": NUMBERS, b"c": NUMBERS}
+    assert all(dict(record.headers) == {"h": record.key} for record in read if record.key and record.value)
+    assert {record.partition for record in read if record.key == b"a"} == {partition_of(b"a", PARTITIONS)}
 
 
 async def test_a_partition_can_be_held_and_read_again_from_a_place(clients: Clients) -> None:
