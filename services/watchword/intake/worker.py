@@ -22,7 +22,7 @@ from watchword.intake.subjects import Subjects
 from watchword.intake.submitted import Submissions
 from watchword.intake.understanding import Understanding
 from watchword.intake.waiting import Outcomes
-from watchword.kernel.feature import TRIE
+from watchword.kernel.feature import DESTINATIONS
 from watchword.runtime.crowding import Turnstile
 from watchword.runtime.http import Route
 from watchword.runtime.keyring import Purpose
@@ -79,7 +79,7 @@ async def build(context: Context) -> list[Service]:
         member=f"intake-mirror-{context.settings.ordinal}",
         clock=context.clock,
         check=context.health.check("intake.mirror", ready_within_s=TURNS_WITHIN_S),
-        kinds=TRIE,
+        kinds=DESTINATIONS,
     )
     understanding = Understanding(context.keyring, mirror)
     inbox = Inbox(

@@ -124,6 +124,9 @@ def _shard(home: str) -> int:
 TRIE: Final = (Kind.COUNTRY, Kind.OPERATOR, Kind.SERIES, Kind.RANGE, Kind.BLOCK, Kind.ROW)
 """The kinds that are judged by what piles up unverified where their numbers lie, the coarsest first."""
 
+DESTINATIONS: Final = (Kind.COUNTRY, Kind.OPERATOR, Kind.SERIES, Kind.RANGE)
+"""Of these, the kinds above and at a range: what can be refused before anything is known of a number but its digits."""
+
 LEAVES: Final = (Kind.RANGE, Kind.BLOCK, Kind.ROW)
 SOURCES: Final = (Kind.IP_NET, Kind.DEVICE, Kind.ACCOUNT, Kind.ASN, Kind.NUMBER, Kind.PHONE)
 """The kinds that are judged by what they ask for, wherever it goes."""

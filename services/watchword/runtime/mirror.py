@@ -54,6 +54,10 @@ class LevelMap:
     def __len__(self) -> int:
         return len(self._levels)
 
+    def wants(self, feature: str) -> bool:
+        """Whether anything that is said of a feature is held here."""
+        return kind_of(feature) in self._kinds or feature.startswith(LIFTED)
+
     def put(self, feature: str, mirrored: Mirrored | None) -> None:
         """The newest word on a feature; None, or a normal level, takes it out. A lift stands beside what is said of its
         feature, and above it."""
@@ -207,9 +211,12 @@ class LevelMirror:
             self._since_tidied = 0
 
     def _take_one(self, record: Any) -> None:
-        """One record. One that cannot be read is passed over: the judge wrote it, and will write the next."""
+        """One record. One that cannot be read is passed over: the judge wrote it, and will write the next. Of what is
+        not held nothing but the key is read: most of what is told is about a few numbers each."""
         self._since_tidied += 1
         feature = (record.key or b"").decode("utf-8", "replace")
+        if not self._map.wants(feature):
+            return
         if record.value is None:
             self._map.put(feature, None)
             return

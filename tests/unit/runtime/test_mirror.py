@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from watchword.events.risk_level_set import RiskLevel, RiskLevelSet
-from watchword.kernel.feature import Kind, feature_key, kind_of, lift_key
+from watchword.kernel.feature import DESTINATIONS, Kind, feature_key, kind_of, lift_key, trail_of
 from watchword.runtime.mirror import LevelMap, Mirrored
 
 NOW = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
@@ -42,6 +42,20 @@ def test_only_the_kinds_that_were_asked_for_take_room() -> None:
     levels.put(network.level.feature, network)
     levels.put("planet:mars@shop", told(2))
     assert len(levels) == 0
+
+
+def test_of_what_nobody_asked_for_nothing_is_read_but_lifts() -> None:
+    levels = LevelMap({Kind.RANGE}, 10)
+    feature = feature_key(Kind.ROW, "+9989123.b.r", "shop")
+    assert not levels.wants(feature)
+    assert not levels.wants("planet:mars@shop")
+    assert levels.wants(lift_key(feature))
+    assert levels.wants(feature_key(Kind.RANGE, "+9989123", "shop"))
+
+
+def test_the_kinds_of_a_destination_are_those_above_and_at_its_range() -> None:
+    trail = trail_of(feature_key(Kind.RANGE, "+9198765", "shop"), "IN")
+    assert tuple(kind for kind, _ in trail) == DESTINATIONS
 
 
 def test_room_is_made_by_letting_go_of_what_is_over_and_then_of_what_ends_soonest() -> None:
