@@ -68,8 +68,12 @@ def open_sealed(keys: Iterable[Key], sealed: bytes, aad: bytes) -> bytes:
 
 def joined(*parts: str | bytes) -> bytes:
     """The parts as one byte string that no other parts give: each behind its length. For additional data."""
-    encoded = [part.encode() if isinstance(part, str) else part for part in parts]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+    found = bytearray()
+    for part in parts:
+        encoded = part.encode() if isinstance(part, str) else part
+        found += len(encoded).to_bytes(4, "big")
+        found += encoded
+    return bytes(found)
 
 
 def derived(key: Key, *labels: str) -> Key:
