@@ -7,7 +7,7 @@ Whatever else it is, the desk decides under locks.
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import asyncpg
@@ -115,7 +115,7 @@ def with_room(begun: Sequence[tuple[Supposed, Begun]], now: datetime) -> list[Ac
         limit = one.limits[0]
         after[limit.key] -= 1
         tat_us = to_us(told.tat) - after[limit.key] * limit.rate.spacing_us
-        answers.append(replace(one.answer, room=room_of(limit.rate, tat_us, now_us)))
+        answers.append(Accepted(one.answer.status, one.answer.body, room=room_of(limit.rate, tat_us, now_us)))
     return answers
 
 

@@ -4,7 +4,6 @@ A worker mounts `Route`s; a handler gets a `Call` whose body is decoded, whose c
 gives an `Answer` or raises a `Problem`. Everything else that can happen is turned into a problem here.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from watchword.runtime.http_server import Limits, Listener, Reply
 from watchword.runtime.metrics import Metrics
 from watchword.runtime.openapi import document
 from watchword.runtime.pages import DOCS, HTML, OPENAPI, PROBLEM_PAGES, docs_page, problem_page
+from watchword.runtime.patience import Patience
 from watchword.runtime.postgres import AWAY
 from watchword.runtime.problems import Problem
 from watchword.runtime.settings import RuntimeSettings
@@ -172,6 +172,7 @@ class Door:
         refuse_open_plaintext(host, tls=self._tls is not None, trusted=trusted_proxies)
         self._listener = Listener(self._serve, host=host, port=port, tls=self._tls, limits=limits)
         self._limits = limits
+        self._patience = Patience(limits.handle_s)
         self._trusted = trusted_proxies
         self._title = title
         self._routes: dict[tuple[int, str | None], list[_Mounted]] = {}
@@ -230,6 +231,7 @@ class Door:
     async def stop(self) -> None:
         """Take no more connections, finish what is in flight within the limit, close."""
         await self._listener.stop()
+        self._patience.close()
 
     # One request ------------------------------------------------------------------------------------------------
 
@@ -289,7 +291,7 @@ class Door:
             url=request.raw_path,
             gone=lambda: request.transport is None,
         )
-        async with asyncio.timeout(self._limits.handle_s):
+        with self._patience.within():
             return await route.handler(call)
 
     async def _read(self, request: web.BaseRequest, route: Route[Any]) -> bytes:
