@@ -75,24 +75,21 @@ class Start(msgspec.Struct, frozen=True):
     blocked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Resend:
+class Resend(msgspec.Struct, frozen=True):
     """The code of a verification is asked for once more."""
 
     asker: Asker
     verification_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(msgspec.Struct, frozen=True):
     """A verification shall end."""
 
     asker: Asker
     verification_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Feedback:
+class Feedback(msgspec.Struct, frozen=True):
     """The platform says of a verification whether its user was one."""
 
     asker: Asker

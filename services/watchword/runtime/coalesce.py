@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Generic, TypeVar
 
 from watchword.runtime.pace import Pace
@@ -57,6 +58,7 @@ class Coalescer(Generic[T, R]):
         self._waiting: deque[_Waiting[T, R]] = deque()
         self._batch: list[_Waiting[T, R]] = []
         self._alarm: asyncio.TimerHandle | None = None
+        self._rings_at_s = inf
         self._passed_over = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -84,7 +86,7 @@ class Coalescer(Generic[T, R]):
         until_s = loop.time() + deadline_s
         self._waiting.append(_Waiting(item, frozenset(self._keys(item)), answer, until_s))
         self._wake.set()
-        if self._alarm is None or until_s < self._alarm.when():
+        if until_s < self._rings_at_s:
             self._set_alarm(until_s)
         return await answer
 
@@ -93,10 +95,11 @@ class Coalescer(Generic[T, R]):
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm = asyncio.get_running_loop().call_at(at_s, self._ring)
+        self._rings_at_s = at_s
 
     def _ring(self) -> None:
         """Let go of those whose time is over, and be woken for the next one."""
-        self._alarm = None
+        self._alarm, self._rings_at_s = None, inf
         now_s = asyncio.get_running_loop().time()
         left = [each for each in (*self._batch, *self._waiting) if not each.answer.done()]
         _fail((each for each in left if each.until_s <= now_s), TimeoutError())
