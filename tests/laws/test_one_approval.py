@@ -2,12 +2,13 @@
 without its count committed first. The table of the store's guards stands in for Postgres; that Postgres keeps the
 same guards is proven in tests/contract/stores."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from watchword.checks.decide import Answer, CheckFacts, Guess, Result, answer, conclude, conclude_late, uncounted
 from watchword.events.verification import Facts, Signals

@@ -4,7 +4,7 @@ what nobody answered. What each was told is kept: the promises are asked of it."
 import asyncio
 import random
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -90,7 +90,7 @@ class Users:
         """The platform asks once more under the key it asked with last, as if it had not been answered."""
         key, request = self.requests[-1]
         self.world.tell(f"start {key} again")
-        self._begin(self._request(key, replace(request, verification_id=self._new_id())))
+        self._begin(self._request(key, msgspec.structs.replace(request, verification_id=self._new_id())))
 
     def resend(self, which: int) -> None:
         """The code is asked for again."""

@@ -7,16 +7,16 @@ bucket.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 USUAL_WRONG_PER_RIGHT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True):
     """One guess taken from one bucket: the bucket's key, what a guess costs there, how far ahead it may run."""
 
     key: str
@@ -33,8 +33,7 @@ def charges(tenant: str, number_token: str, *, per_hour: int, per_day: int) -> t
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Excess:
+class Excess(msgspec.Struct, frozen=True):
     """How many wrong codes of a tenant beyond its right ones are borne an hour, and whether checks are refused then
     (`enforced`) or only counted as alarming."""
 

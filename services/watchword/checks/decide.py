@@ -1,9 +1,12 @@
 """What a check is answered, and what follows from it. Pure: the code itself never comes here, only whether the MAC
 was right."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+import msgspec
 
 from watchword.events.code_checked import CheckResult, CodeChecked
 from watchword.events.verification import Facts, Signals, shared
@@ -27,8 +30,7 @@ class Result(StrEnum):
     BINDING_MISMATCH = "binding_mismatch"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckFacts:
+class CheckFacts(msgspec.Struct, frozen=True):
     """A verification as a check finds it. `in_time` says that the database's clock has not reached `expires_at`."""
 
     about: Facts
@@ -42,8 +44,7 @@ class CheckFacts:
     checks_max: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What the platform is told. `checks_left` is 0 once the verification has ended, however it ended, so that an
     expired one and one that never was look the same."""
 
@@ -51,8 +52,7 @@ class Answer:
     checks_left: int
 
 
-@dataclass(frozen=True, slots=True)
-class Guess:
+class Guess(msgspec.Struct, frozen=True):
     """One counted check after the comparison. `check_no` counts from 1."""
 
     check_no: int
@@ -98,16 +98,16 @@ def conclude(facts: CheckFacts, guess: Guess) -> Done:
     """What a counted check changes and tells. The ending is guarded: whoever loses the race finds `note` instead.
     Without a code there is nothing to lock: the count alone does it."""
     told = answer(facts, guess)
-    subject = str(facts.about.verification_id)
-    checked = _checked(facts, guess, CheckResult(told.result))
+    about, subject = shared(facts.about), str(facts.about.verification_id)
+    checked = Emit(_checked(facts, about, guess, CheckResult(told.result)), subject, guess.check_no)
     if facts.state is not State.ISSUED:
         return Done((Write("note", subject, (guess.check_no,), (checked,)),))
     match told.result:
         case Result.APPROVED:
-            ended = _ended(facts, guess, Ending.APPROVED, RIGHT_CODE)
+            ended = Emit(_ended(facts, about, guess, Ending.APPROVED, RIGHT_CODE), subject)
             return Done((Write("approve", subject, (guess.check_no, RIGHT_CODE), (checked, ended)),))
         case Result.LOCKED:
-            ended = _ended(facts, guess, Ending.LOCKED, TOO_MANY_WRONG)
+            ended = Emit(_ended(facts, about, guess, Ending.LOCKED, TOO_MANY_WRONG), subject)
             return Done((Write("lock", subject, (guess.check_no, TOO_MANY_WRONG), (checked, ended)),))
     return Done((Write("note", subject, (guess.check_no,), (checked,)),))
 
@@ -118,24 +118,24 @@ def conclude_late(facts: CheckFacts, guess: Guess, state: State) -> tuple[Answer
     blocked answers as ever."""
     result = CheckResult.UNKNOWN if guess.right and guess.bound else CheckResult.WRONG
     subject = str(facts.about.verification_id)
-    told = Done((Write("note", subject, (guess.check_no,), (_checked(facts, guess, result),)),))
+    checked = Emit(_checked(facts, shared(facts.about), guess, result), subject, guess.check_no)
+    told = Done((Write("note", subject, (guess.check_no,), (checked,)),))
     return (answer(facts, guess) if state is State.BLOCKED else _ENDED.get(state, NOTHING_THERE)), told
 
 
-def _checked(facts: CheckFacts, guess: Guess, result: CheckResult) -> Emit:
-    checked = CodeChecked(
-        **shared(facts.about),
+def _checked(facts: CheckFacts, about: Mapping[str, Any], guess: Guess, result: CheckResult) -> CodeChecked:
+    return CodeChecked(
+        **about,
         result=result,
         check_no=guess.check_no,
         checks_left=max(facts.checks_max - guess.check_no, 0),
         signals=facts.signals if result is CheckResult.WRONG else Signals(),
     )
-    return Emit(checked, str(facts.about.verification_id), guess.check_no)
 
 
-def _ended(facts: CheckFacts, guess: Guess, ending: Ending, reason: str) -> Emit:
-    ended = VerificationEnded(
-        **shared(facts.about),
+def _ended(facts: CheckFacts, about: Mapping[str, Any], guess: Guess, ending: Ending, reason: str) -> VerificationEnded:
+    return VerificationEnded(
+        **about,
         state=ending,
         reason=reason,
         requested_at=facts.requested_at,
@@ -143,4 +143,3 @@ def _ended(facts: CheckFacts, guess: Guess, ending: Ending, reason: str) -> Emit
         checks_used=guess.check_no,
         signals=facts.signals,
     )
-    return Emit(ended, str(facts.about.verification_id))

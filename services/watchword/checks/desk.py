@@ -7,12 +7,13 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from watchword.checks import charging, store
 from watchword.checks.budgets import Charge, Excess
 from watchword.checks.decide import Answer, CheckFacts, Guess, Result, answer, conclude, conclude_late, uncounted
 from watchword.checks.metrics import ChecksMetrics
-from watchword.checks.store import Conclusion, Found, Seen, Tally, Unreadable
+from watchword.checks.store import Conclusion, Found, Tally, Unreadable
 from watchword.kernel.secret import Code
 from watchword.kernel.verification import State
 from watchword.runtime import acting, outbox
@@ -33,8 +34,7 @@ _NO_MAC = bytes(32)
 _PASSED_MEANWHILE = Answer(Result.EXPIRED, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """One check as asked: whose, of which verification, the code as typed, what its tenant bears of wrong ones, and
     the hash of the binding, None where the caller gave none."""
 
@@ -50,16 +50,14 @@ class Unknown:
     """The tenant has no such verification."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exhausted:
+class Exhausted(msgspec.Struct, frozen=True):
     """The number or the tenant has had too many wrong guesses; the check was neither counted nor compared, and which of
     the two it is is not told."""
 
     retry_after_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
+class _Counted(msgspec.Struct, frozen=True):
     check: Check
     found: Found
     guess: Guess
@@ -145,20 +143,26 @@ class Desk:
     async def _count_at_once(self, connection: Connection, asked: Mapping[UUID, Check]) -> _Count | None:
         """The first transaction where every budget has room: one statement. None if it changed nothing, so that what is
         short is found out under locks."""
-        wanted = [(each, check.tenant, check.excess.per_hour) for each, check in sorted(asked.items())]
+        in_order = sorted(asked, key=lambda each: each.int)
+        wanted = [(each, asked[each].tenant, asked[each].excess.per_hour) for each in in_order]
         try:
             seen = await store.count_at_once(connection, wanted)
         except asyncpg.DataError:  # somebody came in between, or one of them cannot be read
             return None
-        read = {each: one for each, one in seen.items() if isinstance(one, Seen)}
-        if any(one.countable and one.tally is None for one in read.values()):
-            return None
-        found = {each: one.found for each, one in read.items()}
-        tallies = {each: one.tally for each, one in read.items() if one.tally is not None}
-        answers: dict[UUID, Answered] = {each: one for each, one in seen.items() if isinstance(one, Unreadable)}
-        answers |= {
-            each: uncounted(one.facts) or _PASSED_MEANWHILE for each, one in found.items() if each not in tallies
-        }
+        found: dict[UUID, Found] = {}
+        answers: dict[UUID, Answered] = {}
+        tallies: dict[UUID, Tally] = {}
+        for each, one in seen.items():
+            if isinstance(one, Unreadable):
+                answers[each] = one
+                continue
+            found[each] = one.found
+            if one.tally is not None:
+                tallies[each] = one.tally
+            elif one.countable:
+                return None
+            else:
+                answers[each] = uncounted(one.found.facts) or _PASSED_MEANWHILE
         return found, answers, tallies
 
     async def _count(self, connection: Connection, asked: Mapping[UUID, Check]) -> _Count:
@@ -208,13 +212,13 @@ class Desk:
         wanted = {each.check.verification_id: each for each in counted if each.seq is not None}
         if not wanted:
             return {}
-        conclusions = [_conclusion(each, each.seq, now) for each in wanted.values() if each.seq is not None]
+        conclusions = {each: _conclusion(one, one.seq, now) for each, one in wanted.items() if one.seq is not None}
         settled = self._teller.settled
         reach("checks.acted")
-        done = await store.conclude_at_once(connection, conclusions, settled)
+        done = await store.conclude_at_once(connection, list(conclusions.values()), settled)
         reach("checks.committed")
         self._teller.forget(settled)
-        self._teller.tell_soon([row for one in conclusions if UUID(one.write.key) in done for row in one.events])
+        self._teller.tell_soon([row for each, one in conclusions.items() if each in done for row in one.events])
         return {each: answer(wanted[each].found.facts, wanted[each].guess) for each in wanted if each in done}
 
     async def _conclude(self, connection: Connection, counted: Sequence[_Counted]) -> dict[UUID, Answered]:

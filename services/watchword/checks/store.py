@@ -28,8 +28,7 @@ _ENDS = {"approve": State.APPROVED, "lock": State.LOCKED, "note": None}
 _NO_CAUSE = acting.Cause()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A verification as a check finds it, and what the check is charged to its number's budgets."""
 
     facts: CheckFacts
@@ -58,8 +57,7 @@ class Tally:
     seq: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """A verification as the statement saw it that counts at once; `tally` None where nothing was counted."""
 
     found: Found
@@ -67,8 +65,7 @@ class Seen:
     tally: Tally | None
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
+class Conclusion(msgspec.Struct, frozen=True):
     """One counted check to be concluded at once: what it writes, what it gives back, its events as they are stored, and
     the number of the verification's newest event when it was counted."""
 

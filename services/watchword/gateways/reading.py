@@ -92,6 +92,8 @@ def word(value: Any) -> str:
     itself (30003, ERR1234) digits are blotted out that could be a number or a code of ours: four and more in a row, or
     six and more with only punctuation between them."""
     told = scalar(value)[: WORD_CHARS_MAX * 4].strip()
+    if not told:
+        return ""
     kept = _UNPRINTABLE.sub("_", told).strip("_")
     return (kept if _CODE.fullmatch(told) else _QUOTED.sub("#", kept))[:WORD_CHARS_MAX]
 

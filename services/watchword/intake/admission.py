@@ -5,15 +5,15 @@ who came after the last one answered has been inside, and how many are inside be
 """
 
 from collections import Counter, deque
-from dataclasses import dataclass
+
+import msgspec
 
 QUARTER, HALF, FULL, TWICE = 0.25, 0.5, 1.0, 2.0
 SMALL_SHARE = 0.02  # a tenant with no more of what is asked fills no room: without it, it would be as full
 FEW = 16  # inside are no line: what they wait for is a moment in which nothing goes on
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(msgspec.Struct, frozen=True):
     """One request that is inside. `entered_s` is on the monotonic clock."""
 
     number: int

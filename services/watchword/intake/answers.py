@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -56,7 +55,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def counted(
-    verification_id: UUID,
+    identity: str,
     state: State,
     rules: Policy,
     *,
@@ -69,7 +68,7 @@ def counted(
     """The verification with what is left of it: nothing once it has ended."""
     live = state in LIVE
     return Counted(
-        id=str(verification_id),
+        id=identity,
         status=STATUS[state],
         to=shown_number,
         expires_at=instant(expires_at),

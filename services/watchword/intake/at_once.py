@@ -7,15 +7,16 @@ Whatever else it is, the desk decides under locks.
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import asyncpg
+import msgspec
 
 from watchword.intake import store
 from watchword.intake.answers import Accepted
-from watchword.intake.decide import Found, Stored, decide_all, limits_for
-from watchword.intake.limits import Buckets, Limit
+from watchword.intake.decide import ACCEPTED, beginning, limits_for, refused_at_sight
+from watchword.intake.limits import Limit, room_of
 from watchword.intake.metrics import IntakeMetrics
 from watchword.intake.request import Request, Start, touched
 from watchword.intake.store import Beginning, Begun
@@ -37,10 +38,10 @@ TRIES = 2  # a number that is known already is sealed once more, under the key t
 _NOT_AT_ONCE = (asyncpg.DivisionByZeroError, asyncpg.LockNotAvailableError)
 
 
-@dataclass(frozen=True, slots=True)
-class Supposed:
-    """A start as it ends where nothing stands in its way: the answer, the verification's row but for what is sealed,
-    its first event as it is stored, and the limits it takes from, the tenant's first."""
+class Supposed(msgspec.Struct, frozen=True):
+    """A start as it ends where nothing stands in its way: the answer but for what is left of its tenant's rate, the
+    verification's row but for what is sealed, its first event as it is stored, and the limits it takes from, the
+    tenant's first."""
 
     request: Start
     answer: Accepted
@@ -91,15 +92,12 @@ class _DataKeys:
 
 def supposed(request: Start, now: datetime) -> Supposed | None:
     """What the start leads to if the database holds nothing against it; None if it is refused even so."""
-    repeat, limits = request.asker.repeat, limits_for(request, None)
-    stored = Stored(repeat.fingerprint, 0, b"") if repeat is not None else None
-    [ruling] = decide_all([(request, Found(None, stored, limits))], Buckets({}, to_us(now)), now)
-    if ruling.begun is None or not isinstance(ruling.reply, Accepted):
+    if refused_at_sight(request, now) is not None:
         return None
-    [write] = (each for each in ruling.done.writes if each.statement == "begin")
+    body, write = beginning(request, now)
     [emit] = write.emits
     row = acting.outbox_row(Told(emit, 1, cause_of(request)), "intake", now)
-    return Supposed(request, ruling.reply, write, row, limits)
+    return Supposed(request, Accepted(ACCEPTED, body), write, row, limits_for(request, None))
 
 
 def cause_of(request: Request) -> Cause:
@@ -112,12 +110,12 @@ def cause_of(request: Request) -> Cause:
 def with_room(begun: Sequence[tuple[Supposed, Begun]], now: datetime) -> list[Accepted]:
     """The answers, each with what its tenant's bucket held after it: `tat` is how the last of them left it."""
     after = Counter(one.limits[0].key for one, _ in begun)
-    answers = []
+    answers, now_us = [], to_us(now)
     for one, told in begun:
         limit = one.limits[0]
         after[limit.key] -= 1
         tat_us = to_us(told.tat) - after[limit.key] * limit.rate.spacing_us
-        answers.append(replace(one.answer, room=Buckets({limit.key: tat_us}, to_us(now)).room(limit)))
+        answers.append(Accepted(one.answer.status, one.answer.body, room=room_of(limit.rate, tat_us, now_us)))
     return answers
 
 

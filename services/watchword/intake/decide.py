@@ -24,6 +24,7 @@ from watchword.kernel.verification import LIVE, State
 ACCEPTED, CARRIED_OUT = 202, 200
 KEPT_REFUSAL = 1  # the status under which a refusal of the Kafka door is remembered
 CANCELLED = "cancelled_by_platform"
+_ENCODER = msgspec.json.Encoder()
 IN_BETWEEN = Refused("conflict", retry_after_s=1)
 
 
@@ -145,11 +146,9 @@ def repeated(request: Request, stored: Stored) -> Ruling:
 
 def start(request: Start, found: Found, buckets: Buckets, now: datetime) -> Ruling:
     """Begin a verification, or send the live one again: a number has one per tenant and purpose."""
-    standing, published = found.standing, request.asker.publisher
-    if published is not None and published.expires_at is not None and now >= published.expires_at:
-        return Ruling(Refused("expired", "The record's ce_expirytime had passed."))
-    if request.blocked:
-        return Ruling(Refused("blocked"))
+    standing, refused = found.standing, refused_at_sight(request, now)
+    if refused is not None:
+        return Ruling(refused)
     if standing is None or not standing.live(now):
         return begin(request, found.limits, buckets, now)
     if standing.binding_hash != request.binding_hash or request.own_code is not None:
@@ -157,15 +156,29 @@ def start(request: Start, found: Found, buckets: Buckets, now: datetime) -> Ruli
     return send_again(standing, request.asker.api_key, found.limits, buckets, now)
 
 
+def refused_at_sight(request: Start, now: datetime) -> Refused | None:
+    """The refusal of a start that nothing in the database would change."""
+    published = request.asker.publisher
+    if published is not None and published.expires_at is not None and now >= published.expires_at:
+        return Refused("expired", "The record's ce_expirytime had passed.")
+    return Refused("blocked") if request.blocked else None
+
+
 def begin(request: Start, limits: Sequence[Limit], buckets: Buckets, now: datetime) -> Ruling:
     """A new verification, if every limit has room."""
     short = buckets.take(limits)
     if short is not None:
         return Ruling(_short(short, buckets))
-    rules, number = request.rules, request.number
+    body, write = beginning(request, now)
+    return Ruling(Accepted(ACCEPTED, body, room=buckets.room(limits[0])), Done((write,)), begun=request)
+
+
+def beginning(request: Start, now: datetime) -> tuple[bytes, Write]:
+    """What is told of a verification that begins, and its row but for the sealed columns, with its first event."""
+    rules, number, subject = request.rules, request.number, str(request.verification_id)
     expires_at = now + timedelta(seconds=rules.ttl_s)
     next_send_at = next_send(rules, 1, now, created_at=now, expires_at=expires_at)
-    about = Facts(
+    requested = VerificationRequested(
         verification_id=request.verification_id,
         tenant=request.asker.tenant.id,
         number_token=request.number_token,
@@ -178,9 +191,15 @@ def begin(request: Start, limits: Sequence[Limit], buckets: Buckets, now: dateti
         expires_at=expires_at,
         number_type=number.number_type,
         reference=request.reference,
+        locale=request.locale,
+        template=request.template,
+        binding_hash=request.binding_hash,
+        own_code=request.own_code is not None,
+        signals=request.signals,
+        asked_by=request.asker.api_key,
     )
-    answer = counted(
-        request.verification_id,
+    told = counted(
+        subject,
         State.REQUESTED,
         rules,
         shown_number=number.e164.masked(),
@@ -189,8 +208,31 @@ def begin(request: Start, limits: Sequence[Limit], buckets: Buckets, now: dateti
         sends_requested=1,
         checks_used=0,
     )
-    write = _beginning(request, about, now, next_send_at)
-    return Ruling(Accepted(ACCEPTED, encoded(answer), room=buckets.room(limits[0])), Done((write,)), begun=request)
+    row = (
+        requested.tenant,
+        requested.number_token,
+        requested.country,
+        requested.range,
+        requested.number_type,
+        requested.purpose,
+        requested.channel,
+        requested.policy,
+        requested.policy_version,
+        _json(rules),
+        request.locale,
+        request.template,
+        requested.reference,
+        _json(dict(request.binding)),
+        request.binding_hash,
+        _json(request.signals),
+        rules.checks_max,
+        now,
+        expires_at,
+        next_send_at,
+        request.asker.publisher.request_id if request.asker.publisher is not None else "",
+        _due_at(rules, now, expires_at),
+    )
+    return encoded(told), Write("begin", subject, row, (Emit(requested, subject),))
 
 
 def resend(request: Resend, found: Found, buckets: Buckets, now: datetime) -> Ruling:
@@ -280,56 +322,17 @@ def _kept(tenant: str, repeat: Repeat, reply: Reply | None) -> Write:
     return Write("forget_key", name, (tenant, repeat.key))
 
 
-def _beginning(request: Start, about: Facts, now: datetime, next_send_at: datetime) -> Write:
-    """The verification's row but for its sealed columns, and its first event."""
-    rules, subject = request.rules, str(about.verification_id)
-    requested = VerificationRequested(
-        **shared(about),
-        locale=request.locale,
-        template=request.template,
-        binding_hash=request.binding_hash,
-        own_code=request.own_code is not None,
-        signals=request.signals,
-        asked_by=request.asker.api_key,
-    )
-    row = (
-        about.tenant,
-        about.number_token,
-        about.country,
-        about.range,
-        about.number_type,
-        about.purpose,
-        about.channel,
-        about.policy,
-        about.policy_version,
-        _json(rules),
-        request.locale,
-        request.template,
-        about.reference,
-        _json(dict(request.binding)),
-        request.binding_hash,
-        _json(request.signals),
-        rules.checks_max,
-        now,
-        about.expires_at,
-        next_send_at,
-        request.asker.publisher.request_id if request.asker.publisher is not None else "",
-        _due_at(rules, now, about.expires_at),
-    )
-    return Write("begin", subject, row, (Emit(requested, subject),))
-
-
 def _due_at(rules: Policy, now: datetime, expires_at: datetime) -> datetime:
     return min(now + timedelta(milliseconds=rules.assess_timeout_ms), expires_at)
 
 
 def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return _ENCODER.encode(value).decode()
 
 
 def _as_told(standing: Standing, state: State, sends_requested: int, next_send_at: datetime) -> msgspec.Struct:
     return counted(
-        standing.about.verification_id,
+        str(standing.about.verification_id),
         state,
         standing.rules,
         shown_number=standing.shown_number,

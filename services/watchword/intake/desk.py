@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import asyncpg
+import msgspec
 
 from watchword.intake import store
 from watchword.intake.answers import Accepted, Refused, Reply
@@ -219,7 +220,7 @@ async def _known_pass(connection: Connection, requests: Sequence[Request]) -> li
     stopped = [each for each in requests if isinstance(each, Start) and each.blocked]
     passing = await known(connection, [(each.asker.tenant.id, each.number_token) for each in stopped])
     return [
-        replace(each, blocked=False)
+        msgspec.structs.replace(each, blocked=False)
         if isinstance(each, Start) and each.blocked and (each.asker.tenant.id, each.number_token) in passing
         else each
         for each in requests

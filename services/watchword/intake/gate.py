@@ -1,11 +1,11 @@
 """Before the desk: while more is asked than can be done in time, whoever comes hears so at once, charged nothing."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import Protocol
 from uuid import UUID
 
-from watchword.intake.admission import Admission
+from watchword.intake.admission import Admission, Admitted
 from watchword.intake.metrics import IntakeMetrics
 from watchword.runtime.clock import monotonic_s
 from watchword.runtime.problems import Problem
@@ -51,8 +51,7 @@ class Gate:
         self._metrics = metrics
         self._monotonic = monotonic
 
-    @contextmanager
-    def passage(self, tenant: str) -> Iterator[None]:
+    def passage(self, tenant: str) -> "_Passage":
         """Hold it while a request of `tenant` is decided. Raises Problem (503, overloaded)."""
         if self._behind.is_late:
             raise self._refusal("kafka", RETRY_AFTER_BACKLOG_S)
@@ -60,10 +59,11 @@ class Gate:
         admitted = self._admission.enter(tenant, now_s, behind=behind)
         if admitted is None:
             raise self._refusal("workers" if behind > self._admission.pressure(now_s) else "desk", RETRY_AFTER_S)
-        try:
-            yield
-        finally:
-            self._admission.leave(admitted, self._monotonic())
+        return _Passage(self, admitted)
+
+    def leave(self, admitted: Admitted) -> None:
+        """The request was decided, or given up."""
+        self._admission.leave(admitted, self._monotonic())
 
     def accepted(self, identity: Callable[[], UUID]) -> None:
         """A verification was begun or is sent again; `identity` is asked if it is followed."""
@@ -72,3 +72,17 @@ class Gate:
     def _refusal(self, reason: str, retry_after_s: float) -> Problem:
         self._metrics.shed.add(reason=reason)
         return Problem("overloaded", retry_after_s=retry_after_s)
+
+
+class _Passage:
+    __slots__ = ("_admitted", "_gate")
+
+    def __init__(self, gate: Gate, admitted: Admitted) -> None:
+        self._gate = gate
+        self._admitted = admitted
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._gate.leave(self._admitted)

@@ -4,13 +4,12 @@ A bucket is its theoretical arrival time, `tat`: the moment at which it will be 
 whole microseconds, so that any number of takers, in any number of batches, come to the same count.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 _SECOND_US = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True):
     """At most `burst` at once, and after that `count` per `period_s` seconds, evenly spread."""
 
     count: int

@@ -5,7 +5,8 @@ use. The number's own come last (guarantees.md, section 3).
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from watchword.intake.gcra import Rate, per, taken, wait_us
 from watchword.kernel.policy import Policy
@@ -19,8 +20,7 @@ DAY_S = 86_400
 _SECOND_US = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(msgspec.Struct, frozen=True):
     """One bucket a send takes from. `name` says whose it is; `code` is the problem that a refusal by it is."""
 
     name: str
@@ -29,16 +29,14 @@ class Limit:
     rate: Rate
 
 
-@dataclass(frozen=True, slots=True)
-class Shortage:
+class Shortage(msgspec.Struct, frozen=True):
     """The first limit that refused, and when to ask again, in whole seconds from now, at least one."""
 
     limit: Limit
     retry_after_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(msgspec.Struct, frozen=True):
     """What is left of a limit: `remaining` of `quota` now, all of it again in `reset_s`; `window_s` is how long the
     whole quota takes to come back."""
 
@@ -56,19 +54,17 @@ def limits_of(
     `number_token` is made under the tenant's key, so a number's budget is per tenant.
     """
     whole = Rate(tenant.requests_per_second, 1, tenant.requests_burst)
-    asked = (
-        ("tenant", RATE_LIMITED, "", whole),
-        ("ip", RATE_LIMITED, ip_token, per(tenant.ip_per_hour, HOUR_S)),
-        ("country", RATE_LIMITED, country, per(tenant.country_per_hour, HOUR_S)),
-        ("range", RATE_LIMITED, range_, per(tenant.range_per_hour, HOUR_S)),
-        ("10min", NUMBER_LIMITED, number_token, per(policy.sends_per_10min, 10 * MINUTE_S)),
-        ("day", NUMBER_LIMITED, number_token, per(policy.sends_per_day, DAY_S)),
-    )
-    return tuple(
-        Limit(name, code, f"send/{name}/{tenant.id}/{whose}", rate)
-        for name, code, whose, rate in asked
-        if whose or name == "tenant"
-    )
+    found = [Limit("tenant", RATE_LIMITED, f"send/tenant/{tenant.id}/", whole)]
+    for name, code, whose, count, period_s in (
+        ("ip", RATE_LIMITED, ip_token, tenant.ip_per_hour, HOUR_S),
+        ("country", RATE_LIMITED, country, tenant.country_per_hour, HOUR_S),
+        ("range", RATE_LIMITED, range_, tenant.range_per_hour, HOUR_S),
+        ("10min", NUMBER_LIMITED, number_token, policy.sends_per_10min, 10 * MINUTE_S),
+        ("day", NUMBER_LIMITED, number_token, policy.sends_per_day, DAY_S),
+    ):
+        if whose:
+            found.append(Limit(name, code, f"send/{name}/{tenant.id}/{whose}", per(count, period_s)))
+    return tuple(found)
 
 
 class Buckets:
@@ -93,13 +89,15 @@ class Buckets:
 
     def room(self, limit: Limit) -> Room:
         """What is left in the bucket of `limit`."""
-        rate = limit.rate
-        filled_us = max(self._tats_us.get(limit.key, 0) - self._now_us, 0)
-        whole_us = rate.burst * rate.spacing_us
-        return Room(
-            rate.burst, -(-whole_us // _SECOND_US), (whole_us - filled_us) // rate.spacing_us, filled_us / _SECOND_US
-        )
+        return room_of(limit.rate, self._tats_us.get(limit.key, 0), self._now_us)
 
     def changed(self) -> dict[str, int]:
         """The buckets that were taken from, as they are now, in microseconds since 1970."""
         return {key: self._tats_us[key] for key in sorted(self._changed)}
+
+
+def room_of(rate: Rate, tat_us: int, now_us: int) -> Room:
+    """What is left in a bucket."""
+    spacing_us, filled_us = rate.spacing_us, max(tat_us - now_us, 0)
+    whole_us = rate.burst * spacing_us
+    return Room(rate.burst, -(-whole_us // _SECOND_US), (whole_us - filled_us) // spacing_us, filled_us / _SECOND_US)

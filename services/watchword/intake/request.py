@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from watchword.events.verification import Signals
 from watchword.kernel.phone import PhoneNumber
 from watchword.kernel.policy import Policy
@@ -39,8 +41,7 @@ class Publisher:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(msgspec.Struct, frozen=True):
     """On whose behalf, and how to answer: what every request has in common. `api_key` is the name of the key that was
     used, "" over Kafka."""
 
@@ -51,8 +52,7 @@ class Asker:
     api_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """A verification is asked for. `rules` is the policy with the life that was asked for; `verification_id` becomes
     the new verification's id if there is to be one; `ip_key` names the claimed address's budget, "" if none."""
 
@@ -75,24 +75,21 @@ class Start:
     blocked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Resend:
+class Resend(msgspec.Struct, frozen=True):
     """The code of a verification is asked for once more."""
 
     asker: Asker
     verification_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(msgspec.Struct, frozen=True):
     """A verification shall end."""
 
     asker: Asker
     verification_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Feedback:
+class Feedback(msgspec.Struct, frozen=True):
     """The platform says of a verification whether its user was one."""
 
     asker: Asker

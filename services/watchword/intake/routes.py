@@ -165,19 +165,13 @@ class IntakeRoutes:
             fingerprint = self._understanding.fingerprint(call.url.partition("?")[0], said)
             repeat = Repeat(_HTTP_KEY + call.idempotency_key, fingerprint)
         key = call.caller.name if call.caller is not None else ""
-        return Asker(self._tenant(call), repeat, traceparent=_traceparent(call), api_key=key)
+        return Asker(self._tenant(call), repeat, traceparent=call.traceparent, api_key=key)
 
     def _tenant(self, call: Call[Any]) -> Tenant:
         tenant = self._configuration.current().tenant(call.tenant)
         if tenant is None:
             raise Problem("unauthenticated")
         return tenant
-
-
-def _traceparent(call: Call[Any]) -> str:
-    """The caller's own traceparent if it could be read, to be carried on in every event; else ""."""
-    given = call.headers.get("traceparent", "")
-    return given if call.trace_id in given else ""
 
 
 def answered(reply: Reply) -> Answer:

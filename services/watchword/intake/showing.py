@@ -28,7 +28,7 @@ def told(row: asyncpg.Record, attempts: Iterable[asyncpg.Record], shown_number: 
 def listed(row: asyncpg.Record, shown_number: str) -> VerificationListed:
     """The verification in `row` by itself."""
     about = counted(
-        row["verification_id"],
+        str(row["verification_id"]),
         State(row["state"]),
         read_stored(row["rules"], Policy),
         shown_number=shown_number,

@@ -1,7 +1,8 @@
 """From what a platform claims about a request to tokens: nothing that names a user's device or address is kept."""
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+
+import msgspec
 
 from watchword.events.verification import Signals
 from watchword.intake.bodies import Claims
@@ -17,8 +18,7 @@ _OWNER_BYTES = {4: 4, 6: 8}  # an IPv6 customer has at least a /64: the budget i
 _PLATFORMS = (("android", "android"), ("iphone", "ios"), ("ipad", "ios"), ("windows", "windows"), ("mac os", "macos"))
 
 
-@dataclass(frozen=True, slots=True)
-class Tokenised:
+class Tokenised(msgspec.Struct, frozen=True):
     """The signals as they travel, and the name of the claimed address's budget, "" if none was claimed."""
 
     signals: Signals

@@ -129,14 +129,20 @@ async def begin_at_once(
     of each. A transaction of its own. Raises DivisionByZeroError if somebody came in between, or what Postgres raises.
     """
     limits = [
-        (each.row[0], limit.key, _lasting(limit.rate.spacing_us), _lasting(limit.rate.span_us))
+        (each.row[0], limit.key, _lasting(spacing_us := limit.rate.spacing_us), _lasting(limit.rate.burst * spacing_us))
         for each in beginnings
         for limit in each.limits
     ]
     events = [
-        (each.row[0], row.id, row.topic, row.key, row.value, outbox.pack(row.headers))
+        (
+            each.row[0],
+            each.event.id,
+            each.event.topic,
+            each.event.key,
+            each.event.value,
+            outbox.pack(each.event.headers),
+        )
         for each in beginnings
-        for row in (each.event,)
     ]
     rows = await connection.fetch(
         _SQL["begin_at_once"],

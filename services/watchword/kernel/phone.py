@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import msgspec
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
@@ -37,8 +38,7 @@ REFUSED_TYPES = frozenset({"toll_free", "premium_rate", "shared_cost", "pager", 
 SATELLITE = ("+870", "+881", "+88213", "+88216")
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneNumber:
+class PhoneNumber(msgspec.Struct, frozen=True):
     """One number, understood.
 
     `country` is ISO 3166 alpha-2 or "001" for non-geographic codes; `number_type` one of the words above;

@@ -47,4 +47,4 @@ def report_of(found: Sequence[Receipt], number: int, account: Account | None) ->
 
 
 def _text(value: str) -> str:
-    return value.encode("utf-8", "replace").decode("utf-8")
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
+
 from watchword.events.receipt_received import ReceiptReceived
 from watchword.events.receipt_recorded import ReceiptRecorded, ReceiptWord
 from watchword.events.verification import Facts, shared
@@ -37,8 +39,7 @@ class AttemptFacts:
     accepted_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """One report of a callback, `number` from 0, and the attempt it means, None if no attempt is known by its
     references, or only one that was sent through another account. `counts` is which part's word its account takes:
     "all", "first" or "last"."""
@@ -146,10 +147,9 @@ def _whole(event: ReceiptReceived, reports: Iterable[Report]) -> tuple[Write, ..
 
 
 def _record(event: ReceiptReceived, receipt: Receipt, attempt: AttemptFacts) -> Write:
-    rank = RECEIPT_RANK[receipt.state]
-    row = (attempt.attempt_id, rank, receipt.state.value, receipt.provider_id, event.received_at, _due_at(attempt))
-    told = (_told(event, receipt, attempt),)
-    return Write("record", f"{attempt.attempt_id}/{receipt.state.value}", row, told)
+    rank, state = RECEIPT_RANK[receipt.state], receipt.state.value
+    row = (attempt.attempt_id, rank, state, receipt.provider_id, event.received_at, _due_at(attempt))
+    return Write("record", f"{attempt.attempt_id}/{state}", row, (_told(event, receipt, attempt),))
 
 
 def _part(event: ReceiptReceived, report: Report) -> Write:

@@ -17,6 +17,7 @@ from watchword.runtime.process import Context
 log = structlog.get_logger()
 
 PATH = "/receipts/{account}"
+_ACKNOWLEDGED = {name: facts_of(name).acknowledgement.encode() for name in GATEWAYS}
 
 
 class CarriersDoor:
@@ -75,7 +76,7 @@ class CarriersDoor:
         first = _first(callback, account, gateway)
         await self._keeper.keep(callback, account, first, deadline_s=self._settings.deadline_s)
         self._metrics.callbacks.add(account=account.id, outcome="kept")
-        return Answer(200, facts_of(account.gateway).acknowledgement.encode())
+        return Answer(200, _ACKNOWLEDGED[account.gateway])
 
     def _public_url(self, path_and_query: str) -> str:
         """The address the carrier called, as it wrote it: signatures may cover it."""

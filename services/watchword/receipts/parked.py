@@ -5,9 +5,8 @@ stores the id makes what is parked under it due at once; beside that each parked
 at first, then ever more seldom.
 """
 
-from dataclasses import replace
-
 import structlog
+from msgspec.structs import replace
 
 from watchword.events import envelope
 from watchword.events.catalog import decode

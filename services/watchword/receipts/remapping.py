@@ -5,10 +5,11 @@ counts, and one that still has no map stays. Its events go out by way of the out
 """
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import asyncpg
+from msgspec.structs import replace
 
 from watchword.events import envelope
 from watchword.events.catalog import decode

@@ -1,10 +1,11 @@
 """The shell of receipts: a door for carriers, a loop that matches, a turn that looks at parked reports again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
+from msgspec.structs import replace
 
 from watchword.events import topics
 from watchword.events.receipt_received import ReceiptReceived

@@ -63,6 +63,7 @@ def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
     return parsed is not None and any(parsed in network for network in trusted)
 
 
+@lru_cache(maxsize=4_096)  # as below
 def is_loopback(host: str) -> bool:
     """Whether a host to bind to, or an address, can only be reached from this machine."""
     parsed = _parsed(host)

@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Generic, TypeVar
 
 from watchword.runtime.pace import Pace
@@ -25,6 +26,7 @@ class _Waiting(Generic[T, R]):
     item: T
     keys: frozenset[Hashable]
     answer: "asyncio.Future[R]"
+    until_s: float
 
 
 class Coalescer(Generic[T, R]):
@@ -54,6 +56,9 @@ class Coalescer(Generic[T, R]):
         self._observe = observe
         self._pace = Pace(every_s)
         self._waiting: deque[_Waiting[T, R]] = deque()
+        self._batch: list[_Waiting[T, R]] = []
+        self._alarm: asyncio.TimerHandle | None = None
+        self._rings_at_s = inf
         self._passed_over = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -69,17 +74,37 @@ class Coalescer(Generic[T, R]):
         self._wake.set()
         if self._task is not None:
             await self._task
+        if self._alarm is not None:
+            self._alarm.cancel()
 
     async def submit(self, item: T, *, deadline_s: float) -> R:
         """The answer to `item`. Raises Overloaded, TimeoutError past `deadline_s`, or what `flush` raised."""
         if self._stopping or len(self._waiting) >= self._waiting_max:
             raise Overloaded("too many requests are waiting")
-        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(item, frozenset(self._keys(item)), answer)
-        self._waiting.append(waiting)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[R] = loop.create_future()
+        until_s = loop.time() + deadline_s
+        self._waiting.append(_Waiting(item, frozenset(self._keys(item)), answer, until_s))
         self._wake.set()
-        async with asyncio.timeout(deadline_s):
-            return await answer
+        if until_s < self._rings_at_s:
+            self._set_alarm(until_s)
+        return await answer
+
+    def _set_alarm(self, at_s: float) -> None:
+        """One timer for all: nearly everybody is answered long before a deadline."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_at(at_s, self._ring)
+        self._rings_at_s = at_s
+
+    def _ring(self) -> None:
+        """Let go of those whose time is over, and be woken for the next one."""
+        self._alarm, self._rings_at_s = None, inf
+        now_s = asyncio.get_running_loop().time()
+        left = [each for each in (*self._batch, *self._waiting) if not each.answer.done()]
+        _fail((each for each in left if each.until_s <= now_s), TimeoutError())
+        if later := [each.until_s for each in left if each.until_s > now_s]:
+            self._set_alarm(min(later))
 
     async def _run(self) -> None:
         while self._waiting or not self._stopping:
@@ -90,9 +115,10 @@ class Coalescer(Generic[T, R]):
             if not self._stopping and not self._passed_over and (rest_s := self._pace.rest_s()):
                 await asyncio.sleep(rest_s)
             self._pace.begin()
-            batch = self._take()
-            if batch:
-                await self._answer(batch)
+            self._batch = self._take()
+            if self._batch:
+                await self._answer(self._batch)
+                self._batch = []
                 self._pace.end()
 
     def _take(self) -> list[_Waiting[T, R]]:

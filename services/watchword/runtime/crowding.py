@@ -1,9 +1,9 @@
 """So that nobody who asks for much keeps others from what they ask for: how many of one may be inside, and at work."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Hashable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from types import TracebackType
 
 from watchword.runtime.coalesce import Overloaded
 
@@ -13,20 +13,42 @@ class Crowd:
 
     def __init__(self, of_one_max: int) -> None:
         self._of_one_max = of_one_max
-        self._inside: Counter[Hashable] = Counter()
+        self._inside: dict[Hashable, int] = {}
 
-    @contextmanager
-    def place(self, whose: Hashable) -> Iterator[None]:
-        """Hold it while inside. Raises Overloaded."""
-        if self._inside[whose] >= self._of_one_max:
+    def place(self, whose: Hashable) -> "_Place":
+        """Hold it while inside. Entering raises Overloaded."""
+        return _Place(self, whose)
+
+    def enter(self, whose: Hashable) -> None:
+        """Whoever is let in must `leave`. Raises Overloaded."""
+        inside = self._inside.get(whose, 0)
+        if inside >= self._of_one_max:
             raise Overloaded("too many of the same are waiting")
-        self._inside[whose] += 1
-        try:
-            yield
-        finally:
-            self._inside[whose] -= 1
-            if not self._inside[whose]:
-                del self._inside[whose]
+        self._inside[whose] = inside + 1
+
+    def leave(self, whose: Hashable) -> None:
+        """One that was let in goes."""
+        left = self._inside[whose] - 1
+        if left:
+            self._inside[whose] = left
+        else:
+            del self._inside[whose]
+
+
+class _Place:
+    """A class, for a generator costs as much again as what it does here, at each check."""
+
+    __slots__ = ("_crowd", "_whose")
+
+    def __init__(self, crowd: Crowd, whose: Hashable) -> None:
+        self._crowd = crowd
+        self._whose = whose
+
+    def __enter__(self) -> None:
+        self._crowd.enter(self._whose)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._crowd.leave(self._whose)
 
 
 class Turnstile:

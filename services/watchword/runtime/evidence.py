@@ -23,11 +23,15 @@ class _Kept(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def receipt_id(account: str, callback: Callback, keyring: Keyring) -> str:
+def naming_key(keyring: Keyring) -> bytes:
+    """What reports are named under."""
+    return derived(keyring.opening(Purpose.RECEIPT)[-1], "receipt-id").secret  # the oldest: a new one renames nothing
+
+
+def receipt_id(account: str, callback: Callback, key: bytes) -> str:
     """What names a report: the same bytes to the same account are the same receipt. Headers do not count, for
     they hold the time of signing. Keyed, for a report may hold a number and little else that is not known."""
     path_and_query = callback.url.partition("/receipts/")[2]
-    key = derived(keyring.opening(Purpose.RECEIPT)[-1], "receipt-id").secret  # the oldest: a new one renames nothing
     return blake2b(joined(account, path_and_query, callback.body), digest_size=_ID_BYTES, key=key).hexdigest()
 
 

@@ -4,10 +4,10 @@ A worker mounts `Route`s; a handler gets a `Call` whose body is decoded, whose c
 gives an `Answer` or raises a `Problem`. Everything else that can happen is turned into a problem here.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import msgspec
@@ -28,10 +28,11 @@ from watchword.runtime.api_keys import ApiKey
 from watchword.runtime.clock import Clock
 from watchword.runtime.coalesce import Overloaded
 from watchword.runtime.configuration import Configuration
-from watchword.runtime.http_server import Limits, Listener
+from watchword.runtime.http_server import Limits, Listener, Reply
 from watchword.runtime.metrics import Metrics
 from watchword.runtime.openapi import document
 from watchword.runtime.pages import DOCS, HTML, OPENAPI, PROBLEM_PAGES, docs_page, problem_page
+from watchword.runtime.patience import Patience
 from watchword.runtime.postgres import AWAY
 from watchword.runtime.problems import Problem
 from watchword.runtime.settings import RuntimeSettings
@@ -45,7 +46,8 @@ RETRY_AFTER_S = 2.0
 
 B = TypeVar("B")
 
-_SECURITY_HEADERS = {
+_EVERY_ANSWER = {
+    "Content-Type": "application/json",
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -56,34 +58,42 @@ _ENCODER = msgspec.json.Encoder().encode
 _HTTPS_ONLY = {"Strict-Transport-Security": "max-age=31536000"}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Answer(msgspec.Struct, frozen=True):
     """What a handler answers: a struct (or anything msgspec encodes), or bytes that are sent as they are."""
 
     status: int
     body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NO_HEADERS
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[B]):
-    """One request, let in. `body` is the route's request struct, bytes on a raw route, None where there is none;
-    `raw` the bytes as they came. `client_ip` is the nearest address that is not a trusted proxy. `caller` is None
-    on routes without a scope. `url` is as the caller wrote it, for signatures over it. `gone` says whether the
-    caller has hung up meanwhile, so that nobody waits on its behalf."""
+class Call(msgspec.Struct, Generic[B], frozen=True, kw_only=True):
+    """One request, let in. `body` is the route's request struct, bytes on a raw route, None where there is none.
+    `caller` is None on routes without a scope. `traceparent` is the caller's own, "" if there is none that can be read.
+    `url` is as the caller wrote it, for signatures over it. `address` looks up where it came from, `gone` says whether
+    the caller has hung up meanwhile, so that nobody waits on its behalf."""
 
     body: B
-    raw: bytes = field(repr=False)
     params: Mapping[str, str]
     query: Any
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
     caller: ApiKey | None
-    client_ip: str
+    address: Callable[[], str]
     idempotency_key: str
-    trace_id: str
+    traceparent: str
     method: str
     url: str
-    gone: Callable[[], bool] = field(repr=False, default=lambda: False)
+    gone: Callable[[], bool]
+
+    def __repr__(self) -> str:
+        return f"<Call {self.method}>"
+
+    @property
+    def client_ip(self) -> str:
+        """The nearest address that is not a trusted proxy."""
+        return self.address()
 
     @property
     def tenant(self) -> str:
@@ -162,14 +172,15 @@ class Door:
         refuse_open_plaintext(host, tls=self._tls is not None, trusted=trusted_proxies)
         self._listener = Listener(self._serve, host=host, port=port, tls=self._tls, limits=limits)
         self._limits = limits
+        self._patience = Patience(limits.handle_s)
         self._trusted = trusted_proxies
         self._title = title
-        self._routes: dict[int, list[_Mounted]] = {}
+        self._routes: dict[tuple[int, str | None], list[_Mounted]] = {}
         self._inflight = 0
         own = metrics.of("http")
         self._requests = own.counter("requests_total", "Requests answered.", "route", "method", "code_class")
         self._seconds = own.histogram("request_seconds", "From headers read to answer made.", "route")
-        self._headers = {**_SECURITY_HEADERS, **(_HTTPS_ONLY if self._tls else {})}
+        self._headers = {**_EVERY_ANSWER, **(_HTTPS_ONLY if self._tls else {})}
         self._openapi = b""
         self._elsewhere: list[Route[Any]] = []
         self._mount_pages()
@@ -202,7 +213,7 @@ class Door:
             if route.scope and (configuration is None or clock is None):
                 raise ValueError(f"{route.name} has a scope, so it needs configuration and clock")
             segments = tuple(route.path.split("/"))
-            some = self._routes.setdefault(len(segments), [])
+            some = self._routes.setdefault(_place_of(segments), [])
             if any(one.route.method == route.method and one.segments == segments for one in some):
                 raise ValueError(f"{route.method} {route.path} is mounted twice")
             some.append(_Mounted(route, segments, configuration, clock))
@@ -220,27 +231,28 @@ class Door:
     async def stop(self) -> None:
         """Take no more connections, finish what is in flight within the limit, close."""
         await self._listener.stop()
+        self._patience.close()
 
     # One request ------------------------------------------------------------------------------------------------
 
-    async def _serve(self, request: web.BaseRequest) -> web.Response:
+    async def _serve(self, request: web.BaseRequest) -> Reply:
         started = time.perf_counter()
-        name, trace_id = "unmatched", reading.trace_id_of(request)
+        name = "unmatched"
         self._inflight += 1
         try:
             if self._inflight > self._limits.inflight_max:
                 raise Problem("overloaded", retry_after_s=RETRY_AFTER_S)
             mounted, params = self._find(request)
             name = mounted.route.name
-            answer = await self._answer(mounted, params, request, trace_id)
+            answer = await self._answer(mounted, params, request)
         except Exception as error:  # noqa: BLE001 - whatever it was, the caller gets an answer
-            answer = _as_answer(error, trace_id)
+            answer = _as_answer(error, request)
         finally:
             self._inflight -= 1
         method = request.method if request.method in _METHODS else "other"
         self._requests.add(route=name, method=method, code_class=f"{answer.status // 100}xx")
         self._seconds.observe(time.perf_counter() - started, route=name)
-        return self._response(answer)
+        return self._reply(answer)
 
     def _find(self, request: web.BaseRequest) -> tuple[_Mounted, dict[str, str]]:
         peer = request.remote or ""
@@ -248,7 +260,8 @@ class Door:
             raise Problem("forbidden_plaintext")
         segments = request.path.split("/")
         allowed = []
-        for mounted in self._routes.get(len(segments), ()):
+        count = len(segments)
+        for mounted in (*self._routes.get((count, segments[-1]), ()), *self._routes.get((count, None), ())):
             params = mounted.params(segments)
             if params is not None:
                 if mounted.route.method == request.method:
@@ -258,30 +271,27 @@ class Door:
             raise Problem("method_not_allowed", headers={"Allow": ", ".join(sorted(allowed))})
         raise Problem("not_found")
 
-    async def _answer(
-        self, mounted: _Mounted, params: Mapping[str, str], request: web.BaseRequest, trace_id: str
-    ) -> Answer:
+    async def _answer(self, mounted: _Mounted, params: Mapping[str, str], request: web.BaseRequest) -> Answer:
         route = mounted.route
         caller = _caller(mounted, request)
         key = reading.idempotency_key(request) if route.idempotent else ""
         raw = await self._read(request, route)
         call = Call(
             body=_body(raw, route, request),
-            raw=raw,
             params=params,
             query=reading.query(request, route.query) if route.query is not None else None,
             headers=request.headers,
             caller=caller,
-            client_ip=client_address(
+            address=lambda: client_address(
                 request.remote or "", request.headers.getall("X-Forwarded-For", ()), self._trusted
             ),
             idempotency_key=key,
-            trace_id=trace_id,
+            traceparent=reading.traceparent(request),
             method=request.method,
             url=request.raw_path,
             gone=lambda: request.transport is None,
         )
-        async with asyncio.timeout(self._limits.handle_s):
+        with self._patience.within():
             return await route.handler(call)
 
     async def _read(self, request: web.BaseRequest, route: Route[Any]) -> bytes:
@@ -290,13 +300,11 @@ class Door:
         bytes_max = RAW_BODY_MAX if route.request is bytes else BODY_MAX
         return await reading.read(request, bytes_max=bytes_max, within_s=self._limits.read_s)
 
-    def _response(self, answer: Answer) -> web.Response:
+    def _reply(self, answer: Answer) -> Reply:
         body = answer.body if isinstance(answer.body, bytes) else b"" if answer.body is None else _ENCODER(answer.body)
-        headers = {"Content-Type": "application/json", **self._headers, **answer.headers}
-        response = web.Response(status=answer.status, body=body, headers=headers)
-        if answer.status in (408, 413):
-            response.force_close()
-        return response
+        return Reply(
+            answer.status, {**self._headers, **answer.headers}, body, keep_alive=answer.status not in (408, 413)
+        )
 
     # Pages about the door itself ---------------------------------------------------------------------------------
 
@@ -319,6 +327,11 @@ class Door:
         )
 
 
+def _place_of(segments: Sequence[str]) -> tuple[int, str | None]:
+    """Where a path is looked for: by how many segments it has, and the last one, None where that is a parameter."""
+    return len(segments), None if segments[-1].startswith("{") else segments[-1]
+
+
 def _caller(mounted: _Mounted, request: web.BaseRequest) -> ApiKey | None:
     if not mounted.route.scope or mounted.configuration is None or mounted.clock is None:
         return None
@@ -334,7 +347,7 @@ def _body(raw: bytes, route: Route[Any], request: web.BaseRequest) -> Any:
     return raw if route.request is bytes else reading.body(raw, route.request, request)
 
 
-def _as_answer(error: Exception, trace_id: str) -> Answer:
+def _as_answer(error: Exception, request: web.BaseRequest) -> Answer:
     """What the caller is told of an exception; what is not expected is logged under the trace id that is answered."""
     if isinstance(error, Problem):
         problem = error
@@ -342,6 +355,7 @@ def _as_answer(error: Exception, trace_id: str) -> Answer:
         log.warning("http.unavailable", error=type(error).__name__)
         problem = Problem("unavailable", retry_after_s=RETRY_AFTER_S)
     else:
+        trace_id = reading.trace_id_of(request)
         log.error("http.failed", trace_id=trace_id, exc_info=error)
         problem = Problem("internal", members={"trace_id": trace_id})
     return Answer(problem.status, problem.body(), problem.headers())

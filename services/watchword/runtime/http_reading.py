@@ -22,9 +22,15 @@ _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _JSON_TYPE = re.compile(r'application/json(?:\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
 
 
+def traceparent(request: web.BaseRequest) -> str:
+    """The traceparent (W3C) that came with the request, "" if there is none or it cannot be read."""
+    given = request.headers.get("traceparent", "")
+    return given if given and _TRACEPARENT.fullmatch(given) else ""
+
+
 def trace_id_of(request: web.BaseRequest) -> str:
-    """The trace the request belongs to (W3C traceparent), or a new one: 32 hex digits."""
-    given = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    """The trace the request belongs to, or a new one: 32 hex digits."""
+    given = _TRACEPARENT.fullmatch(traceparent(request))
     return given[1] if given else secrets.token_hex(16)
 
 

@@ -1,11 +1,13 @@
 """Sockets for a door: aiohttp's low-level server with limits on time and size, and no word about itself."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from aiohttp import http_exceptions, web
+from aiohttp import HttpVersion11, http_exceptions, web
+from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.web_protocol import RequestHandler
 
 from watchword.runtime.problems import Problem
@@ -16,6 +18,8 @@ LINE_MAX = FIELD_MAX = 8_190
 HEADERS_MAX = 64
 BUFFER_BYTES = 32 * 1024
 BACKLOG = 1_024
+_LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}" for each in HTTPStatus}
+_BODILESS = frozenset({204, 304})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,36 @@ class Limits:
     inflight_max: int = 4_000
 
 
-Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+@dataclass(slots=True)
+class Reply:
+    """An answer as it goes out. `headers` are all but its length, its date and `Connection`; `keep_alive` says whether
+    the connection may be used again."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    keep_alive: bool = True
+
+    def encoded(self) -> bytes:
+        """The whole answer, byte for byte what the library makes of it. Raises ValueError for a header that would not
+        stay on its line."""
+        if not "".join(self.headers.values()).isprintable():
+            raise ValueError("a header holds what cannot be printed")
+        lines = [_LINES[self.status], *[f"{name}: {value}" for name, value in self.headers.items()]]
+        lines += (f"Content-Length: {len(self.body)}", f"Date: {rfc822_formatted_time()}")
+        if not self.keep_alive:
+            lines.append("Connection: close")
+        return "\r\n".join((*lines, "\r\n")).encode() + self.body
+
+    def for_the_library(self) -> web.Response:
+        """The same, for the library to send."""
+        response = web.Response(status=self.status, headers=self.headers, body=self.body)
+        if not self.keep_alive:
+            response.force_close()
+        return response
+
+
+Serve = Callable[[web.BaseRequest], Awaitable[Reply]]
 
 
 class _Request(web.BaseRequest):
@@ -51,17 +84,45 @@ class _Connection(RequestHandler):
     write_s: float
 
     async def finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
+        self, request: web.BaseRequest, resp: web.StreamResponse | Reply, start_time: float | None
+    ) -> tuple[Any, bool]:
         """Send the answer. What is not taken in time is thrown away: to close in good order would wait for it again."""
         transport = request.transport
+        if isinstance(resp, Reply) and self._is_plain(request, resp):
+            return resp, transport is None or transport.is_closing() or not await self._write(request, transport, resp)
+        response = resp.for_the_library() if isinstance(resp, Reply) else resp
         try:
             async with asyncio.timeout(self.write_s):
-                return await super().finish_response(request, resp, start_time)
+                return await super().finish_response(request, response, start_time)
         except TimeoutError:
             if transport is not None:
                 transport.abort()
-            return resp, True
+            return response, True
+
+    def _is_plain(self, request: web.BaseRequest, reply: Reply) -> bool:
+        """Whether nothing has to be known of HTTP but how its newest plain answer is written, as nearly always."""
+        return (
+            request.version == HttpVersion11
+            and request.method != "HEAD"
+            and reply.status not in _BODILESS
+            and not self._upgraded
+        )
+
+    async def _write(self, request: web.BaseRequest, transport: asyncio.Transport, reply: Reply) -> bool:
+        """Whether the caller took the answer, or there is room for it until then."""
+        reply.keep_alive = reply.keep_alive and request.keep_alive
+        transport.write(reply.encoded())
+        if not self.writing_paused:
+            return True
+        try:
+            async with asyncio.timeout(self.write_s):
+                await request.writer.drain()
+        except ConnectionError:
+            return False
+        except TimeoutError:
+            transport.abort()
+            return False
+        return True
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -96,8 +157,9 @@ class Listener:
 
     async def start(self) -> None:
         """Bind and serve. Raises OSError if the port is taken."""
+        serve: Any = self._serve
         server = _Server(
-            self._serve,
+            serve,
             request_factory=_request,
             access_log=None,
             auto_decompress=False,

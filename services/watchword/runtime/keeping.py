@@ -12,7 +12,7 @@ from watchword.kernel.event import Emit
 from watchword.runtime import outbox
 from watchword.runtime.clock import Clock
 from watchword.runtime.coalesce import Coalescer
-from watchword.runtime.evidence import receipt_id, sealed
+from watchword.runtime.evidence import naming_key, receipt_id, sealed
 from watchword.runtime.failpoints import reach
 from watchword.runtime.keyring import Keyring
 from watchword.runtime.outbox import Origin, OutboxRow
@@ -45,6 +45,7 @@ class Keeper:
         self._publisher = publisher
         self._pool = pool
         self._keyring = keyring
+        self._naming_key = naming_key(keyring)
         self._clock = clock
         self._publish_deadline_s = publish_deadline_s
         self._detoured = detoured
@@ -66,7 +67,7 @@ class Keeper:
         Overloaded, TimeoutError."""
         now = self._clock.now()
         event = ReceiptReceived(
-            receipt_id=receipt_id(account.id, callback, self._keyring),
+            receipt_id=receipt_id(account.id, callback, self._naming_key),
             account=account.id,
             gateway=account.gateway,
             received_at=now,

@@ -131,4 +131,4 @@ def statements(package: str, file: str = "store.sql") -> Mapping[str, str]:
 
 def columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
     """Rows turned into `width` column arrays, as `unnest` takes them."""
-    return [[row[index] for row in rows] for index in range(width)]
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]

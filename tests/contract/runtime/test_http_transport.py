@@ -1,6 +1,7 @@
 """Draining, proxies and TLS."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,8 +15,9 @@ from tests.support.certificates import certificate
 from watchword.runtime.access import networks
 from watchword.runtime.clock import WallClock
 from watchword.runtime.http import Door
-from watchword.runtime.http_server import Limits
+from watchword.runtime.http_server import Limits, Reply
 from watchword.runtime.metrics import Metrics
+from watchword.runtime.problems import Problem
 from watchword.runtime.settings import SettingsError
 from watchword.runtime.tls import Tls
 
@@ -45,6 +47,29 @@ async def test_behind_a_trusted_proxy_the_client_is_the_one_it_names(handlers: H
     ):
         assert (await answer.json())["ip"] == "198.51.100.1"
     await made.stop()
+
+
+@pytest.mark.parametrize("target", ["/v1/verifications/1", "/fail", "/nowhere", "/v1/verifications/1?limit=0", "/docs"])
+async def test_an_answer_is_the_same_whether_we_write_it_or_the_library(
+    door: Door, handlers: Handlers, target: str
+) -> None:
+    handlers.raising = Problem("cooldown", retry_after_s=7.2)
+
+    async def told(connection: str) -> bytes:
+        once = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: {connection}\r\n\r\n"
+        last = once.replace("keep-alive", "close")
+        return re.sub(rb"Date: [^\r]+ GMT", b"Date", await talk(door, (once + last).encode()))
+
+    ours = await told("keep-alive")
+    assert (
+        ours.count(b"HTTP/1.1 ") == ours.count(b"\r\nDate\r\n") == 2 and ours.count(b"\r\nConnection: close\r\n") == 1
+    )
+    assert ours == await told("keep-alive, Upgrade\r\nUpgrade: websocket")
+
+
+def test_a_header_that_would_begin_another_line_is_not_sent() -> None:
+    with pytest.raises(ValueError, match="header"):
+        Reply(200, {"X-Told": "a\r\nSet-Cookie: b"}, b"").encoded()
 
 
 # TLS -------------------------------------------------------------------------------------------------------------

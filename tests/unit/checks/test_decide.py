@@ -1,10 +1,10 @@
 """What a check is answered and what follows from it, case by case."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from watchword.checks.decide import (
     Answer,

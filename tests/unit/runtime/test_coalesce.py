@@ -129,6 +129,38 @@ async def test_a_request_past_its_deadline_hears_so_and_is_not_written_later() -
     assert batches == [[1]]
 
 
+async def test_each_has_its_own_deadline_whoever_came_first_and_whether_its_batch_began() -> None:
+    gate = asyncio.Event()
+
+    async def flush(items: Sequence[int]) -> list[int]:
+        await gate.wait()
+        return list(items)
+
+    async with running(flush) as coalescer:
+        patient, hasty, behind, last = (
+            asyncio.create_task(coalescer.submit(number, deadline_s=deadline_s))
+            for number, deadline_s in enumerate((5, 0.01, 0.02, 0.03))
+        )
+        for late in (hasty, behind, last):
+            with pytest.raises(TimeoutError):
+                await late
+        gate.set()
+        assert await patient == 0
+
+
+async def test_who_has_no_time_left_hears_so() -> None:
+    gate = asyncio.Event()
+
+    async def flush(items: Sequence[int]) -> list[int]:
+        await gate.wait()
+        return list(items)
+
+    async with running(flush) as coalescer:
+        with pytest.raises(TimeoutError):
+            await coalescer.submit(1, deadline_s=-1.0)
+        gate.set()
+
+
 async def test_stopping_answers_everything_that_was_accepted() -> None:
     async def flush(items: Sequence[int]) -> list[int]:
         await asyncio.sleep(0)

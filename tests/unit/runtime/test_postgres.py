@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from watchword.runtime.postgres import is_away
+from watchword.runtime.postgres import columns, is_away
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,8 @@ def test_what_a_server_cannot_do_just_now_is_no_fault_of_an_event(error: Excepti
 )
 def test_a_value_that_does_not_fit_is_not_a_server_that_is_away(error: Exception) -> None:
     assert not is_away(error)
+
+
+def test_rows_are_turned_into_columns_and_no_rows_into_empty_ones() -> None:
+    assert columns([(1, "a"), (2, "b")], 2) == [[1, 2], ["a", "b"]]
+    assert columns([], 2) == [[], []]

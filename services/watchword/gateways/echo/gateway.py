@@ -89,7 +89,7 @@ class Echo:
         signed_at, told = signed.groups()
         if abs(now.timestamp() - int(signed_at)) > FACTS.capabilities.replay_window_s:
             return False
-        right = hmac.new(secret.encode(), f"{signed_at}.".encode() + callback.body, "sha256").hexdigest()
+        right = hmac.digest(secret.encode(), f"{signed_at}.".encode() + callback.body, "sha256").hex()
         return hmac.compare_digest(right, told)
 
 
