@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -11,7 +10,7 @@ import pytest_asyncio
 from tests.attacks.adapter import ANSWERED_WITHIN_S, Target, Traces
 from tests.support.carrier import Carriers
 from tests.support.receiver import Receiver, receiver
-from tests.support.waiting import eventually
+from tests.support.stack import configured
 from watchword.gateways.catalog import ALL
 from watchword.local.stack import Stack
 from watchword.runtime.apply import apply
@@ -56,7 +55,7 @@ async def aims(stack: Stack, hooks: Receiver) -> AsyncIterator[Aims]:
             narrow=prey.with_key(keys["narrow/whole"]),
             warded=prey.with_key(keys["warded/whole"]),
         )
-        await eventually(partial(_known, made), within_s=10, what="the attacks' tenants and accounts to be known")
+        await configured(stack)
         yield made
 
 
@@ -68,15 +67,6 @@ async def _applied(stack: Stack, hooks: Receiver) -> dict[str, str]:
     keyring = Keyring.load(stack.plan.directory / "keyring.json", {Purpose.ACCOUNT, Purpose.ENDPOINT})
     applied = await apply(stack.dsn, file, keyring=keyring, gateways=frozenset(ALL))
     return {f"{made.tenant}/{made.name}": made.key for made in applied.new_keys}
-
-
-async def _known(aims: Aims) -> bool:
-    """Whether every worker with a door has taken the configuration up: intake, checks and receipts, each by itself."""
-    tenants = (aims.prey, aims.rival, aims.narrow, aims.warded)
-    told = [await each.status(NOBODY) for each in tenants]
-    told += [await each.send("POST", f"/v1/verifications/{NOBODY}/check", {"code": "000000"}) for each in tenants]
-    refused = await aims.prey.receipt("west", b"{}")
-    return [each.status for each in (*told, refused)] == [404] * 2 * len(tenants) + [403]
 
 
 @pytest_asyncio.fixture

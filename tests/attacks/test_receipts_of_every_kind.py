@@ -20,6 +20,7 @@ from tests.attacks.reporting import KINDS, Kind, Report, Told, forgeries
 from tests.support.platform import fresh_number
 from tests.support.records import everything_on, lag, lives
 from tests.support.scripted import Answer, Scripted, http, scripted
+from tests.support.stack import configured
 from tests.support.waiting import eventually
 from watchword.events import topics
 from watchword.events.catalog import decode
@@ -108,6 +109,7 @@ async def doors(stack: Stack, aims: Aims) -> AsyncIterator[Doors]:
         file.write_text("".join(_account(account, kind, carriers.url) for account, kind in named.items()), "utf-8")
         keyring = Keyring.load(stack.plan.directory / "keyring.json", {Purpose.ACCOUNT, Purpose.ENDPOINT})
         await apply(stack.dsn, file, keyring=keyring, gateways=frozenset(ALL))
+        await configured(stack)
         yield Doors(stack, aims.prey, carriers)
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+import orjson
 
 from tests.support.waiting import eventually
 from watchword.local.ports import LOOPBACK
@@ -98,6 +99,23 @@ async def at_rest(stack: Stack, *, within_s: float = 30.0) -> None:
         await eventually(quiet, within_s=within_s, what="an empty outbox and no attempt under way")
     finally:
         await connection.close(timeout=10)
+
+
+async def configured(stack: Stack, *, within_s: float = 10.0) -> None:
+    """Wait until every process has taken the newest configuration up. Of two behind one port either may be asked."""
+    [newest] = await rows(stack, "SELECT max(serial) AS serial FROM configuration")
+
+    async def taken() -> bool:
+        return all(_serial(child) >= newest["serial"] for child in stack.children.values() if not child.stopped)
+
+    await eventually(taken, within_s=within_s, what="every process to have the newest configuration")
+
+
+def _serial(child: Child) -> int:
+    """Which configuration a process took up last, as its log tells."""
+    lines = child.program.log.read_bytes().splitlines()
+    told = [orjson.loads(line)["serial"] for line in lines if b'"configuration.taken"' in line]
+    return int(told[-1]) if told else 0
 
 
 async def killed(stack: Stack, name: str) -> None:
