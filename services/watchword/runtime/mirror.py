@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 START_WITHIN_S = 300.0
 PROGRESS_WITHIN_S = 30.0  # however long the topic is, somebody answers
-TIDY_EVERY = 10_000
+TIDY_EVERY = 50_000
 _AWAY = (KafkaError, OSError, TimeoutError)
 _NOTHING = frozenset({RiskLevel.NORMAL, RiskLevel.UNKNOWN})
 _PAUSE_S = 1.0
