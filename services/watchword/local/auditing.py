@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from watchword.audit.checks import audit
@@ -19,8 +19,8 @@ LOOK_EVERY_S = 0.5
 async def audited(stack: Stack, *, since: datetime | None = None, within_s: float = REST_WITHIN_S) -> list[Finding]:
     """Every promise held to the letter, with the carriers' ledger, once nothing is under way any more.
 
-    While A9 alone is broken something still is, and it is asked again; after `within_s` it has to answer for itself.
-    What began before `since` is left out. Raises what `gather` raises.
+    While A9 alone is broken something still is, and it is asked again, for `within_s`. What began before `since` is
+    left out. Raises what `gather` raises.
     """
     order = Order(
         cluster=stack.cluster,
@@ -30,12 +30,28 @@ async def audited(stack: Stack, *, since: datetime | None = None, within_s: floa
         at_rest=True,
         ledger_url=stack.simulator_url,
     )
-    deadline = time.monotonic() + within_s
-    while True:
-        findings = audit(await gather(order))
-        if {each.check for each in broken(findings)} != {AT_REST} or time.monotonic() >= deadline:
-            return findings
-        await asyncio.sleep(LOOK_EVERY_S)
+
+    async def look() -> list[Finding]:
+        return audit(await gather(order))
+
+    return await at_rest(look, within_s=within_s)
+
+
+async def at_rest(
+    look: Callable[[], Awaitable[list[Finding]]],
+    *,
+    within_s: float,
+    pause_s: float = LOOK_EVERY_S,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> list[Finding]:
+    """What `look` finds once A9 is not all that is broken; `within_s` after its first answer, for which it may have
+    read for a minute, A9 has to answer for itself."""
+    findings = await look()
+    deadline = monotonic() + within_s
+    while {each.check for each in broken(findings)} == {AT_REST} and monotonic() < deadline:
+        await asyncio.sleep(pause_s)
+        findings = await look()
+    return findings
 
 
 def broken(findings: Sequence[Finding]) -> list[Finding]:

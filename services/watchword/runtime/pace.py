@@ -13,7 +13,7 @@ from watchword.runtime.clock import monotonic_s
 # A turn and the rest after it are at least this many times as long as the turn.
 SPREAD = 3
 # However long a turn took, the next one begins this soon: by then the machine may be another.
-REST_MAX_S = 0.25
+REST_MAX_S = 0.15
 
 
 class Pace:
