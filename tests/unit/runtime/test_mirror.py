@@ -120,3 +120,13 @@ def test_what_cannot_be_read_is_passed_over_and_what_was_said_before_stands() ->
         mirror._take({TopicPartition("levels", 0): [record_of(one), record_of(one, b"not an event"), nameless]})
     assert mirror.level(one.level.feature, NOW) == one, "with the moment at which it was told"
     assert [line["event"] for line in logged] == ["mirror.unreadable"] * 2
+
+
+def test_of_a_level_that_is_not_held_only_the_key_is_read() -> None:
+    kinds = frozenset(Kind) - {kind_of(told(1).level.feature)}
+    mirror = LevelMirror(
+        Cluster("nobody"), member="test", clock=WallClock(), check=Health().check("mirror"), kinds=kinds
+    )
+    with capture_logs() as logged:
+        mirror._take({TopicPartition("levels", 0): [record_of(told(1), b"not an event")]})
+    assert logged == [] and len(mirror) == 0
