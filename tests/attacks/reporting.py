@@ -92,7 +92,8 @@ class Kind:
 
 
 def _turned(text: str) -> str:
-    return ("B" if text[:1] != "B" else "C") + text[1:]
+    """`text` with another first character: a digit, for in hex "B" would be the "b" that may have stood there."""
+    return ("1" if text[:1] != "1" else "2") + text[1:]
 
 
 def form(fields: Mapping[str, Any]) -> bytes:
