@@ -6,6 +6,8 @@ import pytest
 
 from watchword.runtime.patience import Patience
 
+pytestmark = pytest.mark.timeout(10)  # where nothing rings, a test would wait for ever
+
 
 async def test_what_takes_too_long_ends_with_a_timeout_and_the_task_goes_on() -> None:
     patience = Patience(0.01)
