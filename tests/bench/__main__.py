@@ -29,6 +29,7 @@ from tests.bench.measuring import Bench, Lengths
 from tests.bench.submitting import Submitter
 from tests.support.stack import at_rest
 from watchword.audit.gather import LedgerError
+from watchword.flow import BY_NAME
 from watchword.local.auditing import audited, in_words
 from watchword.local.kafka import Kind
 from watchword.local.process import LocalServerError
@@ -131,6 +132,19 @@ async def profile(stack: Stack, bench: Bench, rate_per_s: float, options: argpar
     await load
 
 
+def doors_first(stack: Stack) -> None:
+    """Whoever waits at a door, and for Postgres behind it, is served before the stages that follow; the broker, which
+    serves those above all, stands in between. Weights 110 and 335 to 1024, as sched(7) has them."""
+    pids = processes.groups(stack)
+    followers = [pids[name] for name, child in stack.children.items() if not _is_door(child.group)]
+    processes.give_way(followers, 10)
+    processes.give_way([pids["kafka"]], 5)
+
+
+def _is_door(group: str) -> bool:
+    return any("public" in BY_NAME[worker].doors for worker in group.split(","))
+
+
 def lengths(options: argparse.Namespace) -> Lengths:
     """How long each part takes."""
     usual = QUICK if options.quick else FULL
@@ -168,6 +182,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--burst", type=int, default=0, help="so many requests at once through Kafka, up to the carrier"
     )
+    parser.add_argument("--doors-first", action="store_true", help="workers yield the CPU to doors and Postgres; Linux")
     parser.add_argument("--groups", nargs="*", default=list(GROUPS), help="the processes, each by its workers: a,b c d")
     options = parser.parse_args(words)
     options.profile |= bool(os.environ.get("PROFILE"))
@@ -208,6 +223,8 @@ def main() -> None:
     stack = Stack(plan, say=say)
     try:
         stack.start()
+        if options.doors_first:
+            doors_first(stack)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             found = runner.run(conduct(stack, options))
     except LocalServerError as error:

@@ -46,6 +46,14 @@ def resident_mib(pids: Mapping[str, int]) -> dict[str, float]:
     return {name: int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_MIB for name, pid in pids.items()}
 
 
+def give_way(pids: Iterable[int], niceness: int) -> None:
+    """Have these processes yield the CPU to all others, as less weight of a control group would. Each leads a session
+    of its own, and Linux shares the CPU between sessions first: `renice` counts within a session alone (sched(7),
+    "autogroup"). Raises OSError where the kernel knows no such groups."""
+    for pid in pids:
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness), "ascii")
+
+
 def descriptors(pid: int) -> int:
     """How many file descriptors a process holds now, sockets included."""
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
