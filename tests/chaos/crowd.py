@@ -2,19 +2,22 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 import orjson
 
 from tests.chaos.installation import Installation
 from tests.chaos.users import FIRST_NUMBER, NUMBERS, STRIDE, Kind, Phones, User
 from tests.support.waiting import paced
+from watchword.dispatch.calling import Caller, Gate, Silence
+from watchword.gateways.contract import Request
 
 TAIL = 0.99
 SLOT_S = 0.01
+ASKED_MAX_PER_S = 1_500.0  # of one process; from there on it waits for itself, and tells that as an answer's time
 UNANSWERED_MAX = 2_000  # more at once says more of whoever asks than of who answers
 PATIENCE_S = 60.0
 PROBE_EVERY_S = 0.25
@@ -23,7 +26,8 @@ PROBES_IN_A_ROW = 3
 
 @dataclass
 class Flood:
-    """What a load was answered, and for how long whoever was accepted waited for a code."""
+    """What a load was answered, and for how long whoever was accepted waited for a code. `typing` are those who wait
+    for one, to type it in."""
 
     users: list[User] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -32,6 +36,7 @@ class Flood:
     unhinted: int = 0  # refusals that did not say when to come back
     accepted_at: dict[str, float] = field(default_factory=dict)
     coded_s: list[float] = field(default_factory=list)
+    typing: set[asyncio.Task[None]] = field(default_factory=set)
     seconds: float = 0.0
 
     @property
@@ -40,13 +45,26 @@ class Flood:
         return len(self.users) / self.seconds if self.seconds else 0.0
 
 
-class Crowd:
-    """Asks for verifications of one tenant, watches the phones, and types the codes in. `numbers` are the phones'."""
+@asynccontextmanager
+async def calling() -> AsyncIterator[Caller]:
+    """Connections for all of them."""
+    caller = Caller(UNANSWERED_MAX)
+    try:
+        yield caller
+    finally:
+        await caller.close()
 
-    def __init__(self, made: Installation, phones: Phones, *, key: str, numbers: Iterator[int]) -> None:
-        self._made = made
+
+class Crowd:
+    """Asks for verifications of one tenant, watches the phones, and types each code in when it comes: people who all
+    ask and never type look like an attack, and are refused as one. `numbers` are the phones'. It calls as dispatch
+    calls a gateway: a slower way is full before the door is, and then waits for itself."""
+
+    def __init__(self, made: Installation, phones: Phones, caller: Caller, *, key: str, numbers: Iterator[int]) -> None:
+        self._api = made.stack.api_url
         self._phones = phones
-        self._headers = {"Authorization": f"Bearer {key}"}
+        self._caller = caller
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         self._numbers = numbers
         self.users: list[User] = []
 
@@ -81,28 +99,28 @@ class Crowd:
         if user.id:
             flood.accepted_at[user.number] = loop.time()
             flood.accepted_ms.append(took_ms)
+            flood.typing.add(asyncio.create_task(self._type_in(user, flood)))
         else:
             flood.refused_ms.append(took_ms)
             flood.unhinted += not hinted
         return user
 
     async def _ask(self, path: str, body: dict[str, Any]) -> tuple[int, bool, dict[str, Any]]:
-        url = self._made.stack.api_url + path
-        try:
-            async with self._made.session.post(url, json=body, headers=self._headers) as answer:
-                return answer.status, "Retry-After" in answer.headers, dict(orjson.loads(await answer.read()))
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            return 0, False, {"code": type(error).__name__}
+        request = Request("POST", self._api + path, self._headers, orjson.dumps(body))
+        answer = await self._caller.call(request, Gate(lambda: ""), timeout_s=PATIENCE_S)
+        if isinstance(answer, Silence):
+            return 0, False, {"code": answer.word}
+        return answer.status, "Retry-After" in answer.headers, dict(orjson.loads(answer.body))
 
-    async def coded(self, flood: Flood) -> None:
+    async def coded(self, flood: Flood, *, within_s: float = PATIENCE_S) -> None:
         """Wait until every accepted one of these has typed its code in, or patience is over."""
-        waiting = [asyncio.create_task(self._type_in(user, flood)) for user in flood.users if user.id]
-        if waiting:
-            done, late = await asyncio.wait(waiting, timeout=PATIENCE_S)
-            for task in late:
-                task.cancel()
-            for task in done:
-                task.result()
+        if not flood.typing:
+            return
+        done, late = await asyncio.wait(flood.typing, timeout=within_s)
+        for task in late:
+            task.cancel()
+        for task in done:
+            task.result()
 
     async def _type_in(self, user: User, flood: Flood) -> None:
         phone = self._phones.of(user.number)
@@ -111,7 +129,7 @@ class Crowd:
             await phone.news.wait()
         flood.coded_s.append(phone.came_at - flood.accepted_at[user.number])
         status, _, told = await self._ask(f"/v1/verifications/{user.id}/check", {"code": phone.code()})
-        user.right_typed = True
+        user.right_typed = status == 200
         user.checks += [str(told["result"])] if status == 200 else []
 
     async def recovered_s(self, soon_s: float) -> float:
@@ -120,25 +138,16 @@ class Crowd:
         began, in_a_row, since = loop.time(), 0, loop.time()
         while loop.time() - began < PATIENCE_S:
             asked_at = loop.time()
-            user = await self.start(Flood())
-            soon = bool(user.id) and await self._soon(user.number, soon_s)
+            probe = Flood()
+            await self.start(probe)
+            await self.coded(probe, within_s=soon_s)
+            soon = bool(probe.coded_s)
             in_a_row = in_a_row + 1 if soon else 0
             since = asked_at if in_a_row == 1 else since
             if in_a_row == PROBES_IN_A_ROW:
                 return since - began
             await paced(PROBE_EVERY_S)
         return PATIENCE_S
-
-    async def _soon(self, number: str, within_s: float) -> bool:
-        phone = self._phones.of(number)
-        try:
-            async with asyncio.timeout(within_s):
-                while not phone.messages:
-                    phone.news.clear()
-                    await phone.news.wait()
-        except TimeoutError:
-            return False
-        return True
 
 
 def tail(values: Sequence[float]) -> float:

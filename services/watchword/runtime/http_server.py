@@ -10,6 +10,7 @@ from aiohttp import HttpVersion11, http_exceptions, web
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.web_protocol import RequestHandler
 
+from watchword.runtime.accepting import Acceptor
 from watchword.runtime.problems import Problem
 from watchword.runtime.tls import Tls
 
@@ -17,7 +18,6 @@ LINGER_S = 1.0
 LINE_MAX = FIELD_MAX = 8_190
 HEADERS_MAX = 64
 BUFFER_BYTES = 32 * 1024
-BACKLOG = 1_024
 _LINES = {each.value: f"HTTP/1.1 {each.value} {each.phrase}" for each in HTTPStatus}
 _BODILESS = frozenset({204, 304})
 
@@ -143,6 +143,27 @@ class _Server(web.Server):
         return made
 
 
+class _Site(web.BaseSite):
+    """Where the runner looks for the sockets of a port."""
+
+    def __init__(self, runner: web.ServerRunner, acceptor: Acceptor, *, host: str, port: int) -> None:
+        super().__init__(runner)
+        self._acceptor = acceptor
+        self._address = (host, port)
+
+    @property
+    def name(self) -> str:
+        """Its address."""
+        return "{}:{}".format(*self._address)
+
+    async def start(self) -> None:
+        """Listen. Raises OSError if the port is taken."""
+        await super().start()
+        await self._acceptor.listen(*self._address)
+        server: Any = self._acceptor
+        self._server = server
+
+
 class Listener:
     """One port. `serve` answers every request that is HTTP, and never raises."""
 
@@ -174,9 +195,9 @@ class Listener:
         self._runner = web.ServerRunner(server, shutdown_timeout=self._limits.drain_s)
         await self._runner.setup()
         context = self._tls.context if self._tls else None
-        site = web.TCPSite(self._runner, self._host, self._port, ssl_context=context, backlog=BACKLOG)
+        acceptor = Acceptor(server, tls=context, handshake_s=self._limits.idle_s)
         try:
-            await site.start()
+            await _Site(self._runner, acceptor, host=self._host, port=self._port).start()
         except OSError:
             await self._runner.cleanup()
             raise
