@@ -1,10 +1,11 @@
 """Whoever comes on a new connection is taken in, however long the turns of the loop are."""
 
 import asyncio
+import os
 import resource
 import socket
 from collections.abc import Coroutine
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import uvloop
@@ -65,13 +66,19 @@ def test_who_comes_while_no_more_files_may_be_open_is_taken_in_once_they_may() -
         acceptor, port = await _listening(taken)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with socket.create_connection(("127.0.0.1", port), timeout=5) as caller:
+            held: list[int] = []
             try:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (caller.fileno() + 1, hard))
+                with suppress(OSError):
+                    while True:  # whatever was closed below it since
+                        held.append(os.dup(caller.fileno()))
                 for _ in range(FEW_TURNS):
                     await asyncio.sleep(0)
                 assert not taken
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+                for each in held:
+                    os.close(each)
             await eventually(lambda: _one(taken), within_s=5, what="the caller to be taken in")
             assert await asyncio.to_thread(caller.recv, 1) == b"!"
         acceptor.close()
