@@ -134,11 +134,15 @@ async def profile(stack: Stack, bench: Bench, rate_per_s: float, options: argpar
 
 def doors_first(stack: Stack) -> None:
     """Whoever waits at a door, and for Postgres behind it, is served before the stages that follow; the broker, which
-    serves those above all, stands in between. Weights 110 and 335 to 1024, as sched(7) has them."""
+    serves those above all, stands in between. Weights 110 and 335 to 1024, as sched(7) has them. Raises
+    LocalServerError where this machine shares its CPU in another way."""
     pids = processes.groups(stack)
     followers = [pids[name] for name, child in stack.children.items() if not _is_door(child.group)]
-    processes.give_way(followers, 10)
-    processes.give_way([pids["kafka"]], 5)
+    try:
+        processes.give_way(followers, 10)
+        processes.give_way([pids["kafka"]], 5)
+    except OSError as error:
+        raise LocalServerError(f"--doors-first needs Linux with sched_autogroup_enabled=1: {error}") from error
 
 
 def _is_door(group: str) -> bool:

@@ -37,9 +37,9 @@ class Acceptor:
         self.sockets: list[socket.socket] = []
 
     async def listen(self, host: str, port: int) -> None:
-        """Listen on every address of `host`. Raises OSError if one of them cannot be had."""
+        """Listen on every address of `host`, "" for all of this machine's. Raises OSError if one cannot be had."""
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
             for family, _, _, _, address in dict.fromkeys(found):
                 listening = socket.create_server(address, family=family, backlog=BACKLOG)
