@@ -61,7 +61,7 @@ def test_a_code_is_gone_from_any_place_in_a_record(value: Any, name: str) -> Non
     names.filter(lambda name: name not in {"bytes", "line", "offset", "pid", "port", "rows"}),
 )
 def test_a_code_that_came_as_a_number_is_gone(code: int, name: str) -> None:
-    assert redact({f"x{name}": code})[f"x{name}"] == MASK
+    assert list(redact({f"x{name}": code}).values()) == [MASK]  # a name that looks like a key of ours is masked as well
 
 
 def _leaves(value: Any) -> list[str]:
