@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 from uuid import uuid4
 
@@ -78,10 +79,10 @@ async def test_a_kind_that_takes_long_or_fails_holds_up_no_other(pool: Pool) -> 
     loop = asyncio.get_running_loop()
     started_s = loop.time()
     await looking.start()
-    await eventually(lambda: _true(begun["quick"] > 2), within_s=10, what="three quick turns")
+    await eventually(lambda: _true(begun["quick"] > 5), within_s=10, what="six quick turns")
     stuck.set()
     await looking.stop()
-    waits = int((loop.time() - started_s) / PATIENCE_S)
+    waits = ceil((loop.time() - started_s) / PATIENCE_S)  # the loop's clock stands still within a turn
     assert 1 <= begun["failing"] <= 1 + waits, "one that failed is waited out"
     assert begun["idle"] == 0, "one of nothing never begins"
     assert begun["stuck"] < begun["quick"]
